@@ -1,0 +1,293 @@
+/*
+ * log.c - log lines, in Postfix's format or as JSON, to stderr, a file or syslog
+ *
+ * A line is put together on the stack, then appended to the thread's buffer or written. One
+ * write() carries whole lines only, and files are opened O_APPEND, so that lines of several
+ * threads and processes do not mix.
+ */
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { COLLECT_BYTES_MAX = 64 * 1024 };
+
+static struct {
+        pthread_rwlock_t lock;
+        enum log_target target;
+        enum log_format format;
+        int fd;
+        char path[512];
+        char name[64];
+        char hostname[128];
+        int facility;
+        bool wants_debug;
+} out = {.lock = PTHREAD_RWLOCK_INITIALIZER,
+         .fd = 2,
+         .name = "forepost",
+         .hostname = "localhost",
+         .facility = 2 << 3};
+
+static __thread struct {
+        bool is_on;
+        size_t len;
+        char *bytes;
+} collected;
+
+static const char *const level_names[] = {"debug", "info", "warning", "error", "fatal", "panic"};
+static const int level_severity[] = {7, 6, 4, 3, 2, 2};
+
+static int open_target(enum log_target target, const char *path, struct why *why)
+{
+        if (target == LOG_TO_STDERR)
+                return 2;
+        if (target == LOG_TO_FILE) {
+                int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+                if (fd < 0)
+                        return why_set(why, -errno, "cannot open log file %s: %s", path,
+                                       why_errno(errno));
+                return fd;
+        }
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        if (strlen(path) >= sizeof(address.sun_path))
+                return why_set(why, -ENAMETOOLONG, "syslog socket path is too long: %s", path);
+        memcpy(address.sun_path, path, strlen(path));
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return why_set(why, -errno, "cannot make a socket for syslog: %s",
+                               why_errno(errno));
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                int code = -errno;
+                close(fd);
+                return why_set(why, code, "cannot reach syslog at %s: %s", path, why_errno(code));
+        }
+        return fd;
+}
+
+static void copy_text(char *to, size_t room, const char *from)
+{
+        snprintf(to, room, "%s", from ? from : "");
+}
+
+static void close_target(void)
+{
+        if (out.fd > 2)
+                close(out.fd);
+}
+
+int log_open(const struct log_options *o, struct why *why)
+{
+        const char *path = o->path ? o->path : o->target == LOG_TO_SYSLOG ? "/dev/log" : "";
+        int fd = open_target(o->target, path, why);
+        if (fd < 0)
+                return fd;
+        log_flush();
+        pthread_rwlock_wrlock(&out.lock);
+        close_target();
+        out.fd = fd;
+        out.target = o->target;
+        out.format = o->format;
+        copy_text(out.path, sizeof(out.path), path);
+        copy_text(out.name, sizeof(out.name), o->name ? o->name : "forepost");
+        copy_text(out.hostname, sizeof(out.hostname), o->hostname ? o->hostname : "localhost");
+        char *dot = strchr(out.hostname, '.');
+        if (dot)
+                *dot = 0;
+        out.facility = o->facility;
+        out.wants_debug = o->wants_debug;
+        pthread_rwlock_unlock(&out.lock);
+        return 0;
+}
+
+int log_reopen(struct why *why)
+{
+        pthread_rwlock_wrlock(&out.lock);
+        int fd = open_target(out.target, out.path, why);
+        if (fd >= 0) {
+                close_target();
+                out.fd = fd;
+        }
+        pthread_rwlock_unlock(&out.lock);
+        return fd < 0 ? fd : 0;
+}
+
+static void write_all(int fd, const char *bytes, size_t len)
+{
+        while (len) {
+                ssize_t n = write(fd, bytes, len);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return; /* nobody left to tell */
+                bytes += n;
+                len -= (size_t)n;
+        }
+}
+
+static void emit(const char *line, size_t len)
+{
+        pthread_rwlock_rdlock(&out.lock);
+        if (out.target == LOG_TO_SYSLOG)
+                send(out.fd, line, len, MSG_NOSIGNAL);
+        else
+                write_all(out.fd, line, len);
+        pthread_rwlock_unlock(&out.lock);
+}
+
+void log_collect(void)
+{
+        if (!collected.bytes)
+                collected.bytes = malloc(COLLECT_BYTES_MAX);
+        collected.is_on = collected.bytes != NULL;
+}
+
+void log_flush(void)
+{
+        if (collected.len)
+                emit(collected.bytes, collected.len);
+        collected.len = 0;
+}
+
+/* Lines of one turn share a second: break it down once. */
+static const struct tm *broken_down(time_t second)
+{
+        static __thread time_t last = -1;
+        static __thread struct tm tm;
+        if (second != last) {
+                if (out.format == LOG_AS_JSON)
+                        gmtime_r(&second, &tm);
+                else
+                        localtime_r(&second, &tm);
+                last = second;
+        }
+        return &tm;
+}
+
+static size_t clip(int written, size_t room)
+{
+        return written < 0 ? 0 : (size_t)written < room ? (size_t)written : room - 1;
+}
+
+static size_t append_json(char *at, size_t room, const char *text)
+{
+        size_t len = 0;
+        for (const unsigned char *p = (const unsigned char *)text; *p && len + 8 < room; p++) {
+                if (*p == '"' || *p == '\\') {
+                        at[len++] = '\\';
+                        at[len++] = (char)*p;
+                } else if (*p < 0x20 || *p >= 0x7f) {
+                        /* bytes beyond ASCII are shown one by one: a log is always valid JSON */
+                        len += (size_t)snprintf(at + len, room - len, "\\u%04x", *p);
+                } else {
+                        at[len++] = (char)*p;
+                }
+        }
+        return len;
+}
+
+static size_t format_json(char *line, size_t room, enum log_level level, const char *service,
+                          const char *queue_id, const char *text, int64_t now_us)
+{
+        const struct tm *tm = broken_down((time_t)(now_us / 1000000));
+        size_t len =
+                clip(snprintf(line, room,
+                              "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\",\"level\":\"%s\","
+                              "\"service\":\"%s\",\"pid\":%d,",
+                              tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday, tm->tm_hour,
+                              tm->tm_min, tm->tm_sec, (int)(now_us % 1000000), level_names[level],
+                              service ? service : "forepost", getpid()),
+                     room);
+        if (queue_id)
+                len += clip(snprintf(line + len, room - len, "\"queue_id\":\"%s\",", queue_id),
+                            room - len);
+        len += clip(snprintf(line + len, room - len, "\"text\":\""), room - len);
+        len += append_json(line + len, room - len - 4, text);
+        len += clip(snprintf(line + len, room - len, "\"}\n"), room - len);
+        return len;
+}
+
+static size_t format_postfix(char *line, size_t room, enum log_level level, const char *service,
+                             const char *queue_id, const char *text, int64_t now_us)
+{
+        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        const struct tm *tm = broken_down((time_t)(now_us / 1000000));
+        size_t len = 0;
+        if (out.target == LOG_TO_SYSLOG)
+                len += clip(snprintf(line, room, "<%d>", out.facility | level_severity[level]),
+                            room);
+        len += clip(snprintf(line + len, room - len, "%.3s %2d %02d:%02d:%02d ",
+                             months + 3 * tm->tm_mon, tm->tm_mday, tm->tm_hour, tm->tm_min,
+                             tm->tm_sec),
+                    room - len);
+        if (out.target != LOG_TO_SYSLOG) /* syslog knows its host */
+                len += clip(snprintf(line + len, room - len, "%s ", out.hostname), room - len);
+        len += clip(snprintf(line + len, room - len, "%s%s%s[%d]: ", out.name, service ? "/" : "",
+                             service ? service : "", getpid()),
+                    room - len);
+        if (queue_id)
+                len += clip(snprintf(line + len, room - len, "%s: ", queue_id), room - len);
+        if (level != LOG_LEVEL_INFO)
+                len += clip(snprintf(line + len, room - len, "%s: ", level_names[level]),
+                            room - len);
+        size_t start = len;
+        len += clip(snprintf(line + len, room - len - 1, "%s", text), room - len - 1);
+        for (size_t i = start; i < len; i++)
+                if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] >= 0x7f)
+                        line[i] = '?';
+        line[len++] = '\n';
+        return len;
+}
+
+static void put(enum log_level level, const char *service, const char *queue_id, const char *format,
+                va_list args) __attribute__((format(printf, 4, 0)));
+
+static void put(enum log_level level, const char *service, const char *queue_id, const char *format,
+                va_list args)
+{
+        if (level == LOG_LEVEL_DEBUG && !out.wants_debug)
+                return;
+        /* not on the stack: that of a task is one or two touched pages */
+        static __thread char text[LOG_LINE_BYTES_MAX];
+        static __thread char line[LOG_LINE_BYTES_MAX];
+        vsnprintf(text, sizeof(text), format, args);
+        int64_t now_us = clock_wall_us();
+        size_t len = out.format == LOG_AS_JSON ? format_json(line, sizeof(line), level, service,
+                                                             queue_id, text, now_us)
+                                               : format_postfix(line, sizeof(line), level, service,
+                                                                queue_id, text, now_us);
+        if (!collected.is_on || out.target == LOG_TO_SYSLOG) {
+                emit(line, len);
+                return;
+        }
+        if (collected.len + len > COLLECT_BYTES_MAX)
+                log_flush();
+        memcpy(collected.bytes + collected.len, line, len);
+        collected.len += len;
+        if (level >= LOG_LEVEL_FATAL)
+                log_flush();
+}
+
+void log_write(enum log_level level, const char *service, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        put(level, service, NULL, format, args);
+        va_end(args);
+}
+
+void log_mail(enum log_level level, const char *service, const char *queue_id, const char *format,
+              ...)
+{
+        va_list args;
+        va_start(args, format);
+        put(level, service, queue_id, format, args);
+        va_end(args);
+}

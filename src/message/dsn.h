@@ -1,0 +1,42 @@
+/*
+ * dsn.h - delivery status notifications (RFC 3461 to 3464, RFC 6533 for UTF-8)
+ *
+ * Builds the whole notification, header and body. It never shows what it is not given: the caller
+ * passes only host names that may leave the network.
+ */
+#ifndef MESSAGE_DSN_H
+#define MESSAGE_DSN_H
+
+#include "message/envelope.h"
+
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
+
+struct dsn_recipient {
+        const struct recipient *recipient;
+        enum dsn_action action;
+        struct str status;     /* "5.1.1" */
+        struct str diagnostic; /* "550 5.1.1 unknown user" (smtp) or our own words; may hold LF */
+        bool is_smtp;          /* diagnostic is a peer's SMTP reply */
+        struct str remote_mta; /* empty: not shown */
+        int64_t will_retry_until_us; /* of a delayed one; 0: not shown */
+};
+
+struct dsn {
+        const struct envelope *original;
+        struct str original_id;   /* queue id */
+        struct str reporting_mta; /* myhostname */
+        struct str from; /* "MAILER-DAEMON@mx.example.com" without brackets: shown in From: */
+        struct str mail_name;
+        struct str boundary_id; /* a queue id, to make the boundary and Message-ID unique */
+        int64_t now_us;
+        const struct dsn_recipient *recipients; /* all with one action */
+        size_t recipient_count;
+        struct str header; /* of the original, always there */
+        struct str body;   /* of the original, when it is returned whole; else empty */
+        bool returns_body;
+};
+
+/* Appends the message, lines ending in CR LF. 0 or -ENOBUFS. */
+int dsn_format(const struct dsn *d, struct buf *out);
+
+#endif
