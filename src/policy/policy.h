@@ -1,0 +1,146 @@
+/*
+ * policy.h - may this be? Restriction lists, recipients, header checks: compiled once, asked often
+ *
+ * A struct policy is made from one service's parameters at load, is immutable and counted; a session keeps
+ * its own over a reload. A refusal is data (struct verdict), not an error.
+ *
+ * Threads: ask from any loop. Waits: await_* may suspend (tables and, later, DNS).
+ * Memory:  verdict texts live in the arena given.
+ * Not here: what a reply looks like on the wire (smtp/), when to ask (session/).
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "config/config.h"
+#include "smtp/command.h"
+#include "table/table.h"
+
+struct policy;
+
+/*
+ * Compiles the restriction lists, tables and checks of `params` (the service's own, with its overrides).
+ * Whatever is wrong or doubtful goes to *findings: unknown restriction ("did you mean"), a missing table,
+ * an open relay (error "open-relay"), restrictions that ask DNS and are not there yet (warning "dns-not-yet"),
+ * old names (note). Returns a policy also when there are errors, for tools; it must not serve then.
+ */
+struct policy *policy_new(const struct config *c, const struct params *params,
+                          struct table_set *tables, struct findings *findings);
+struct policy *policy_ref(struct policy *p);
+void policy_unref(struct policy **p);
+
+/* ---- restriction lists ---- */
+
+enum policy_event {
+        POLICY_AT_CONNECT,
+        POLICY_AT_HELO,
+        POLICY_AT_MAIL,
+        POLICY_AT_RCPT,
+        POLICY_AT_DATA,
+        POLICY_AT_END_OF_DATA,
+        POLICY_AT_ETRN,
+        POLICY_AT_VRFY,
+};
+
+/* What a session knows so far. Views must stay valid during the call. */
+struct policy_facts {
+        struct str client_name;        /* "unknown" when there is no verified one */
+        struct str client_address;     /* printed */
+        unsigned char client_bits[16]; /* IPv4 as ::ffff:a.b.c.d */
+        struct str helo;               /* empty before HELO */
+        struct smtp_address sender;
+        bool has_sender;               /* MAIL was accepted (sender may be the null one) */
+        struct smtp_address recipient; /* at RCPT and VRFY: the one in question */
+        size_t recipient_count;        /* accepted ones */
+        bool has_early_input;          /* spoke before it was its turn: reject_unauth_pipelining */
+        bool has_tls;
+        int64_t message_bytes; /* at end of data */
+        struct str queue_id;   /* for log lines; may be empty */
+};
+
+enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
+
+struct verdict {
+        enum verdict_action action;
+        struct smtp_reply reply; /* of a refusal; 421 and 521 close the connection */
+        struct str source; /* which rule: "main.cf:21 reject_unauth_destination"; may be empty */
+};
+
+/* What rules ask for beside yes or no; gathers over a transaction, cleared with it. */
+struct policy_effects {
+        bool is_held;
+        bool is_discarded;
+        struct str prepended[8]; /* PREPEND: whole header lines without CR LF */
+        size_t prepended_count;
+        size_t prepended_dropped; /* over the ceiling above; the session logs it */
+};
+
+/*
+ * All that is to be judged at this event, smtpd_delay_reject included: with it, the client, helo and sender
+ * lists are asked at RCPT. WARN, INFO and the like are logged here, in Postfix's words.
+ */
+void await_policy_judge(struct policy *p, enum policy_event event, const struct policy_facts *facts,
+                        struct arena *arena, struct policy_effects *effects, struct verdict *out);
+
+/* May this client speak to us at all? On a core: only core_relays may. Before the greeting. */
+bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16]);
+/* mynetworks */
+bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
+/* Is the client one that smtpd_client_event_limit_exceptions frees from limits? */
+bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
+
+/* ---- recipients ---- */
+
+/* ADDRESS_CLASS_README */
+enum address_class {
+        CLASS_DEFAULT, /* somebody else's: not for us */
+        CLASS_LOCAL,
+        CLASS_VIRTUAL_ALIAS,
+        CLASS_VIRTUAL_MAILBOX,
+        CLASS_RELAY,
+};
+
+/* 0, or -EAGAIN with *why when a table cannot be asked. */
+int await_policy_class(struct policy *p, struct str domain, struct arena *arena,
+                       enum address_class *out, struct why *why);
+
+/*
+ * Is this recipient (unlisted, in no map) one that its class does not know? 0 with *is_listed, or -EAGAIN.
+ * Postmaster of one of our domains is always listed (RFC 5321 4.5.1), and so is <postmaster>.
+ */
+int await_policy_recipient(struct policy *p, const struct smtp_address *recipient,
+                           struct arena *arena, bool *is_listed, struct why *why);
+
+/*
+ * virtual_alias_maps, to the end: what `recipient` becomes. The result is in `arena`: at least one
+ * address; itself when no map names it; no address twice. 0, -EAGAIN (a table cannot be asked), or
+ * -ELOOP (over virtual_alias_expansion_limit or virtual_alias_recursion_limit; a loop through itself is fine).
+ * <postmaster> without a domain becomes postmaster@$myorigin.
+ */
+struct policy_expansion {
+        struct smtp_address *addresses;
+        size_t count;
+};
+int await_policy_expand(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
+                        struct policy_expansion *out, struct why *why);
+
+/* ---- header_checks ---- */
+
+bool policy_has_header_checks(const struct policy *p);
+
+struct policy_header_result {
+        struct verdict verdict;
+        bool is_changed;
+        struct buf header; /* the header to use when is_changed; the caller's to free */
+};
+
+/*
+ * Runs header_checks over each field of `header` (with the blank line that ends it, if it has one):
+ * REJECT, DISCARD, HOLD, WARN, INFO, IGNORE (drops the field), PREPEND (a line before it), DUNNO; what Postfix
+ * knows and this does not yet is a temporary refusal 451 4.3.5 with a log line, never a silent pass.
+ * Log lines as Postfix's cleanup writes them: "reject: header Subject: ... from ...; from=<> to=<>: text".
+ */
+void await_policy_check_header(struct policy *p, struct str header,
+                               const struct policy_facts *facts, struct arena *arena,
+                               struct policy_effects *effects, struct policy_header_result *out);
+
+#endif
