@@ -12,6 +12,10 @@
 #include <strings.h>
 #include <time.h>
 
+/* macros, with some compilers */
+#undef sprintf
+#undef vsprintf
+
 /* unbounded copies: buf_append, arena_printf, snprintf */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets stpcpy
 /* hidden static state: strtok_r-like loops over struct str, gmtime_r, localtime_r */

@@ -149,6 +149,14 @@ void log_collect(void)
         collected.is_on = collected.bytes != NULL;
 }
 
+void log_collect_end(void)
+{
+        log_flush();
+        free(collected.bytes);
+        collected.bytes = NULL;
+        collected.is_on = false;
+}
+
 void log_flush(void)
 {
         if (collected.len)

@@ -62,8 +62,9 @@ void log_mail(enum log_level level, const char *service, const char *queue_id, c
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 
-/* From now on this thread's lines wait for log_flush(). */
+/* From now on this thread's lines wait for log_flush(); until log_collect_end(). */
 void log_collect(void);
+void log_collect_end(void);
 void log_flush(void);
 
 #endif

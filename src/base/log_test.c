@@ -80,6 +80,7 @@ static void collects_until_flushed(void **state)
         read_log(text, sizeof(text));
         assert_non_null(strstr(text, "one\n"));
         assert_null(strstr(text, "not wanted"));
+        log_collect_end();
 }
 
 static void says_why_it_cannot_open(void **state)

@@ -54,7 +54,7 @@ void task_describe(const struct task *t, char *out, size_t room);
 void task_each(struct loop *l, void (*each)(void *context, struct task *t), void *context);
 size_t task_count(const struct loop *l);
 
-/* The most stack that this loop's tasks have used, in bytes; for tests and `status`. */
+/* The most stack that ended tasks have used, of those whose stacks are kept, in bytes; for tests and `status`. */
 size_t task_stack_high_water(const struct loop *l);
 
 #endif

@@ -1,0 +1,124 @@
+/*
+ * pool.c - a few threads for what may block
+ *
+ * One queue under a mutex; a finished piece of work goes back to its loop as a letter that wakes the task.
+ */
+#include "loop/pool.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "loop/task.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+enum { THREADS_MAX = 64 };
+
+struct work {
+        struct letter letter;
+        struct list link;
+        struct loop *loop;
+        struct task *task;
+        int (*run)(void *arg);
+        void *arg;
+        int result;
+        bool is_done; /* set by the letter, on the loop's thread */
+};
+
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t has_work;
+        struct list queue;
+        bool is_stopping;
+        pthread_t threads[THREADS_MAX];
+        int thread_count;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_work = PTHREAD_COND_INITIALIZER};
+
+static void open_result(struct letter *letter)
+{
+        struct work *w = heap_of(letter, struct work, letter);
+        w->is_done = true;
+        task_wake(w->task);
+}
+
+static struct work *take_work(void)
+{
+        pthread_mutex_lock(&pool.lock);
+        while (list_is_empty(&pool.queue) && !pool.is_stopping)
+                pthread_cond_wait(&pool.has_work, &pool.lock);
+        struct work *w = NULL;
+        if (!list_is_empty(&pool.queue)) {
+                w = list_of(pool.queue.next, struct work, link);
+                list_remove(&w->link);
+        }
+        pthread_mutex_unlock(&pool.lock);
+        return w;
+}
+
+static void *thread_main(void *arg)
+{
+        struct work *w;
+        while ((w = take_work())) {
+                w->result = w->run(w->arg);
+                loop_post(w->loop, &w->letter);
+        }
+        return NULL;
+}
+
+int pool_start(int threads, struct why *why)
+{
+        check(pool.thread_count == 0);
+        list_init(&pool.queue);
+        pool.is_stopping = false;
+        if (threads > THREADS_MAX)
+                threads = THREADS_MAX;
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
+        int rc = 0;
+        while (pool.thread_count < threads && rc == 0) {
+                rc = pthread_create(&pool.threads[pool.thread_count], NULL, thread_main, NULL);
+                if (rc == 0)
+                        pool.thread_count++;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (pool.thread_count == 0)
+                return why_set(why, -rc, "cannot start threads for file work: %s", why_errno(rc));
+        return 0;
+}
+
+void pool_stop(void)
+{
+        pthread_mutex_lock(&pool.lock);
+        pool.is_stopping = true;
+        pthread_cond_broadcast(&pool.has_work);
+        pthread_mutex_unlock(&pool.lock);
+        for (int i = 0; i < pool.thread_count; i++)
+                pthread_join(pool.threads[i], NULL);
+        pool.thread_count = 0;
+}
+
+int await_pool_run(const char *doing, struct str what, int (*run)(void *arg), void *arg)
+{
+        check(pool.thread_count > 0);
+        struct work w = {.letter.open = open_result,
+                         .loop = loop_self(),
+                         .task = task_self(),
+                         .run = run,
+                         .arg = arg};
+        check(w.task);
+        pthread_mutex_lock(&pool.lock);
+        list_add_last(&pool.queue, &w.link);
+        pthread_cond_signal(&pool.has_work);
+        pthread_mutex_unlock(&pool.lock);
+        bool was_woken = false; /* a wake that was meant for the caller's next wait is passed on */
+        while (!w.is_done) {
+                await_wake_always(doing, what, CLOCK_NEVER);
+                was_woken = was_woken || !w.is_done;
+        }
+        if (was_woken)
+                task_wake(w.task);
+        return w.result;
+}

@@ -1,0 +1,94 @@
+/* pool_test.c - blocking work is done elsewhere, in order, and its results come home */
+#include "loop/pool.h"
+
+#include "base/unit.h"
+#include "loop/task.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static struct loop *loop;
+static int left;
+
+static int square(void *arg)
+{
+        int n = *(int *)arg;
+        usleep(100);
+        return n * n;
+}
+
+static void ask(void *arg)
+{
+        int n = *(int *)arg;
+        for (int i = 0; i < 20; i++)
+                assert_int_equal(await_pool_run("squaring", STR(""), square, &n), n * n);
+        if (--left == 0)
+                loop_stop(loop);
+}
+
+static void results_come_home(void **state)
+{
+        static int numbers[50];
+        left = 50;
+        for (int i = 0; i < 50; i++) {
+                numbers[i] = i;
+                task_start(loop, ask, &numbers[i]);
+        }
+        loop_run(loop);
+        assert_int_equal(left, 0);
+}
+
+static void be_canceled(void *arg)
+{
+        int n = 3;
+        task_cancel(task_self());
+        /* work is never cut short, so its argument may be on this stack */
+        assert_int_equal(await_pool_run("squaring", STR(""), square, &n), 9);
+        assert_int_equal(await_sleep(1), -ECANCELED);
+        loop_stop(loop);
+}
+
+static void cancel_does_not_cut_work_short(void **state)
+{
+        task_start(loop, be_canceled, NULL);
+        loop_run(loop);
+}
+
+static void keep_wake(void *arg)
+{
+        int n = 4;
+        task_wake(task_self());
+        assert_int_equal(await_pool_run("squaring", STR(""), square, &n), 16);
+        assert_int_equal(await_wake("waiting", STR(""), loop_now_ms() + 5000), 0);
+        loop_stop(loop);
+}
+
+static void foreign_wakes_are_kept(void **state)
+{
+        task_start(loop, keep_wake, NULL);
+        loop_run(loop);
+}
+
+static int setup(void **state)
+{
+        struct why why;
+        loop = loop_new(&why);
+        return loop && pool_start(4, &why) == 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+        pool_stop();
+        loop_free(&loop);
+        return 0;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(results_come_home, setup, teardown),
+                cmocka_unit_test_setup_teardown(cancel_does_not_cut_work_short, setup, teardown),
+                cmocka_unit_test_setup_teardown(foreign_wakes_are_kept, setup, teardown),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
