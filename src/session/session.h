@@ -1,0 +1,68 @@
+/*
+ * session.h - the inbound SMTP session (RFC 5321)
+ *
+ * A listener accepts connections on one loop; each becomes a task that greets, reads commands, judges
+ * them by the policy of its service and takes messages into the spool. One file a verb: session_rcpt.c reads
+ * like section 4.1.1.3. The front door (front_door.h) counts clients over all loops and turns away those who
+ * are too many.
+ *
+ * Threads: a listener and its sessions belong to one loop; all calls are made there.
+ * Not here: what may be (policy/), what is kept (spool/), where it goes (delivery/).
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "delivery/delivery.h"
+#include "policy/policy.h"
+#include "spool/spool.h"
+#include "wire/tls.h"
+
+/* What one inet service of master.cf is made of. Immutable, counted; sessions keep theirs over a reload. */
+struct session_service;
+
+struct session_service_parts {
+        struct config *config;
+        const struct service *service; /* of that config; its params rule the session */
+        struct policy *policy;
+        struct routes *routes;
+        struct tls_context *tls; /* NULL: no STARTTLS */
+        struct spool *spool;
+};
+
+/* Takes references of its own. Makes the TLS context's absence or presence what EHLO offers. */
+struct session_service *session_service_new(const struct session_service_parts *parts);
+struct session_service *session_service_ref(struct session_service *s);
+void session_service_unref(struct session_service **s);
+
+/* Server TLS for a service from smtpd_tls_*; NULL without an error when the level is none. */
+int session_tls_new(const struct params *params, struct tls_context **out, struct why *why);
+
+/* Clients of all loops together: connections at once and per minute, by address. */
+struct front_door;
+struct front_door *front_door_new(void);
+void front_door_free(struct front_door **d);
+
+struct listener;
+
+/* Takes over the listening, non-blocking descriptor. */
+struct listener *listener_start(struct loop *l, int fd, struct session_service *service,
+                                struct front_door *door);
+/* After a reload: connections from now on use this. */
+void listener_set_service(struct listener *li, struct session_service *service);
+/* Accepts no more, and closes the descriptor; its sessions go on. */
+void listener_close(struct listener *li);
+/*
+ * Sessions that wait for a command get 421 and end now; those inside a message may finish it until
+ * deadline_ms. Suspends until none is left, then frees the listener.
+ */
+void await_listener_stop(struct listener **li, int64_t deadline_ms);
+
+struct session_counts {
+        uint64_t connections; /* since the start, of this listener */
+        uint64_t messages;
+        uint64_t refused; /* commands that got 4xx or 5xx by policy */
+        size_t open;
+};
+void listener_count(const struct listener *li, struct session_counts *out);
+
+#endif
