@@ -46,12 +46,16 @@ struct policy_facts {
         struct str client_name;        /* "unknown" when there is no verified one */
         struct str client_address;     /* printed */
         unsigned char client_bits[16]; /* IPv4 as ::ffff:a.b.c.d */
-        struct str helo;               /* empty before HELO */
+        struct str protocol; /* SMTP, ESMTP, ESMTPS...; at HELO and EHLO: the one asked for */
+        struct str helo;     /* empty before HELO */
         struct smtp_address sender;
-        bool has_sender;               /* MAIL was accepted (sender may be the null one) */
-        struct smtp_address recipient; /* at RCPT and VRFY: the one in question */
-        size_t recipient_count;        /* accepted ones */
-        bool has_early_input;          /* spoke before it was its turn: reject_unauth_pipelining */
+        bool has_sender; /* MAIL was accepted (sender may be the null one) */
+        struct smtp_address
+                recipient;      /* at RCPT and VRFY: the one in question; later: the only one,
+                                          empty when there are more */
+        struct str etrn_name;   /* at ETRN: its argument */
+        size_t recipient_count; /* accepted ones */
+        bool has_early_input;   /* spoke before it was its turn: reject_unauth_pipelining */
         bool has_tls;
         int64_t message_bytes; /* at end of data */
         struct str queue_id;   /* for log lines; may be empty */
@@ -65,13 +69,20 @@ struct verdict {
         struct str source; /* which rule: "main.cf:21 reject_unauth_destination"; may be empty */
 };
 
-/* What rules ask for beside yes or no; gathers over a transaction, cleared with it. */
+/*
+ * What rules ask for beside yes or no; gathers over a transaction, cleared with it. Without
+ * smtpd_delay_reject there are rules at connect and HELO: what they ask for belongs to the connection,
+ * and each transaction begins with a copy. Views point into the arenas given.
+ */
 struct policy_effects {
         bool is_held;
         bool is_discarded;
         struct str prepended[8]; /* PREPEND: whole header lines without CR LF */
         size_t prepended_count;
         size_t prepended_dropped; /* over the ceiling above; the session logs it */
+        bool is_deferred;         /* DEFER_IF_PERMIT: what would be permitted gets this instead */
+        struct smtp_reply deferral;
+        struct str deferral_source;
 };
 
 /*
@@ -80,6 +91,16 @@ struct policy_effects {
  */
 void await_policy_judge(struct policy *p, enum policy_event event, const struct policy_facts *facts,
                         struct arena *arena, struct policy_effects *effects, struct verdict *out);
+
+/*
+ * Writes Postfix's log line about a refusal (`what` is "reject"; this room's own lines have
+ * "reject_warning", "warn", "info", "hold", "discard"), with NOQUEUE when there is no queue id:
+ *   NOQUEUE: reject: RCPT from name[192.0.2.1]: 554 5.7.1 <a@b>: Relay access denied; from=<c@d>
+ *   to=<a@b> proto=ESMTP helo=<e>
+ * A reply with code 0 is shown as its text alone. Refusals by await_policy_judge() are the caller's to log.
+ */
+void policy_log_refusal(const char *what, enum policy_event event, const struct policy_facts *facts,
+                        const struct smtp_reply *reply);
 
 /* May this client speak to us at all? On a core: only core_relays may. Before the greeting. */
 bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16]);
