@@ -55,7 +55,7 @@ struct smtp_address {
 struct smtp_path_rules {
         bool is_strict;   /* strict_rfc821_envelopes: <> needed, no comments, no display names */
         bool allows_null; /* MAIL FROM:<> */
-        bool allows_no_domain; /* RCPT TO:<postmaster>; else refused by policy, not by syntax: true */
+        bool allows_no_domain; /* RCPT TO:<postmaster>; true when policy refuses the others */
         bool allows_utf8;      /* SMTPUTF8 was asked for, or is not insisted on */
 };
 
@@ -64,19 +64,32 @@ enum { SMTP_PATH_BYTES_MAX = 1000, SMTP_DOMAIN_BYTES_MAX = 255 };
 
 /*
  * Takes a path off the front of *text ("<a@b> SIZE=3" leaves " SIZE=3"): quoted local parts, source
- * routes (dropped, RFC 5321 appendix C), address literals [192.0.2.1] and [IPv6:...], UTF-8 checked.
- * Without is_strict also what Postfix takes: no brackets, blanks inside them.
- * Returns 0, or -EBADMSG with *refusal filled in (501 5.1.7 / 5.1.3 ..., 500 5.5.2).
+ * routes (dropped, RFC 5321 appendix C), address literals [192.0.2.1] and [IPv6:...], UTF-8
+ * checked. Always taken, as Postfix does: blanks inside the brackets, <<a@b>>, "a..b@c". Without
+ * is_strict also: no brackets, a name in front, comments. The domain satisfies
+ * smtp_domain_is_valid() or _is_literal(). Returns 0, or -EBADMSG with *text as it was and *refusal
+ * filled in: 501 5.1.7 (where the null path is allowed: a sender) or 5.1.3 (a recipient), 500 5.5.2
+ * bad UTF-8, 553 5.6.7 UTF-8 that is not allowed.
  */
 int smtp_path_parse(struct str *text, const struct smtp_path_rules *rules, struct arena *arena,
                     struct smtp_address *out, struct smtp_reply *refusal);
 
-/* An address without brackets, from a table or a command line, with the same grammar. */
+/*
+ * An address from a table or a command line, with the same grammar (not strict), brackets or none;
+ * blanks around it are dropped. Empty, or "<>": the null address. 0, or -EBADMSG with *out empty.
+ */
 int smtp_address_parse(struct str text, struct arena *arena, struct smtp_address *out);
-/* Puts one together from an unquoted local part and a domain (which may be empty). */
+/*
+ * Puts one together from an unquoted local part and a domain (which may be empty). Control
+ * characters come out as '?' in `text`, so that no value can end a command.
+ */
 struct smtp_address smtp_address_make(struct str local, struct str domain, struct arena *arena);
 
-/* Names: letters, digits, hyphens, dots by RFC 1123; [literals] are something else. */
+/*
+ * Names: letters, digits, hyphens, dots by RFC 1123, underscores, and UTF-8 labels (RFC 6531);
+ * never digits and dots alone, nor a final dot: what Postfix's valid_hostname() takes. [literals]
+ * are something else.
+ */
 bool smtp_domain_is_valid(struct str domain);   /* syntax: labels of 1..63, in all 1..255 */
 bool smtp_domain_is_fqdn(struct str domain);    /* valid, and has a dot inside */
 bool smtp_domain_is_literal(struct str domain); /* [192.0.2.1], [IPv6:2001:db8::1]: valid ones */
@@ -103,18 +116,20 @@ struct smtp_mail_command {
         enum smtp_body body;
         bool smtputf8;
         enum smtp_ret ret;
-        struct str envid; /* xtext, as it came */
+        struct str envid; /* xtext, printable, at most 100 bytes; a bare "=" came out as "+3D" */
 };
 
 struct smtp_rcpt_command {
         struct smtp_address recipient;
         unsigned notify;  /* SMTP_NOTIFY_ bits; 0: not said */
-        struct str orcpt; /* "rfc822;xtext" as it came; empty: not said */
+        struct str orcpt; /* "rfc822;xtext", as envid, at most 500 bytes; empty: not said */
 };
 
 /*
  * `args` is what follows the verb: "FROM:<a@b> SIZE=3". 0, or -EBADMSG with *refusal: 501 5.5.4 bad
- * syntax or parameter value, 555 5.5.4 unknown parameter, and those of smtp_path_parse().
+ * syntax or parameter value, 555 5.5.4 unknown parameter, and those of smtp_path_parse(). SIZE
+ * beyond int64_t is INT64_MAX. For MAIL, rules->allows_utf8 = false lets UTF-8 pass when the
+ * command itself says SMTPUTF8.
  */
 int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
                     const struct smtp_offers *offers, struct arena *arena,
@@ -126,11 +141,12 @@ int smtp_rcpt_parse(struct str args, const struct smtp_path_rules *rules,
 /* "1000 LAST" (RFC 3030). 0, or -EBADMSG with *refusal (501 5.5.4). */
 int smtp_bdat_parse(struct str args, int64_t *bytes, bool *is_last, struct smtp_reply *refusal);
 
-/* xtext (RFC 3461 4) */
+/* xtext (RFC 3461 4); decoding leaves what is no xtext as it is */
 bool smtp_xtext_is_valid(struct str text);
 struct str smtp_xtext_decode(struct str text, struct arena *arena);
 struct str smtp_xtext_encode(struct str text, struct arena *arena);
 
+/* RFC 3629: nothing overlong, no surrogates. Control characters and NUL are valid. */
 bool smtp_utf8_is_valid(struct str text);
 bool smtp_text_is_ascii(struct str text);
 

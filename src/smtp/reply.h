@@ -26,9 +26,9 @@ static inline bool smtp_reply_refuses(const struct smtp_reply *r)
 enum { SMTP_REPLY_LINE_BYTES_MAX = 512 };
 
 /*
- * Appends the reply as sent: "550-5.1.1 one\r\n550 5.1.1 two\r\n". Lines are split so that none is over
- * 512 bytes; bytes that are neither printable ASCII nor UTF-8 become '?', so that text made of a
- * client's words can never hold a line break of its own. 0 or -ENOBUFS.
+ * Appends the reply as sent: "550-5.1.1 one\r\n550 5.1.1 two\r\n". Lines are split so that none is
+ * over 512 bytes; bytes that are neither printable ASCII nor UTF-8 become '?', so that text made of
+ * a client's words can never hold a line break of its own. 0, or -ENOBUFS with `out` as it was.
  */
 int smtp_reply_format(const struct smtp_reply *r, struct buf *out);
 
@@ -41,15 +41,17 @@ enum { SMTP_REPLY_TEXT_BYTES_MAX = 4096, SMTP_REPLY_LINES_MAX = 100 };
 struct smtp_reply_reader {
         int code;
         int lines;
-        char enhanced[12]; /* of the first line, or "" */
+        bool is_complete;  /* the next line begins a new reply */
+        char enhanced[12]; /* of the first line, or ""; its class is that of the code */
         struct buf text;   /* lines joined by LF, without codes */
 };
 
 void smtp_reply_reader_init(struct smtp_reply_reader *r);
 void smtp_reply_reader_done(struct smtp_reply_reader *r);
 /*
- * 1: the reply is complete, in code, enhanced and text, until the next feed. 0: more lines are needed.
- * -EBADMSG: this is no SMTP reply (no code, codes that differ, over SMTP_REPLY_LINES_MAX lines).
+ * 1: the reply is complete, in code, enhanced and text, until the next feed. 0: more lines are
+ * needed. -EBADMSG: this is no SMTP reply (no code, codes that differ, over SMTP_REPLY_LINES_MAX
+ * lines).
  */
 int smtp_reply_reader_feed(struct smtp_reply_reader *r, struct str line);
 
