@@ -1,0 +1,109 @@
+/*
+ * mail.c - MAIL and its parameters; BDAT, which has a grammar of one line
+ *
+ *      mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF      (RFC 5321 4.1.1.2)
+ *      SIZE=   1*20DIGIT                                               (RFC 1870 6)
+ *      BODY=   "7BIT" / "8BITMIME"                                     (RFC 6152 3)
+ *      SMTPUTF8                                                        (RFC 6531 3.4)
+ *      RET=    "FULL" / "HDRS"                                         (RFC 3461 4.3)
+ *      ENVID=  xtext, at most 100 characters                           (RFC 3461 4.4)
+ */
+#include "smtp/grammar.h"
+
+enum { ENVID_BYTES_MAX = 100, SIZE_DIGITS_MAX = 20 };
+enum { SEEN_SIZE = 1, SEEN_BODY = 2, SEEN_UTF8 = 4, SEEN_RET = 8, SEEN_ENVID = 16 };
+
+/* A size that no int64_t holds is larger than every limit: the largest number says so. */
+static int size_parse(struct str value, int64_t *size)
+{
+        if (value.len > SIZE_DIGITS_MAX || !char_is_digit(value.ptr[0]))
+                return -EBADMSG;
+        int code = str_to_int64(value, 0, INT64_MAX, size);
+        if (code == -ERANGE)
+                *size = INT64_MAX;
+        return code == -EINVAL ? -EBADMSG : 0;
+}
+
+static int parameter_apply(const struct smtp_parameter *p, const struct smtp_offers *offers,
+                           struct arena *arena, struct smtp_mail_command *out, unsigned *seen,
+                           struct smtp_reply *refusal)
+{
+        unsigned bit;
+        if (offers->size && smtp_parameter_has(p, STR("SIZE"))) {
+                bit = SEEN_SIZE;
+                if (size_parse(p->value, &out->size))
+                        return smtp_refuse(refusal, 501, "5.5.4", STR("Bad message size syntax"));
+        } else if (offers->eightbitmime && smtp_parameter_has(p, STR("BODY"))) {
+                bit = SEEN_BODY;
+                if (str_eq_nocase(p->value, STR("8BITMIME")))
+                        out->body = SMTP_BODY_8BITMIME;
+                else if (!str_eq_nocase(p->value, STR("7BIT")))
+                        return smtp_parameter_refuse(p, arena, refusal);
+        } else if (offers->smtputf8 && smtp_parameter_is_flag(p, STR("SMTPUTF8"))) {
+                bit = SEEN_UTF8;
+                out->smtputf8 = true;
+        } else if (offers->dsn && smtp_parameter_has(p, STR("RET"))) {
+                bit = SEEN_RET;
+                if (str_eq_nocase(p->value, STR("FULL")))
+                        out->ret = SMTP_RET_FULL;
+                else if (str_eq_nocase(p->value, STR("HDRS")))
+                        out->ret = SMTP_RET_HDRS;
+                else
+                        return smtp_refuse(refusal, 501, "5.5.4", STR("Bad RET parameter syntax"));
+        } else if (offers->dsn && smtp_parameter_has(p, STR("ENVID"))) {
+                bit = SEEN_ENVID;
+                if (!smtp_xtext_is_printable(p->value, ENVID_BYTES_MAX))
+                        return smtp_refuse(refusal, 501, "5.5.4",
+                                           STR("Bad ENVID parameter syntax"));
+                out->envid = smtp_xtext_keep(p->value, arena);
+        } else {
+                return smtp_parameter_refuse(p, arena, refusal);
+        }
+        if (*seen & bit)
+                return smtp_refuse(refusal, 501, "5.5.4", STR("Parameter given twice"));
+        *seen |= bit;
+        return 0;
+}
+
+int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
+                    const struct smtp_offers *offers, struct arena *arena,
+                    struct smtp_mail_command *out, struct smtp_reply *refusal)
+{
+        *out = (struct smtp_mail_command){0};
+        if (!smtp_take_path_keyword(&args, STR("FROM:")))
+                return smtp_refuse(refusal, 501, "5.5.4", STR("Syntax: MAIL FROM:<address>"));
+
+        /* Whether UTF-8 was announced is known only when the parameters are read. */
+        struct smtp_path_rules with_utf8 = *rules;
+        with_utf8.allows_utf8 = true;
+        int code = smtp_path_parse(&args, &with_utf8, arena, &out->sender, refusal);
+        if (code)
+                return code;
+
+        struct smtp_parameter p;
+        unsigned seen = 0;
+        while ((code = smtp_parameter_next(&args, &p, refusal)) > 0)
+                if ((code = parameter_apply(&p, offers, arena, out, &seen, refusal)))
+                        return code;
+        if (code)
+                return code;
+        if (!rules->allows_utf8 && !out->smtputf8 && !smtp_text_is_ascii(out->sender.text))
+                return smtp_refuse(refusal, 553, "5.6.7",
+                                   STR("Must declare SMTPUTF8 to send unicode address"));
+        return 0;
+}
+
+/* bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CRLF; chunk-size = 1*DIGIT (RFC 3030 2) */
+int smtp_bdat_parse(struct str args, int64_t *bytes, bool *is_last, struct smtp_reply *refusal)
+{
+        struct str number, marker, more;
+        bool has_number = str_next_word(&args, " \t", &number);
+        bool has_marker = str_next_word(&args, " \t", &marker);
+        if (!has_number || !char_is_digit(number.ptr[0]) ||
+            str_to_int64(number, 0, INT64_MAX, bytes) ||
+            (has_marker && !str_eq_nocase(marker, STR("LAST"))) ||
+            str_next_word(&args, " \t", &more))
+                return smtp_refuse(refusal, 501, "5.5.4", STR("Syntax: BDAT count [LAST]"));
+        *is_last = has_marker;
+        return 0;
+}

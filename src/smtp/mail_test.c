@@ -1,0 +1,255 @@
+/* mail_test.c - MAIL and RCPT with their parameters */
+#include "base/unit.h"
+
+#include "smtp/command.h"
+
+#include <errno.h>
+
+static const struct smtp_path_rules rules = {
+        .allows_null = true, .allows_no_domain = true, .allows_utf8 = true};
+static const struct smtp_path_rules rcpt_rules = {.allows_no_domain = true, .allows_utf8 = true};
+static const struct smtp_offers all = {true, true, true, true};
+
+#define TEN     "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void takes_mail(void **state)
+{
+        struct arena a;
+        struct smtp_mail_command c;
+        struct smtp_reply refusal = {0};
+        arena_init(&a, 0);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@b.example>"), &rules, &all, &a, &c, &refusal),
+                         0);
+        assert_str_equal(c.sender.text, "a@b.example");
+        assert_int_equal(c.size, 0);
+        assert_int_equal(c.body, SMTP_BODY_7BIT);
+        assert_int_equal(c.ret, SMTP_RET_UNSET);
+        assert_false(c.smtputf8);
+        assert_int_equal(c.envid.len, 0);
+
+        assert_int_equal(smtp_mail_parse(STR("from: <>  size=123 body=8bitmime SMTPUTF8 RET=hdrs "
+                                             "ENVID=QQ+2B1=x"),
+                                         &rules, &all, &a, &c, &refusal),
+                         0);
+        assert_str_equal(c.sender.text, "");
+        assert_int_equal(c.size, 123);
+        assert_int_equal(c.body, SMTP_BODY_8BITMIME);
+        assert_int_equal(c.ret, SMTP_RET_HDRS);
+        assert_true(c.smtputf8);
+        assert_str_equal(c.envid, "QQ+2B1+3Dx");
+
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@b.example> SIZE=99999999999999999999"),
+                                         &rules, &all, &a, &c, &refusal),
+                         0);
+        assert_true(c.size == INT64_MAX);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@b.example> ENVID=" HUNDRED), &rules, &all, &a,
+                                         &c, &refusal),
+                         0);
+        arena_done(&a);
+}
+
+static void refuses_mail(void **state)
+{
+        static const struct {
+                struct str args;
+                int code;
+                const char *enhanced;
+        } cases[] = {
+                {STR_INIT(""), 501, "5.5.4"},
+                {STR_INIT("FROM"), 501, "5.5.4"},
+                {STR_INIT("FROM:"), 501, "5.5.4"},
+                {STR_INIT("FROM: "), 501, "5.5.4"},
+                {STR_INIT("FROM :<a@b>"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b>"), 501, "5.5.4"},
+                {STR_INIT("<a@b>"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@@b>"), 501, "5.1.7"},
+                {STR_INIT("FROM:<a@b> SIZE=-1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE=+1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE=1k"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE="), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE=100000000000000000000"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SIZE=1 SIZE=1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> BODY=BINARYMIME"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> SMTPUTF8=yes"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> RET=SOME"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> RET=FULL RET=HDRS"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> ENVID=a+"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> ENVID=a+0D+0Ab"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> ENVID=\xc3\xa4"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> ENVID=" HUNDRED "1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> NOTIFY=NEVER"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> FOO"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> FOO=1"), 555, "5.5.4"},
+                {STR_INIT("FROM:<a@b> =1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> -A=1"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> A\0B"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> X=a\033b"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> <c@d>"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b> X=\xff"), 500, "5.5.2"},
+        };
+        struct arena a;
+        arena_init(&a, 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct smtp_mail_command c;
+                struct smtp_reply refusal = {0};
+                int code = smtp_mail_parse(cases[i].args, &rules, &all, &a, &c, &refusal);
+                if (code != -EBADMSG || refusal.code != cases[i].code)
+                        fail_msg("%.*s: %d", STR_ARG(cases[i].args), refusal.code);
+                assert_string_equal(refusal.enhanced, cases[i].enhanced);
+        }
+        arena_done(&a);
+}
+
+/* What EHLO did not offer is unknown. */
+static void refuses_what_is_not_offered(void **state)
+{
+        static const struct {
+                struct str parameter;
+                struct smtp_offers without;
+        } cases[] = {
+                {STR_INIT("SIZE=1"), {false, true, true, true}},
+                {STR_INIT("BODY=7BIT"), {true, false, true, true}},
+                {STR_INIT("SMTPUTF8"), {true, true, false, true}},
+                {STR_INIT("RET=FULL"), {true, true, true, false}},
+                {STR_INIT("ENVID=x"), {true, true, true, false}},
+        };
+        struct arena a;
+        arena_init(&a, 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct smtp_mail_command c;
+                struct smtp_reply refusal = {0};
+                struct str args = arena_printf(&a, "FROM:<a@b> %.*s", STR_ARG(cases[i].parameter));
+                assert_int_equal(smtp_mail_parse(args, &rules, &all, &a, &c, &refusal), 0);
+                assert_int_equal(smtp_mail_parse(args, &rules, &cases[i].without, &a, &c, &refusal),
+                                 -EBADMSG);
+                assert_int_equal(refusal.code, 555);
+                assert_str_equal(refusal.text, arena_printf(&a, "Unsupported option: %.*s",
+                                                            STR_ARG(cases[i].parameter))
+                                                       .ptr);
+        }
+        arena_done(&a);
+}
+
+static void insists_on_smtputf8(void **state)
+{
+        struct smtp_path_rules insists = {.allows_null = true};
+        struct arena a;
+        struct smtp_mail_command c;
+        struct smtp_reply refusal = {0};
+        arena_init(&a, 0);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<\xc3\xa4@b.example> SMTPUTF8"), &insists, &all,
+                                         &a, &c, &refusal),
+                         0);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<\xc3\xa4@b.example> BODY=8BITMIME"), &insists,
+                                         &all, &a, &c, &refusal),
+                         -EBADMSG);
+        assert_int_equal(refusal.code, 553);
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<\xc3\xa4@b.example>"), &rules, &all, &a, &c, &refusal),
+                0);
+        arena_done(&a);
+}
+
+static void takes_rcpt(void **state)
+{
+        static const struct {
+                struct str args;
+                unsigned notify;
+                const char *orcpt;
+        } cases[] = {
+                {STR_INIT("TO:<a@b.example>"), 0, ""},
+                {STR_INIT("to: <a@b.example> NOTIFY=never"), SMTP_NOTIFY_NEVER, ""},
+                {STR_INIT("TO:<a@b.example> NOTIFY=SUCCESS,FAILURE,DELAY"),
+                 SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY, ""},
+                {STR_INIT("TO:<a@b.example> ORCPT=rfc822;c+2Bd@e.example NOTIFY=DELAY"),
+                 SMTP_NOTIFY_DELAY, "rfc822;c+2Bd@e.example"},
+                {STR_INIT("TO:<a@b.example> ORCPT=rfc822;list-a=b@c.example"), 0,
+                 "rfc822;list-a+3Db@c.example"},
+                {STR_INIT("TO:<a@b.example> ORCPT=utf-8;\xc3\xa4@b.example"), 0,
+                 "utf-8;\xc3\xa4@b.example"},
+                {STR_INIT("TO:<a@b.example> ORCPT=utf-8;\\x{E4}@b.example"), 0,
+                 "utf-8;\\x{E4}@b.example"},
+        };
+        struct arena a;
+        arena_init(&a, 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct smtp_rcpt_command c;
+                struct smtp_reply refusal = {0};
+                assert_int_equal(
+                        smtp_rcpt_parse(cases[i].args, &rcpt_rules, &all, &a, &c, &refusal), 0);
+                assert_str_equal(c.recipient.text, "a@b.example");
+                assert_int_equal(c.notify, cases[i].notify);
+                assert_str_equal(c.orcpt, cases[i].orcpt);
+        }
+        arena_done(&a);
+}
+
+static void refuses_rcpt(void **state)
+{
+        static const struct {
+                struct str args;
+                int code;
+                const char *enhanced;
+        } cases[] = {
+                {STR_INIT(""), 501, "5.5.4"},
+                {STR_INIT("TO:"), 501, "5.5.4"},
+                {STR_INIT("FROM:<a@b>"), 501, "5.5.4"},
+                {STR_INIT("TO:<>"), 501, "5.1.3"},
+                {STR_INIT("TO:<a@b> NOTIFY="), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=NEVER,DELAY"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=DELAY,NEVER"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=DELAY,DELAY"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=DELAY,"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=,"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=SOME"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY=NEVER NOTIFY=NEVER"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=a@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=;a@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rfc822;"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rfc822;a+0D+0AX:@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rfc822;a+zz"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rf c822;a"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rfc822;\xc3\xa4@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=utf-8;+0D\xc3\xa4@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=x!;a@b"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=rfc822;" HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED), 501,
+                 "5.5.4"},
+                {STR_INIT("TO:<a@b> ORCPT=x;a ORCPT=x;a"), 501, "5.5.4"},
+                {STR_INIT("TO:<a@b> SIZE=1"), 555, "5.5.4"},
+                {STR_INIT("TO:<a@b> NOTIFY"), 555, "5.5.4"},
+                {STR_INIT("TO:<a@b> X=\xc3"), 500, "5.5.2"},
+        };
+        struct arena a;
+        arena_init(&a, 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct smtp_rcpt_command c;
+                struct smtp_reply refusal = {0};
+                int code = smtp_rcpt_parse(cases[i].args, &rcpt_rules, &all, &a, &c, &refusal);
+                if (code != -EBADMSG || refusal.code != cases[i].code)
+                        fail_msg("%.*s: %d", STR_ARG(cases[i].args), refusal.code);
+                assert_string_equal(refusal.enhanced, cases[i].enhanced);
+        }
+        struct smtp_offers none = {0};
+        struct smtp_rcpt_command c;
+        struct smtp_reply refusal = {0};
+        assert_int_equal(
+                smtp_rcpt_parse(STR("TO:<a@b> NOTIFY=DELAY"), &rcpt_rules, &none, &a, &c, &refusal),
+                -EBADMSG);
+        assert_int_equal(refusal.code, 555);
+        arena_done(&a);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(takes_mail),
+                cmocka_unit_test(refuses_mail),
+                cmocka_unit_test(refuses_what_is_not_offered),
+                cmocka_unit_test(insists_on_smtputf8),
+                cmocka_unit_test(takes_rcpt),
+                cmocka_unit_test(refuses_rcpt),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,64 @@
+/*
+ * parameter.c - the parameters of MAIL and RCPT
+ *
+ *      Mail-parameters = esmtp-param *( SP esmtp-param )                       (RFC 5321 4.1.2)
+ *      esmtp-param     = esmtp-keyword ["=" esmtp-value]
+ *      esmtp-keyword   = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
+ *      esmtp-value     = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)               (RFC 6531 3.3)
+ *
+ * A second "=" is taken for a part of the value: addresses in ORCPT come with it, against the RFC.
+ */
+#include "smtp/grammar.h"
+
+enum { SHOWN_BYTES_MAX = 100 };
+
+bool smtp_take_path_keyword(struct str *args, struct str keyword)
+{
+        if (!str_starts_nocase(*args, keyword))
+                return false;
+        *args = str_trim(str_tail(*args, keyword.len));
+        return args->len > 0;
+}
+
+static bool name_is_valid(struct str name)
+{
+        for (size_t i = 0; i < name.len; i++)
+                if (!char_is_alnum(name.ptr[i]) && (i == 0 || name.ptr[i] != '-'))
+                        return false;
+        return name.len > 0;
+}
+
+static bool value_is_valid(struct str value)
+{
+        return value.len > 0 && smtp_utf8_is_valid(value) && !smtp_text_has_control(value);
+}
+
+int smtp_parameter_next(struct str *text, struct smtp_parameter *p, struct smtp_reply *refusal)
+{
+        if (!str_next_word(text, " \t", &p->whole))
+                return 0;
+        p->value = p->whole;
+        p->name = str_cut(&p->value, '=');
+        p->has_value = p->name.len < p->whole.len;
+        if (!name_is_valid(p->name) || (p->has_value && !value_is_valid(p->value)))
+                return smtp_refuse(refusal, 501, "5.5.4", STR("Bad parameter syntax"));
+        return 1;
+}
+
+bool smtp_parameter_is_flag(const struct smtp_parameter *p, struct str name)
+{
+        return !p->has_value && str_eq_nocase(p->name, name);
+}
+
+bool smtp_parameter_has(const struct smtp_parameter *p, struct str name)
+{
+        return p->has_value && str_eq_nocase(p->name, name);
+}
+
+int smtp_parameter_refuse(const struct smtp_parameter *p, struct arena *arena,
+                          struct smtp_reply *refusal)
+{
+        struct str shown = str_part(p->whole, 0, SHOWN_BYTES_MAX);
+        return smtp_refuse(refusal, 555, "5.5.4",
+                           arena_printf(arena, "Unsupported option: %.*s", STR_ARG(shown)));
+}
