@@ -11,8 +11,8 @@
  * the same wire.
  *
  * Errors of all await_ functions: -ETIMEDOUT, -ECANCELED, -ECONNRESET and other socket errors, -EPIPE (the
- * peer has closed its side in good order), -EPROTO (TLS). After any of them but -EMSGSIZE only wire_free()
- * and wire_error() make sense.
+ * peer has closed its side in good order), -EPROTO (TLS). After any of them but -EMSGSIZE,
+ * -ETIMEDOUT and -ECANCELED only wire_free() makes sense.
  */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H

@@ -1,0 +1,62 @@
+/* tls_fixture.c - for tests: a certificate and keys in a directory of their own */
+#include "wire/tls_fixture.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <unistd.h>
+
+static int write_key(const char *path, EVP_PKEY *key)
+{
+        FILE *f = fopen(path, "w");
+        if (!f)
+                return -1;
+        int ok = PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
+        return fclose(f) == 0 && ok ? 0 : -1;
+}
+
+static int write_cert(const char *path, EVP_PKEY *key)
+{
+        X509 *cert = X509_new();
+        X509_set_version(cert, 2);
+        ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+        X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+        X509_gmtime_adj(X509_getm_notAfter(cert), 3600L * 24);
+        X509_NAME *name = X509_get_subject_name(cert);
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mx.example",
+                                   -1, -1, 0);
+        X509_set_issuer_name(cert, name);
+        X509_set_pubkey(cert, key);
+        X509_sign(cert, key, EVP_sha256());
+        FILE *f = fopen(path, "w");
+        int ok = f && PEM_write_X509(f, cert);
+        X509_free(cert);
+        return f && fclose(f) == 0 && ok ? 0 : -1;
+}
+
+int tls_fixture_make(struct tls_fixture *f)
+{
+        snprintf(f->dir, sizeof(f->dir), "/tmp/forepost-tls-XXXXXX");
+        if (!mkdtemp(f->dir))
+                return -1;
+        snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->dir);
+        snprintf(f->key, sizeof(f->key), "%s/key.pem", f->dir);
+        snprintf(f->other_key, sizeof(f->other_key), "%s/other.pem", f->dir);
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        EVP_PKEY *other = EVP_EC_gen("P-256");
+        int rc = key && other && write_key(f->key, key) == 0 && write_cert(f->cert, key) == 0 &&
+                                 write_key(f->other_key, other) == 0
+                         ? 0
+                         : -1;
+        EVP_PKEY_free(key);
+        EVP_PKEY_free(other);
+        return rc;
+}
+
+void tls_fixture_remove(struct tls_fixture *f)
+{
+        unlink(f->cert);
+        unlink(f->key);
+        unlink(f->other_key);
+        rmdir(f->dir);
+}

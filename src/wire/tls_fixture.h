@@ -1,0 +1,16 @@
+/* tls_fixture.h - for tests: a certificate and keys in a directory of their own */
+#ifndef WIRE_TLS_FIXTURE_H
+#define WIRE_TLS_FIXTURE_H
+
+struct tls_fixture {
+        char dir[64];
+        char cert[96];
+        char key[96];
+        char other_key[96]; /* does not belong to cert */
+};
+
+/* 0, or -1 when files cannot be made. */
+int tls_fixture_make(struct tls_fixture *f);
+void tls_fixture_remove(struct tls_fixture *f);
+
+#endif
