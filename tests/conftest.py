@@ -1,0 +1,1 @@
+"""Makes tests/harness importable from every directory below."""

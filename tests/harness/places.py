@@ -1,0 +1,117 @@
+"""places.py - where things are while tests run: directories, ports, the user, certificates"""
+
+import atexit
+import functools
+import os
+import pathlib
+import pwd
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Broken(AssertionError):
+    """The program (not the test) did what it must not."""
+
+
+def await_true(question, seconds, what):
+    """Asks until the answer is true; then gives it. For what has no event to wait for."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise Broken(f'not within {seconds} s: {what}')
+        time.sleep(0.005)
+
+
+def user():
+    """The ordinary user as whom servers run when the tests are run by root; None: as we are."""
+    name = os.environ.get('FOREPOST_TEST_USER', 'nobody')
+    return None if os.getuid() != 0 or name == 'root' else pwd.getpwnam(name)
+
+
+def give(path):
+    """Hands a file or directory to that user."""
+    owner = user()
+    if owner:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+@functools.lru_cache(maxsize=None)
+def base():
+    """One directory for this run of the tests, where any user may look; goes away at the end."""
+    path = tempfile.mkdtemp(prefix='forepost-test-', dir='/tmp')
+    os.chmod(path, 0o755)
+    if not os.environ.get('FOREPOST_TEST_KEEP'):
+        atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return pathlib.Path(path)
+
+
+def new_directory(name):
+    path = pathlib.Path(tempfile.mkdtemp(prefix=name + '-', dir=base()))
+    os.chmod(path, 0o755)
+    give(path)
+    return path
+
+
+@functools.lru_cache(maxsize=None)
+def program():
+    """The binary under test: $FOREPOST, else build/forepost; copied to where any user may run it."""
+    path = pathlib.Path(os.environ.get('FOREPOST', SOURCE / 'build' / 'forepost')).absolute()
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: no such program; build it first (./run --build)')
+    copy = base() / 'forepost'
+    shutil.copy(path, copy)
+    os.chmod(copy, 0o755)
+    return copy
+
+
+_given_ports = set()
+
+
+def free_port(address='127.0.0.1'):
+    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        if port in _given_ports:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+        _given_ports.add(port)
+        return port
+
+
+def is_listening(port):
+    """Asks the kernel instead of connecting, so that the server's first client is the test."""
+    wanted = f':{port:04X}'
+    for table in ('/proc/net/tcp', '/proc/net/tcp6'):
+        try:
+            with open(table) as lines:
+                if any(f[1].endswith(wanted) and f[3] == '0A' for f in map(str.split, lines)):
+                    return True
+        except FileNotFoundError:
+            pass
+    return False
+
+
+@functools.lru_cache(maxsize=None)
+def certificate(name='mx1.relay.test'):
+    """(certificate, key): a self-signed P-256 certificate for `name`, readable by the server."""
+    paths = base() / f'{name}.crt', base() / f'{name}.key'
+    subprocess.run(
+        ['openssl', 'req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt',
+         'ec_paramgen_curve:prime256v1', '-days', '30', '-subj', f'/CN={name}',
+         '-addext', f'subjectAltName=DNS:{name}', '-out', paths[0], '-keyout', paths[1]],
+        check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    give(paths[1])
+    return paths

@@ -1,0 +1,227 @@
+"""sink.py - the next hop of a test: a small SMTP server whose replies the test decides
+
+It takes every message, keeps what it got exactly as it came over the wire, and can be told to answer
+differently: sink.replies['RCPT'] = '550 5.1.1 no such user', or for one recipient
+'RCPT=bob@relay.test'. 'DOT' is the reply after the final dot, 'GREETING' the first one. A reply of
+'close' closes the connection instead. A `times` of n makes it last for n replies only.
+"""
+
+import socket
+import ssl
+import threading
+
+from harness import places
+
+KEYWORDS = ['PIPELINING', 'SIZE 52428800', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN']
+
+DEFAULT_REPLIES = {
+    'GREETING': '220 core.inside.test ESMTP', 'HELO': '250 core.inside.test',
+    'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go on',
+    'DOT': '250 2.0.0 taken', 'RSET': '250 2.0.0 ok', 'NOOP': '250 2.0.0 ok',
+    'QUIT': '221 2.0.0 bye', 'STARTTLS': '220 2.0.0 go on', 'BDAT': '502 5.5.1 not here',
+}
+
+
+class Message:
+    def __init__(self, helo, sender):
+        self.helo = helo
+        self.sender = sender            # "<a@b> SIZE=12": everything after MAIL FROM:
+        self.recipients = []            # the same of each RCPT TO:
+        self.wire = b''                 # after 354, with dots as they came, and the final one
+        self.is_tls = False
+
+    @property
+    def data(self):
+        """The message itself: without the final dot, and with the dots of lines taken off."""
+        text = self.wire[:-len(b'.\r\n')]
+        return b'\r\n'.join(line[1:] if line.startswith(b'.') else line
+                            for line in text.split(b'\r\n'))
+
+    @property
+    def header(self):
+        return self.data.partition(b'\r\n\r\n')[0] + b'\r\n'
+
+    @property
+    def body(self):
+        return self.data.partition(b'\r\n\r\n')[2]
+
+
+class Sink:
+    def __init__(self, port=None, address='127.0.0.1'):
+        self.address, self.port = address, port or places.free_port()
+        self.messages = []
+        self.connections = 0
+        self.keywords = list(KEYWORDS)
+        self.replies = {}
+        self.lock = threading.Lock()
+        self.listener = None
+        self.open = set()
+
+    # ---- life ----
+
+    def start(self):
+        self.listener = socket.create_server((self.address, self.port), backlog=200)
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        return self
+
+    def stop(self):
+        if self.listener:
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+            self.listener = None
+        with self.lock:
+            for connection in self.open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    # ---- what a test says and asks ----
+
+    def reply(self, key, text, times=None):
+        """From now on, `text` instead of the usual reply; None: the usual one again."""
+        with self.lock:
+            if text is None:
+                self.replies.pop(key, None)
+            else:
+                self.replies[key] = [text, times]
+
+    def _reply_for(self, *keys):
+        with self.lock:
+            for key in keys:
+                if key in self.replies:
+                    entry = self.replies[key]
+                    if entry[1] is not None:
+                        entry[1] -= 1
+                        if entry[1] == 0:
+                            del self.replies[key]
+                    return entry[0]
+        return DEFAULT_REPLIES.get(keys[-1], '500 5.5.2 what?')
+
+    # ---- the server ----
+
+    def _accept(self, listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.connections += 1
+                self.open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        session = Session(self, connection)
+        try:
+            session.run()
+        except (OSError, EOFError, ssl.SSLError):
+            pass
+        finally:
+            with self.lock:
+                self.open.discard(connection)
+            session.socket.close()
+            connection.close()
+
+
+class Session:
+    def __init__(self, sink, connection):
+        self.sink, self.socket = sink, connection
+        self.stream = connection.makefile('rb')
+        self.helo, self.message, self.is_tls = '', None, False
+
+    def say(self, text):
+        if text == 'close':
+            raise EOFError
+        if text == 'silence':
+            return
+        self.socket.sendall(text.replace('\n', '\r\n').encode() + b'\r\n')
+
+    def run(self):
+        self.say(self.sink._reply_for('GREETING'))
+        while True:
+            line = self.stream.readline()
+            if not line.endswith(b'\n'):
+                return
+            text = line.decode('utf-8', 'replace').rstrip('\r\n')
+            verb = text.split(' ')[0].upper()
+            handler = getattr(self, 'do_' + verb.lower(), None)
+            if handler:
+                handler(text)
+            else:
+                self.say(self.sink._reply_for(verb))
+            if verb == 'QUIT':
+                return
+
+    def do_ehlo(self, text):
+        self.helo = text
+        with self.sink.lock:
+            is_scripted = 'EHLO' in self.sink.replies
+        if is_scripted:
+            self.say(self.sink._reply_for('EHLO'))
+            return
+        words = [k for k in self.sink.keywords if not (self.is_tls and k == 'STARTTLS')]
+        lines = ['core.inside.test', *words]
+        self.say('\n'.join(f'250{" " if n == len(lines) - 1 else "-"}{line}'
+                           for n, line in enumerate(lines)))
+
+    def do_helo(self, text):
+        self.helo = text
+        self.say(self.sink._reply_for('HELO'))
+
+    def do_starttls(self, text):
+        reply = self.sink._reply_for('STARTTLS')
+        self.say(reply)
+        if not reply.startswith('220'):
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*places.certificate('core.inside.test'))
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.stream = self.socket.makefile('rb')
+        self.is_tls = True
+
+    def do_mail(self, text):
+        reply = self.sink._reply_for('MAIL')
+        if reply.startswith('2'):
+            self.message = Message(self.helo, text.partition(':')[2].strip())
+            self.message.is_tls = self.is_tls
+        self.say(reply)
+
+    def do_rcpt(self, text):
+        given = text.partition(':')[2].strip()
+        address = given.split('>')[0].strip('<')
+        reply = self.sink._reply_for(f'RCPT={address}', 'RCPT')
+        if not self.message:
+            reply = '503 5.5.1 MAIL first'
+        elif reply.startswith('2'):
+            self.message.recipients.append(given)
+        self.say(reply)
+
+    def do_rset(self, text):
+        self.message = None
+        self.say(self.sink._reply_for('RSET'))
+
+    def do_data(self, text):
+        reply = self.sink._reply_for('DATA')
+        if reply.startswith('354') and not (self.message and self.message.recipients):
+            reply = '503 5.5.1 RCPT first'
+        self.say(reply)
+        if not reply.startswith('354'):
+            return
+        lines = []
+        while True:
+            line = self.stream.readline()
+            if not line.endswith(b'\n'):
+                raise EOFError
+            lines.append(line)
+            # Strictly CR LF "." CR LF, so that a smuggled end would show as part of the text.
+            if line == b'.\r\n' and (len(lines) == 1 or lines[-2].endswith(b'\r\n')):
+                break
+        message, self.message = self.message, None
+        message.wire = b''.join(lines)
+        reply = self.sink._reply_for('DOT')
+        if reply.startswith('2'):
+            with self.sink.lock:
+                self.sink.messages.append(message)
+        self.say(reply)
