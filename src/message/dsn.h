@@ -36,7 +36,14 @@ struct dsn {
         bool returns_body;
 };
 
-/* Appends the message, lines ending in CR LF. 0 or -ENOBUFS. */
+/*
+ * Appends the message, lines ending in CR LF. 0, or -ENOBUFS with `out` as it was.
+ *
+ * The original has a sender, and there is at least one recipient. A recipient that came from an
+ * alias is shown by the address that the sender used (`original`), not by where the alias points.
+ * Text from elsewhere is cleaned of control characters; the returned part is as it was, so the
+ * notification is 8-bit when that is.
+ */
 int dsn_format(const struct dsn *d, struct buf *out);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * envelope.h - who a message is from and for, and how it came
  *
- * The envelope is what session, spool and delivery hand to each other. Views point into one arena, the
- * owner's.
+ * The envelope is what session, spool and delivery hand to each other. Views point into one arena,
+ * the owner's.
  */
 #ifndef MESSAGE_ENVELOPE_H
 #define MESSAGE_ENVELOPE_H
@@ -38,10 +38,15 @@ struct envelope {
         int64_t arrival_us;  /* wall clock */
 };
 
+/* smtpd_recipient_limit is far below; aliases may add some. */
+enum { ENVELOPE_RECIPIENTS_MAX = 100000 };
+
 /*
- * The envelope as bytes, for the spool: a version byte, then tagged fields, so that a newer program can
- * add some. Encode: 0 or -ENOBUFS. Decode: 0, or -EBADMSG with *why; never reads outside `bytes`; unknown
- * tags are an error (they may change what must be done with the message).
+ * The envelope as bytes, for the spool: a version byte, then tagged fields, so that a newer program
+ * can add some. Encode: 0, or -ENOBUFS with `out` as it was (over its ceiling, or over
+ * ENVELOPE_RECIPIENTS_MAX recipients). Decode: 0, or -EBADMSG with *why; never reads outside
+ * `bytes`, keeps a copy of them in `arena`; unknown tags are an error (they may change what must be
+ * done with the message).
  */
 int envelope_encode(const struct envelope *e, struct buf *out);
 int envelope_decode(struct str bytes, struct arena *arena, struct envelope *out, struct why *why);

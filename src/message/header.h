@@ -17,12 +17,13 @@ struct header_field {
 };
 
 /*
- * Where the header ends: the offset behind the blank line (or of the first line that cannot be part of
- * a header: Postfix then takes the rest as body). 0 when the end is not in `text` yet. `from` is where
- * the search goes on; give 0 first; it moves, so that a header that comes in pieces is read once.
- * With `is_all`, text is the whole message and the result is never 0 (an all-header message ends at its end).
+ * Where the header ends: *end is the offset behind the blank line, or of the first line that cannot
+ * be part of a header (which may be the very first: 0); as in Postfix, the rest is then body.
+ * False: the end is not in `text` yet. `from` is where the search goes on; give 0 first; it moves,
+ * so that a header that comes in pieces is read once. With `is_all`, text is the whole message and
+ * the end is always found (a message that is all header ends at its end).
  */
-size_t header_find_end(struct str text, size_t *from, bool is_all);
+bool header_find_end(struct str text, size_t *from, bool is_all, size_t *end);
 
 /* The next field of *header, which shrinks; false at the end. A line that is no field ends it. */
 bool header_next(struct str *header, struct header_field *field);
@@ -48,8 +49,8 @@ struct received_line {
         struct str for_one;   /* the recipient when there is just one, else empty */
 };
 /*
- * Received: from HELO (NAME [ADDRESS]) by BY (MAIL_NAME) with WITH id QUEUE_ID for <RCPT>; DATE (RFC
- * 5321 4.4), folded as Postfix folds it. 0 or -ENOBUFS.
+ * Received: from HELO (NAME [ADDRESS]) by BY (MAIL_NAME) with WITH id QUEUE_ID for <RCPT>; DATE
+ * (RFC 5321 4.4), folded as Postfix folds it. 0 or -ENOBUFS.
  */
 int received_format(const struct envelope *e, const struct received_line *line, struct buf *out);
 
