@@ -18,17 +18,24 @@
 
 struct delivery; /* one loop's part */
 
-/* Takes messages from the spool from now on. The routes are counted. */
-struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *routes);
+/*
+ * Takes messages from the spool from now on. The routes are counted. `loop_count` is how many loops
+ * deliver: limits of the configuration are for all of them together.
+ */
+struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *routes,
+                                size_t loop_count);
 /* After a reload: attempts that begin from now on use these. */
 void delivery_set_routes(struct delivery *d, struct routes *routes);
 /*
  * Starts nothing new; what is under way may finish until deadline_ms, then it is told to stop. Suspends the
- * calling task until all is still.
+ * calling task until all is still. Messages without a final result stay in the spool as they are.
  */
 void await_delivery_stop(struct delivery **d, int64_t deadline_ms);
 
 /* ---- what a transport's agent is given: some recipients of one message, with one next hop ---- */
+
+struct delivery_attempt;
+struct worker;
 
 struct delivery_job {
         struct list link;
@@ -38,35 +45,54 @@ struct delivery_job {
         size_t *recipients;              /* indices of those that are this job's */
         size_t recipient_count;
         const struct route *route;
+        struct arena *arena; /* lives until the attempt is over */
         /* the rest is private to delivery/ */
         struct delivery_attempt *attempt;
-        int64_t queued_ms;
+        struct worker *worker;
+        int64_t begun_us; /* monotonic: given to the agent */
+        int64_t ready_us; /* monotonic: connected, if it had to; else begun_us */
 };
 
 enum delivery_status { DELIVERY_SENT, DELIVERY_DEFERRED, DELIVERY_BOUNCED, DELIVERY_DISCARDED };
 
-/*
- * One recipient's result. `dsn` "2.0.0"; `text` goes into the log in parentheses and into queue list;
- * `relay` is "name[address]:port" or "none" or "virtual"; `diagnostic` is the peer's own reply, for the
- * bounce, or empty. Writes Postfix's line: to=<>, orig_to=<>, relay=, delay=, delays=, dsn=, status= (text).
- */
-void delivery_job_result(struct delivery_job *job, size_t recipient, enum delivery_status status,
-                         const char *dsn, struct str relay, struct str text, struct str diagnostic);
+/* One recipient's result. Texts are copied. */
+struct delivery_result {
+        enum delivery_status status;
+        const char *dsn;       /* "2.0.0" */
+        struct str relay;      /* "name[address]:port", "none", "virtual" */
+        struct str text;       /* for our own log, in parentheses, and for queue list */
+        struct str public;     /* what a bounce may show; empty: `text` */
+        bool is_reply;         /* `public` is the peer's own SMTP reply */
+        struct str remote_mta; /* the peer's name, when a bounce may show it */
+        bool is_relayed;       /* sent on to another server, not into a mailbox */
+        bool has_dsn;          /* that server offers DSN: it will tell the sender of success */
+};
 
 /*
- * An agent delivers one job from its own task and gives every recipient of it a result before it returns.
+ * Writes Postfix's line (to=<>, orig_to=<>, relay=, delay=, delays=, dsn=, status= (text)) and records
+ * the result in the spool; a failure is recorded when its bounce is safe. Once for each recipient.
+ */
+void delivery_job_result(struct delivery_job *job, size_t recipient,
+                         const struct delivery_result *result);
+
+/*
+ * An agent delivers one job from its own task and gives every recipient of it a result before it returns,
+ * unless its task was cancelled: those without one are tried again after the restart.
  * Rooms above register theirs before the loops start: core/ brings "virtual".
  */
 typedef void delivery_agent(struct delivery_job *job);
 void delivery_agent_register(const char *command, delivery_agent *await_deliver);
 
-/* ---- figures and lists for `status` and `queue list` ---- */
+/* ---- figures for `status` ---- */
 struct delivery_counts {
-        uint64_t sent;
+        uint64_t sent; /* recipients, since the start */
         uint64_t deferred;
         uint64_t bounced;
+        uint64_t discarded;
         size_t destinations;
         size_t connections;
+        size_t messages; /* being tried now */
+        size_t waiting;  /* due, and not begun: over qmgr_message_active_limit */
 };
 void delivery_count(const struct delivery *d, struct delivery_counts *out);
 

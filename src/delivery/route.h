@@ -12,35 +12,69 @@
 struct routes;
 
 /*
- * transport_maps, relayhost, the *_transport parameters, the unix services of master.cf with their overrides,
- * TLS for clients. Findings: an unknown transport, a relayhost that is ourselves, missing maps.
+ * transport_maps, relayhost, the *_transport parameters, the unix services of master.cf with their
+ * overrides, TLS for clients. Takes references of its own to the configuration and the policy. Findings:
+ * an unknown transport, one that is not there yet (lmtp, local, pipe), a relayhost that is ourselves,
+ * missing maps, TLS levels that would check certificates. Returns routes also when there are errors, for
+ * tools.
  */
-struct routes *routes_new(const struct config *c, struct table_set *tables, struct policy *policy,
+struct routes *routes_new(struct config *c, struct table_set *tables, struct policy *policy,
                           struct findings *findings);
 struct routes *routes_ref(struct routes *r);
 void routes_unref(struct routes **r);
 
-const struct config *routes_config(const struct routes *r);
+struct config *routes_config(const struct routes *r);
 struct policy *routes_policy(const struct routes *r);
 
+/* How a destination's concurrency moves: "1", "0.5", "1/concurrency", "1/sqrt_concurrency". */
+struct feedback {
+        enum { FEEDBACK_PLAIN, FEEDBACK_BY_CONCURRENCY, FEEDBACK_BY_SQRT } kind;
+        double value;
+};
+
+/* A way out: a unix service of master.cf, or a stock one. Lives as long as the routes. */
+struct transport {
+        struct str name;    /* the first column of master.cf, which the log shows as service */
+        struct str command; /* what runs: "smtp", "virtual", "error", "retry", "discard" */
+        const struct params *params; /* with its overrides */
+        struct tls_context *tls;     /* of a client; NULL: no STARTTLS */
+        bool needs_tls;              /* encrypt: no mail without */
+
+        /* TRANSPORT_destination_..., else default_destination_...; 0: no limit */
+        int64_t concurrency_initial;
+        int64_t concurrency_limit;
+        int64_t recipient_limit;
+        int64_t failed_cohort_limit;
+        struct feedback positive;
+        struct feedback negative;
+        int process_limit; /* connections at the same time, all loops together; 0: no limit */
+};
+
 struct route {
-        struct str transport; /* "relay": the master.cf name, which the log shows as service */
-        struct str command;   /* what runs: "smtp", "virtual", "error", "retry", "discard" */
-        struct str nexthop;   /* "[core.example]:2600", "example.com", text of error: */
-        const struct params
-                *params; /* of that transport, with its overrides; lives as long as the routes */
+        const struct transport *transport;
+        struct str
+                nexthop; /* "[core.example]:2600", "example.com", text of error:; may be a list */
+        bool is_hidden;  /* no bounce may show the next hop's name, address or words about itself */
 };
 
 /* 0 with views in `arena`, or -EAGAIN with *why (a table cannot be asked, a transport that does not exist). */
 int await_route_find(struct routes *r, const struct smtp_address *recipient, struct arena *arena,
                      struct route *out, struct why *why);
 
-/* A next hop taken apart: "[host]:port", "host:port", "[host]", "host", "[192.0.2.1]", "[IPv6:...]". */
+/*
+ * A next hop taken apart: "host", "host:port", "[host]", "[host]:port", "[192.0.2.1]:port",
+ * "[IPv6:2001:db8::1]:port", "[2001:db8::1]". Ports are numbers or names of /etc/services.
+ * 0 or -EINVAL.
+ */
 struct nexthop {
-        struct str host;
+        struct str host; /* without brackets and without "IPv6:" */
         uint16_t port;
         bool wants_mx; /* no brackets */
 };
 int nexthop_parse(struct str text, uint16_t default_port, struct nexthop *out);
+/* The next of several, separated by comma or blanks; false at the end. */
+bool nexthop_next(struct str *list, struct str *text);
+/* "25", "smtp": 0 or -EINVAL. */
+int nexthop_port_parse(struct str text, uint16_t *port);
 
 #endif
