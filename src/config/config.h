@@ -18,21 +18,54 @@
 /* One field for each parameter that Forepost honours, in the order of params.def. */
 struct params {
 #define PARAM_STR(name, ...)  struct str name;
+#define PARAM_RAW(name, ...)  struct str name; /* $names left in */
 #define PARAM_INT(name, ...)  int64_t name;
 #define PARAM_TIME(name, ...) int64_t name; /* ms */
 #define PARAM_SIZE(name, ...) int64_t name; /* bytes */
 #define PARAM_BOOL(name, ...) bool name;
 #define PARAM_ENUM(name, ...) int name; /* the index of its word in the words of params.def */
 #include "config/params.def"
-#undef PARAM_STR
-#undef PARAM_INT
-#undef PARAM_TIME
-#undef PARAM_SIZE
-#undef PARAM_BOOL
-#undef PARAM_ENUM
 };
 
-/* A master.cf line that Forepost runs: an inet smtpd, or a unix smtp/relay/lmtp client. */
+/* The fields of PARAM_ENUM whose words have a meaning outside of one room. */
+enum log_format_word { LOG_FORMAT_POSTFIX, LOG_FORMAT_JSON };
+enum tls_level { /* smtpd_tls_security_level has the first four, smtp_tls_security_level all */
+                 TLS_LEVEL_UNSET,
+                 TLS_LEVEL_NONE,
+                 TLS_LEVEL_MAY,
+                 TLS_LEVEL_ENCRYPT,
+                 TLS_LEVEL_DANE,
+                 TLS_LEVEL_DANE_ONLY,
+                 TLS_LEVEL_FINGERPRINT,
+                 TLS_LEVEL_VERIFY,
+                 TLS_LEVEL_SECURE,
+};
+enum tls_grade {
+        TLS_GRADE_EXPORT,
+        TLS_GRADE_LOW,
+        TLS_GRADE_MEDIUM,
+        TLS_GRADE_HIGH,
+        TLS_GRADE_NULL
+};
+enum address_preference { ADDRESS_ANY, ADDRESS_IPV4, ADDRESS_IPV6 };
+enum bare_newline { /* smtpd_forbid_bare_newline */
+                    BARE_NEWLINE_NO,
+                    BARE_NEWLINE_YES,
+                    BARE_NEWLINE_NORMALIZE,
+                    BARE_NEWLINE_REJECT,
+                    BARE_NEWLINE_NOTE,
+};
+
+/*
+ * A master.cf line that Forepost runs: an inet smtpd, or a unix smtp/relay/lmtp client. The unix
+ * services smtp, relay, lmtp, virtual, error, retry and discard are there also when master.cf does
+ * not name them; their place is then empty. Inet services come first.
+ *
+ * In a delivery service's params, default_destination_concurrency_limit and its kin (qmgr(8)) have
+ * the value of NAME_destination_concurrency_limit where main.cf sets that. A service whose
+ * command is lmtp has its lmtp_* values in the smtp_* fields too, so that the client reads only
+ * those.
+ */
 struct service {
         struct str name;      /* first column: "smtp", "127.0.0.1:2525", "relay" */
         bool is_inet;         /* listens; else a delivery transport of this name */
@@ -71,6 +104,12 @@ void config_unref(struct config **c);
 /* Where a parameter was set: main.cf:12; file empty when it has its default. */
 struct place config_place(const struct config *c, const char *parameter);
 bool config_is_set(const struct config *c, const char *parameter);
+/*
+ * Where a part of a value was written, to the line, also when it came through a $name. `part` must
+ * point into a text field of a struct params of `c` (config_list_next gives such parts); for any
+ * other the place is empty.
+ */
+struct place config_place_of(const struct config *c, struct str part);
 
 /*
  * The value of any parameter, known or made up by the user ($name), as text. `expand`: with $name
@@ -83,6 +122,30 @@ bool config_text(const struct config *c, struct str name, enum config_value whic
 /* Calls `each` for every known parameter, and with `is_set_only` for those that main.cf sets, sorted. */
 void config_each(const struct config *c, bool is_set_only,
                  void (*each)(void *context, struct str name), void *context);
+
+/* What becomes of a parameter of Postfix. */
+enum config_fate {
+        CONFIG_HONOURED, /* has a field in struct params */
+        CONFIG_HARMLESS, /* cannot matter here: accepted, with a note when it is set */
+        CONFIG_LATER,    /* accepted with a warning that says what is missing */
+        CONFIG_REFUSED,  /* mail would pass that must not: an error */
+};
+
+struct config_description {
+        const char *name;
+        enum config_fate fate;
+        const char *type;    /* "text", "number", "time", "bytes", "yes or no", "word" */
+        const char *initial; /* with $names; "(machine)": found out */
+        const char *help;    /* when not honoured: why */
+        const char *room;    /* who uses it; "" when not honoured */
+        const char *title;   /* the heading of its section; "" when not honoured */
+        char range[256];     /* what is allowed; may be empty */
+};
+
+/* The declaration of a parameter, for config --doc. False for a name that is not declared. */
+bool config_describe(struct str name, struct config_description *out);
+/* The name that a mistyped one probably means; NULL when none is near. */
+const char *config_nearest(struct str name);
 
 /*
  * The next item of a list: separated by comma and white space; `{ ... }` is one item, given without
