@@ -1,0 +1,620 @@
+/*
+ * config.c - main.cf and master.cf, read, checked and typed
+ *
+ * The order: settings of both files and of the command line; what the machine adds; which names are
+ * allowed; then each declared parameter is expanded and typed, once for main.cf and again for each
+ * service that overrides something.
+ */
+#include "config/private.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- places ---- */
+
+static void trace(struct config_private *p, struct str text, const struct marks *marks,
+                  struct place at)
+{
+        if (str_is_empty(text) || (marks->count == 0 && str_is_empty(at.file)))
+                return;
+        struct traced_list *t = &p->traced;
+        if (t->count == t->room) {
+                t->room = t->room ? t->room * 2 : 64;
+                t->list = realloc(t->list, t->room * sizeof(*t->list));
+                check(t->list);
+        }
+        struct marks kept = {.count = marks->count ? marks->count : 1};
+        kept.list = arena_array(&p->arena, struct mark, kept.count);
+        kept.list[0].at = at;
+        if (marks->count)
+                memcpy(kept.list, marks->list, marks->count * sizeof(*marks->list));
+        t->list[t->count++] = (struct traced){text, kept};
+}
+
+static void trace_settings(struct config_private *p, const struct settings *settings)
+{
+        for (const struct setting *s = settings->first; s; s = s->next)
+                trace(p, s->raw, &s->marks, s->at);
+}
+
+static int compare_traced(const void *a, const void *b)
+{
+        const struct traced *one = a, *two = b;
+        return one->text.ptr < two->text.ptr ? -1 : one->text.ptr > two->text.ptr;
+}
+
+struct place config_place_of(const struct config *c, struct str part)
+{
+        const struct traced_list *t = &c->private->traced;
+        size_t low = 0, high = t->count;
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                if (t->list[middle].text.ptr <= part.ptr)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        struct place nowhere = {0};
+        if (low == 0)
+                return nowhere;
+        const struct traced *found = &t->list[low - 1];
+        size_t offset = (size_t)(part.ptr - found->text.ptr);
+        return offset < found->text.len ? marks_find(&found->marks, offset, nowhere) : nowhere;
+}
+
+static const struct setting *find_set(const struct config *c, struct str name)
+{
+        const struct setting *s = settings_find(&c->private->commands, name);
+        return s ? s : settings_find(&c->private->main, name);
+}
+
+struct place config_place(const struct config *c, const char *parameter)
+{
+        const struct setting *s = find_set(c, str_from(parameter));
+        return s ? s->at : (struct place){0};
+}
+
+bool config_is_set(const struct config *c, const char *parameter)
+{
+        return find_set(c, str_from(parameter)) != NULL;
+}
+
+/* ---- looking up ---- */
+
+static bool copy_setting(const struct settings *settings, struct str name, struct setting *out)
+{
+        const struct setting *s = settings ? settings_find(settings, name) : NULL;
+        if (s)
+                *out = *s;
+        return s != NULL;
+}
+
+/* In a service's scope, NAME_destination_... stands in for default_destination_... */
+static bool find_for_service(const struct scope *scope, struct str name, struct setting *found)
+{
+        if (str_is_empty(scope->service))
+                return false;
+        if (str_eq(name, STR("service_name"))) {
+                *found = (struct setting){.name = name, .raw = scope->service};
+                return true;
+        }
+        if (!str_starts(name, STR("default_")) && !str_starts(name, STR("initial_")))
+                return false;
+        const struct declaration *d = declaration_find(name);
+        char own[256];
+        if (!d || !declaration_service_name(d, scope->service, own, sizeof(own)))
+                return false;
+        return copy_setting(&scope->private->commands, str_from(own), found) ||
+               copy_setting(&scope->private->main, str_from(own), found);
+}
+
+bool scope_find(const struct scope *scope, struct str name, struct setting *found)
+{
+        const struct config_private *p = scope->private;
+        if (copy_setting(scope->overrides, name, found) || find_for_service(scope, name, found) ||
+            copy_setting(&p->commands, name, found) || copy_setting(&p->main, name, found) ||
+            copy_setting(&p->found, name, found))
+                return true;
+        const struct declaration *d = declaration_find(name);
+        const char *initial = d ? d->initial : names_service_reference(p, name);
+        *found = (struct setting){.name = name, .raw = str_from(initial)};
+        return initial != NULL;
+}
+
+/* ---- typing ---- */
+
+struct reading {
+        struct config *config;
+        struct findings *findings;
+        struct buf text;    /* of the value at hand */
+        struct marks marks; /* of text */
+};
+
+static struct place place_or_file(const struct reading *r, struct place at)
+{
+        return str_is_empty(at.file) ? (struct place){r->config->private->main_file, 0} : at;
+}
+
+/* The expanded value, where it lives as long as the configuration. */
+static int expand_kept(struct reading *r, const struct scope *scope, const struct setting *s,
+                       struct str *text, struct place *at, struct why *why)
+{
+        struct config_private *p = r->config->private;
+        *text = s->raw;
+        *at = s->at;
+        if (str_find(s->raw, '$') < 0)
+                return 0;
+        int code = expand(scope, s, &r->text, &r->marks, at, why);
+        if (code)
+                return code;
+        *text = arena_str(&p->arena, buf_str(&r->text));
+        trace(p, *text, &r->marks, s->at);
+        *at = s->at;
+        return 0;
+}
+
+static void store_default(struct reading *r, const struct scope *scope, const struct declaration *d,
+                          struct params *params)
+{
+        struct setting initial = {.raw = str_from(d->initial)};
+        struct str text;
+        struct place at;
+        struct why why;
+        /* what the machine found out, for the few that begin with "(" */
+        copy_setting(&scope->private->found, str_from(d->name), &initial);
+        if (expand_kept(r, scope, &initial, &text, &at, &why) == 0)
+                value_store(d, text, params, &why);
+}
+
+static void store(struct reading *r, const struct scope *scope, const struct declaration *d,
+                  struct params *params)
+{
+        struct setting s;
+        struct str text;
+        struct place at;
+        struct why why;
+        check(scope_find(scope, str_from(d->name), &s));
+        int code = 0;
+        if (d->kind == KIND_RAW) {
+                text = s.raw;
+                at = s.at;
+        } else {
+                code = expand_kept(r, scope, &s, &text, &at, &why);
+        }
+        if (code) {
+                findings_add(r->findings, SEVERITY_ERROR, "bad-reference", place_or_file(r, at),
+                             NULL, "%s: %s", d->name, why.text);
+        } else {
+                code = value_store(d, text, params, &why);
+                if (code)
+                        findings_add(r->findings, SEVERITY_ERROR, "bad-value", place_or_file(r, at),
+                                     NULL, "%s", why.text);
+        }
+        if (code)
+                store_default(r, scope, d, params);
+}
+
+static void store_all(struct reading *r, const struct scope *scope, struct params *params)
+{
+        const struct declaration *d;
+        for (size_t i = 0; (d = declaration_at(i)); i++)
+                if (d->fate == CONFIG_HONOURED)
+                        store(r, scope, d, params);
+}
+
+/* The parameters that main.cf sets for this service by NAME_destination_... */
+static void store_for_service(struct reading *r, const struct scope *scope, struct params *params)
+{
+        const struct declaration *d;
+        struct setting own;
+        for (size_t i = 0; (d = declaration_at(i)); i++)
+                if (d->fate == CONFIG_HONOURED && find_for_service(scope, str_from(d->name), &own))
+                        store(r, scope, d, params);
+}
+
+static size_t kind_bytes(enum param_kind kind)
+{
+        switch (kind) {
+        case KIND_STR:
+        case KIND_RAW:
+                return sizeof(struct str);
+        case KIND_INT:
+        case KIND_TIME:
+        case KIND_SIZE:
+                return sizeof(int64_t);
+        case KIND_BOOL:
+                return sizeof(bool);
+        case KIND_ENUM:
+                return sizeof(int);
+        case KIND_SECTION:
+                break;
+        }
+        return 0;
+}
+
+/* lmtp_x to smtp_x, so that the client reads only the latter. */
+static void lmtp_to_smtp(struct params *params)
+{
+        const struct declaration *from;
+        for (size_t i = 0; (from = declaration_at(i)); i++) {
+                struct str name = str_from(from->name);
+                if (from->fate != CONFIG_HONOURED || !str_starts(name, STR("lmtp_")))
+                        continue;
+                char twin[128];
+                name = str_tail(name, strlen("lmtp_"));
+                bool is_lhlo = str_starts(name, STR("lhlo_"));
+                if (is_lhlo)
+                        name = str_tail(name, strlen("lhlo_"));
+                snprintf(twin, sizeof(twin), "smtp_%s%.*s", is_lhlo ? "helo_" : "", STR_ARG(name));
+                const struct declaration *to = declaration_find(str_from(twin));
+                if (to && to->fate == CONFIG_HONOURED && to->kind == from->kind)
+                        memcpy((char *)params + to->offset, (char *)params + from->offset,
+                               kind_bytes(to->kind));
+        }
+}
+
+static void store_service(struct reading *r, const struct service_source *source,
+                          struct service *service)
+{
+        struct config_private *p = r->config->private;
+        struct scope scope = {p, &source->overrides, source->service.name};
+        *service = source->service;
+        service->params = r->config->params;
+        service->params.service_name = service->name;
+        if (source->overrides.first || p->is_service_name_used)
+                store_all(r, &scope, &service->params);
+        else
+                store_for_service(r, &scope, &service->params);
+        if (str_eq(service->command, STR("lmtp")))
+                lmtp_to_smtp(&service->params);
+}
+
+static void store_services(struct reading *r)
+{
+        struct config *c = r->config;
+        struct config_private *p = c->private;
+        c->services = arena_array(&p->arena, struct service, p->service_count);
+        for (int pass = 0; pass < 2; pass++)
+                for (const struct service_source *s = p->services; s; s = s->next) {
+                        if (s->service.is_inet != (pass == 0) || arena_is_over(&p->arena))
+                                continue;
+                        store_service(r, s, &c->services[c->service_count++]);
+                }
+}
+
+/* ---- what the machine adds ---- */
+
+static struct str quick_text(struct reading *r, const char *name)
+{
+        struct scope scope = {.private = r->config->private};
+        struct setting s;
+        struct str text;
+        struct place at;
+        struct why why;
+        if (!scope_find(&scope, str_from(name), &s) || expand_kept(r, &scope, &s, &text, &at, &why))
+                return str_from(NULL);
+        return str_trim(text);
+}
+
+static void find_default(struct reading *r, const char *name, struct str value)
+{
+        struct config_private *p = r->config->private;
+        settings_put(&p->found, &p->arena, str_from(name), value, (struct place){0}, NULL, 0, NULL);
+}
+
+/* Debian's Postfix: myorigin = /etc/mailname means the first line of that file. */
+static void read_origin(struct reading *r)
+{
+        struct config_private *p = r->config->private;
+        struct setting *s = settings_find(&p->commands, STR("myorigin"));
+        if (!s)
+                s = settings_find(&p->main, STR("myorigin"));
+        if (!s || p->machine.is_fixed || !str_starts(s->raw, STR("/")))
+                return;
+        char line[512];
+        const char *path = s->raw.ptr; /* the arena ends it with a NUL */
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t len = fd < 0 ? -1 : read(fd, line, sizeof(line));
+        if (fd >= 0)
+                close(fd);
+        struct str rest = str_make(line, len < 0 ? 0 : (size_t)len);
+        struct str name = str_trim(str_cut(&rest, '\n'));
+        if (str_is_empty(name) || memchr(name.ptr, 0, name.len) || name.len > 255)
+                findings_add(r->findings, SEVERITY_ERROR, "unreadable-file", s->at,
+                             "write the domain itself, or into the file's first line",
+                             "myorigin = %s: no domain can be read from there", path);
+        else
+                s->raw = arena_str(&p->arena, name);
+}
+
+static void ask_machine(struct reading *r)
+{
+        struct config_private *p = r->config->private;
+        machine_init(&p->machine, &p->arena);
+        find_default(r, "config_directory", r->config->dir);
+        find_default(r, "myhostname", p->machine.hostname);
+        struct str domain = quick_text(r, "myhostname");
+        str_cut(&domain, '.');
+        find_default(r, "mydomain", str_is_empty(domain) ? STR("localdomain") : domain);
+        read_origin(r);
+        if (!find_set(r->config, STR("mynetworks")))
+                find_default(r, "mynetworks",
+                             machine_networks(&p->machine, &p->arena,
+                                              quick_text(r, "mynetworks_style"),
+                                              quick_text(r, "inet_interfaces"),
+                                              quick_text(r, "inet_protocols")));
+}
+
+/* ---- the whole ---- */
+
+static void read_overrides(struct reading *r, const struct config_override *overrides)
+{
+        struct config_private *p = r->config->private;
+        struct place at = {STR("-o"), 0};
+        for (; overrides; overrides = overrides->next) {
+                struct str name, value;
+                size_t value_at;
+                struct why why;
+                const char *cure;
+                if (setting_split(str_from(overrides->name_value), &name, &value, &value_at, &why,
+                                  &cure))
+                        findings_add(r->findings, SEVERITY_ERROR, "syntax", at,
+                                     "write -o name=value", "%s", why.text);
+                else
+                        settings_put(&p->commands, &p->arena, name, value, at, NULL, 0,
+                                     r->findings);
+        }
+}
+
+/* A file with a NUL is no text; nothing of it is used. */
+static bool is_text(struct str text, struct str file, struct findings *findings)
+{
+        ptrdiff_t at = str_find(text, 0);
+        if (at < 0)
+                return true;
+        int line = 1;
+        for (ptrdiff_t i = 0; i < at; i++)
+                line += text.ptr[i] == '\n';
+        findings_add(findings, SEVERITY_ERROR, "nul-byte", (struct place){file, line},
+                     "edit it as plain text", "there is a NUL byte in this line");
+        return false;
+}
+
+static struct config *config_new(const struct config_source *source)
+{
+        struct config *c = calloc(1, sizeof(*c));
+        check(c);
+        struct config_private *p = c->private = calloc(1, sizeof(*p));
+        check(p);
+        arena_init(&p->arena, CONFIG_BYTES_MAX);
+        p->references = 1;
+        settings_init(&p->main);
+        settings_init(&p->commands);
+        settings_init(&p->found);
+        p->machine.is_fixed = source->has_fixed_machine;
+        struct str dir = source->dir;
+        while (dir.len > 1 && dir.ptr[dir.len - 1] == '/')
+                dir.len--;
+        c->dir = arena_str(&p->arena, dir);
+        p->main_file = arena_printf(&p->arena, "%.*s/main.cf", STR_ARG(dir));
+        p->master_file = arena_printf(&p->arena, "%.*s/master.cf", STR_ARG(dir));
+        return c;
+}
+
+struct config *config_read(const struct config_source *source, struct findings *findings)
+{
+        struct config *c = config_new(source);
+        struct config_private *p = c->private;
+        struct reading r = {.config = c, .findings = findings};
+        buf_init(&r.text, VALUE_BYTES_MAX);
+
+        if (is_text(source->main_text, p->main_file, findings))
+                main_cf_read(&p->main, &p->arena, source->main_text, p->main_file, findings);
+        read_overrides(&r, source->overrides);
+        if (source->has_master && is_text(source->master_text, p->master_file, findings))
+                master_cf_read(p, source->master_text, findings);
+        master_cf_add_stock(p, source->has_master);
+        ask_machine(&r);
+        trace_settings(p, &p->main);
+        trace_settings(p, &p->commands);
+        for (const struct service_source *s = p->services; s; s = s->next)
+                trace_settings(p, &s->overrides);
+
+        names_check(p, findings);
+        names_check_noted(p, findings);
+        struct scope scope = {.private = p};
+        store_all(&r, &scope, &c->params);
+        store_services(&r);
+        if (arena_is_over(&p->arena))
+                findings_add(findings, SEVERITY_ERROR, "too-large", (struct place){p->main_file, 0},
+                             "put long lists into table files",
+                             "all values together need more than %d MiB", CONFIG_BYTES_MAX >> 20);
+
+        if (p->traced.count)
+                qsort(p->traced.list, p->traced.count, sizeof(*p->traced.list), compare_traced);
+        buf_done(&r.text);
+        marks_done(&r.marks);
+        return c;
+}
+
+/* The whole file. -EFBIG when it is longer than FILE_BYTES_MAX. */
+static int read_file(const char *path, struct buf *out, struct why *why)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return why_set(why, -errno, "%s", why_errno(errno));
+        struct stat st;
+        int code = fstat(fd, &st) ? -errno : 0;
+        if (code == 0 && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+                code = why_set(why, -EINVAL, "it is not a file");
+        else if (code)
+                why_set(why, code, "%s", why_errno(code));
+        while (code == 0) {
+                char *at = buf_reserve(out, 65536);
+                ssize_t n = at ? read(fd, at, 65536) : -1;
+                if (!at || out->len > FILE_BYTES_MAX)
+                        code = why_set(why, -EFBIG, "it is longer than %d MiB",
+                                       FILE_BYTES_MAX >> 20);
+                else if (n < 0 && errno != EINTR)
+                        code = why_set(why, -errno, "%s", why_errno(errno));
+                else if (n > 0)
+                        buf_grow(out, (size_t)n);
+                else if (n == 0)
+                        break;
+        }
+        close(fd);
+        return code;
+}
+
+/* 1: read; 0: not there, and need not be; -1: an error was added. */
+static int read_part(const char *dir, const char *name, bool is_needed, struct buf *out,
+                     struct findings *findings)
+{
+        struct str path = arena_printf(&findings->arena, "%s/%s", dir, name);
+        struct why why;
+        buf_init(out, FILE_BYTES_MAX + 131072);
+        int code = read_file(path.ptr, out, &why);
+        if (code == 0)
+                return 1;
+        buf_clear(out);
+        if (code == -ENOENT && !is_needed)
+                return 0;
+        findings_add(findings, SEVERITY_ERROR, "unreadable-file", (struct place){path, 0},
+                     code == -ENOENT ? "name the right directory with -c" : NULL,
+                     "it cannot be read: %s", why.text);
+        return -1;
+}
+
+struct config *config_load(const char *dir, const struct config_override *overrides,
+                           struct findings *findings)
+{
+        struct buf main_text, master_text;
+        struct config *c = NULL;
+        if (read_part(dir, "main.cf", true, &main_text, findings) > 0) {
+                int has_master = read_part(dir, "master.cf", false, &master_text, findings);
+                struct config_source source = {
+                        .dir = str_from(dir),
+                        .main_text = buf_str(&main_text),
+                        .master_text = buf_str(&master_text),
+                        .has_master = has_master != 0,
+                        .overrides = overrides,
+                };
+                c = config_read(&source, findings);
+                buf_done(&master_text);
+        }
+        buf_done(&main_text);
+        return c;
+}
+
+struct config *config_ref(struct config *c)
+{
+        __atomic_add_fetch(&c->private->references, 1, __ATOMIC_RELAXED);
+        return c;
+}
+
+void config_unref(struct config **pointer)
+{
+        struct config *c = *pointer;
+        *pointer = NULL;
+        if (!c || __atomic_sub_fetch(&c->private->references, 1, __ATOMIC_ACQ_REL))
+                return;
+        struct config_private *p = c->private;
+        settings_done(&p->main);
+        settings_done(&p->commands);
+        settings_done(&p->found);
+        for (struct service_source *s = p->services; s; s = s->next)
+                settings_done(&s->overrides);
+        names_done(&p->service_names);
+        free(p->traced.list);
+        arena_done(&p->arena);
+        free(p);
+        free(c);
+}
+
+/* ---- as text ---- */
+
+/* The value that a name has when nobody sets it. */
+static bool find_initial(const struct config *c, struct str name, struct setting *found)
+{
+        const struct declaration *d = declaration_find(name);
+        const char *initial = d ? d->initial : names_service_reference(c->private, name);
+        *found = (struct setting){.name = name, .raw = str_from(initial)};
+        return copy_setting(&c->private->found, name, found) || initial;
+}
+
+bool config_text(const struct config *c, struct str name, enum config_value which,
+                 struct arena *arena, struct str *value)
+{
+        struct scope scope = {.private = c->private};
+        struct setting s;
+        if (!(which == CONFIG_DEFAULT ? find_initial(c, name, &s) : scope_find(&scope, name, &s)))
+                return false;
+        const struct declaration *d = declaration_find(name);
+        struct buf text;
+        struct place at;
+        struct why why;
+        buf_init(&text, VALUE_BYTES_MAX);
+        bool is_late = d && d->fate == CONFIG_HONOURED && d->kind == KIND_RAW;
+        bool is_expanded = which == CONFIG_EFFECTIVE_EXPANDED && !is_late &&
+                           expand(&scope, &s, &text, NULL, &at, &why) == 0;
+        *value = arena_str(arena, is_expanded ? buf_str(&text) : s.raw);
+        buf_done(&text);
+        return true;
+}
+
+static int compare_str(const void *a, const void *b)
+{
+        return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+void config_each(const struct config *c, bool is_set_only,
+                 void (*each)(void *context, struct str name), void *context)
+{
+        const struct declaration *d;
+        if (!is_set_only) {
+                for (size_t i = 0; (d = declaration_at(i)); i++)
+                        each(context, str_from(d->name));
+                return;
+        }
+        struct names names = {0};
+        for (const struct setting *s = c->private->main.first; s; s = s->next)
+                names_add(&names, s->name);
+        for (const struct setting *s = c->private->commands.first; s; s = s->next)
+                if (!settings_find(&c->private->main, s->name))
+                        names_add(&names, s->name);
+        if (names.count)
+                qsort(names.list, names.count, sizeof(*names.list), compare_str);
+        for (size_t i = 0; i < names.count; i++)
+                each(context, names.list[i]);
+        names_done(&names);
+}
+
+bool config_describe(struct str name, struct config_description *out)
+{
+        static const char *const types[] = {"text",  "text",      "number", "time",
+                                            "bytes", "yes or no", "word"};
+        const struct declaration *d = declaration_find(name);
+        if (!d)
+                return false;
+        const struct declaration *section = declaration_section(d);
+        *out = (struct config_description){
+                .name = d->name,
+                .fate = d->fate,
+                .type = types[d->kind],
+                .initial = d->initial,
+                .help = d->help,
+                .room = section ? section->name : "",
+                .title = section ? section->help : "",
+        };
+        value_range(d, out->range, sizeof(out->range));
+        return true;
+}
+
+const char *config_nearest(struct str name)
+{
+        return declaration_nearest(name);
+}
