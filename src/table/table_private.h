@@ -1,0 +1,223 @@
+/*
+ * table_private.h - what the files of this room share: the face of a type, and the reading of text
+ *
+ * A type reads a text once (open) into contents that never change again; table.c counts who is
+ * looking at them, swaps in new contents when the file has changed, and frees the old ones after the
+ * last look. So a type needs no lock, and its find() may run in any number of threads.
+ */
+#ifndef TABLE_PRIVATE_H
+#define TABLE_PRIVATE_H
+
+#include "base/str.h"
+#include "config/findings.h"
+#include "table/table.h"
+
+#include <sys/stat.h>
+
+enum {
+        TABLE_KEY_BYTES_MAX = 1000,      /* longer keys are in no hash-like table */
+        TABLE_VALUE_BYTES_MAX = 1 << 20, /* one value, as written */
+        TABLE_RULES_MAX = 100000,        /* of one cidr, regexp or pcre table */
+        TABLE_RESULT_BYTES_MAX = 65536,  /* a value after $1 was put in */
+        TABLE_DOUBTS_MAX = 20,           /* findings of one kind for one file; then "and more" */
+};
+
+/* ---- what is wrong with a table: the place, the words, the cure ---- */
+struct table_fault {
+        int error;        /* negative errno */
+        const char *code; /* of the finding */
+        char file[256];   /* empty: the place that names the table */
+        int line;         /* in `file`; 0: all of it */
+        char text[300];
+        char cure[200];
+};
+
+/* Fills the fault (`cure` may be NULL) and returns `error`. */
+int fault_set(struct table_fault *fault, int error, const char *code, const char *cure,
+              const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* "file:line: text (cure)" */
+int fault_to_why(const struct table_fault *fault, struct why *why);
+/* Adds it as an error; `at` when the fault has no place of its own. */
+void fault_to_findings(const struct table_fault *fault, struct place at, struct findings *findings);
+
+/* ---- the text that a table is made from ---- */
+struct table_text {
+        struct table_set *set;
+        struct place at; /* file: the path, or where main.cf names it; line 0 */
+        bool is_file;    /* else it stood in main.cf itself, one rule a line */
+        int depth;       /* of files that name files */
+        char *bytes; /* may be written to; bytes[len] is NUL, and no other. open() may take it */
+        size_t len;
+        struct findings *findings; /* for doubts; may be NULL */
+        struct table_fault *fault; /* for the error */
+};
+
+/* An error at a line of this text. Returns `error`. */
+int text_fault(const struct table_text *text, int line, int error, const char *code,
+               const char *cure, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* A doubt at a line of this text; *count counts them, and past TABLE_DOUBTS_MAX they are dropped. */
+void text_doubt(const struct table_text *text, int line, int *count, const char *code,
+                const char *cure, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/*
+ * Logical lines: comments and blank lines are skipped, lines that begin with white space continue the
+ * one before (they are joined in place, white space and all), the line's end is LF or CRLF.
+ */
+struct line_reader {
+        char *at;
+        char *end;
+        int line; /* of the next physical line */
+};
+struct line {
+        char *ptr;  /* first byte; not a blank unless starts_blank */
+        size_t len; /* without white space at the end */
+        int number;
+        bool starts_blank; /* it continues nothing: the first of a file */
+};
+void line_reader_init(struct line_reader *r, char *bytes, size_t len);
+bool line_next(struct line_reader *r, struct line *line);
+
+static inline bool char_is_blank(char c)
+{
+        return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/*
+ * The next item of a list in main.cf: separated by comma and white space, but not inside braces.
+ * Returns false at the end.
+ */
+bool item_next(struct str *rest, struct str *item);
+/* The text between braces that enclose all of `s`, trimmed; false when they do not. */
+bool braces_open(struct str s, struct str *inside);
+
+/* if and endif, for cidr, regexp and pcre: which rule follows when the condition does not hold. */
+enum rule_kind { RULE_MATCH, RULE_IF, RULE_ENDIF };
+enum { RULE_NESTING_MAX = 32 };
+struct rule_nesting {
+        uint32_t open[RULE_NESTING_MAX]; /* indices of the ifs */
+        int line[RULE_NESTING_MAX];
+        int depth;
+};
+int rule_nesting_if(struct rule_nesting *n, const struct table_text *text, uint32_t index,
+                    int line);
+int rule_nesting_endif(struct rule_nesting *n, const struct table_text *text, int line,
+                       uint32_t *opened_by);
+int rule_nesting_end(const struct rule_nesting *n, const struct table_text *text);
+/* Takes "if" or "endif" off the front, in any case; RULE_MATCH when it is neither. */
+enum rule_kind rule_kind_take(struct str *s);
+
+/* ---- types ---- */
+struct table_query {
+        struct str key;
+        bool refuses_substitution; /* rules with $1 do not count (transport_maps) */
+        struct arena *arena;
+        struct str *value;
+        struct why *why;
+};
+
+enum table_source {
+        SOURCE_FILE,          /* the name is a path */
+        SOURCE_FILE_OR_RULES, /* a path, or { {rule}, {rule} } */
+        SOURCE_NAME,          /* the name is the table */
+};
+
+struct table_type {
+        const char *name;
+        enum table_source source;
+        bool folds_key; /* the key comes in lower case, and is at most TABLE_KEY_BYTES_MAX long */
+        bool is_pattern;
+        bool has_any_key;
+        size_t bytes_max; /* of the text */
+        /* 0 and *contents, or a negative errno and the fault. */
+        int (*open)(struct table_text *text, void **contents);
+        /* The value is copied into the arena. NULL: never asked through await_table_find(). */
+        enum table_result (*find)(const void *contents, const struct table_query *query);
+        void (*free)(void *contents);
+        /* For the log: how many entries or rules; may be NULL. */
+        size_t (*count)(const void *contents);
+};
+
+extern const struct table_type table_type_hash, table_type_btree, table_type_texthash;
+extern const struct table_type table_type_inline, table_type_static, table_type_cidr;
+extern const struct table_type table_type_regexp, table_type_pcre;
+
+/*
+ * Splits "type:name", looking through "proxy:". NULL, with the fault: no such type (or not yet).
+ */
+const struct table_type *table_type_find(struct str spec, struct str *name,
+                                         struct table_fault *fault);
+
+/* ---- the compact map of hash-like tables ---- */
+struct text_slot {
+        uint32_t hash;
+        uint32_t offset; /* of the record; UINT32_MAX: free */
+};
+struct text_map {
+        char *block; /* records: key NUL value NUL */
+        size_t block_len;
+        struct text_slot *slots;
+        uint32_t slot_count;
+        uint32_t count;
+};
+/* Room for `entries`; `block` becomes the map's. */
+void text_map_init(struct text_map *m, char *block, size_t entries);
+void text_map_done(struct text_map *m);
+/* The record at `offset`, whose key is in lower case already. Returns the offset of the record that has
+   this key: another one when the key stood there before (then nothing is put). */
+uint32_t text_map_put(struct text_map *m, uint32_t offset, size_t key_len);
+/* Drops what is too much after the last put. `block_len` is what the records take. */
+void text_map_shrink(struct text_map *m, size_t block_len);
+bool text_map_find(const struct text_map *m, struct str key, struct str *value);
+enum table_result text_map_query(const void *contents, const struct table_query *query);
+void text_map_free(void *contents);
+size_t text_map_count(const void *contents);
+
+/* ---- POSIX regular expressions in PCRE2's words ---- */
+struct posix_flags {
+        bool is_basic;      /* the x flag of a regexp: table is off */
+        bool is_multi_line; /* the m flag */
+};
+struct buf;
+/* Appends to *out. -EINVAL with what is wrong, or -ENOBUFS. */
+int posix_to_pcre(struct str pattern, struct posix_flags flags, struct buf *out, struct why *why);
+
+/* ---- files ---- */
+struct file_stamp {
+        dev_t dev;
+        ino_t ino;
+        off_t size;
+        struct timespec mtime;
+        struct timespec changed; /* sees a copy that kept the old mtime */
+};
+bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b);
+/* Written to so lately that it may not be complete, or may change again without a new mtime. */
+bool file_stamp_is_young(const struct file_stamp *s);
+int file_stamp_get(const char *path, struct file_stamp *stamp);
+/*
+ * Reads all of it; *bytes is malloc'ed, with a NUL behind. *is_stable is false when the file changed
+ * meanwhile. A negative errno with the fault: missing, not allowed, no ordinary file, too large.
+ */
+int file_read(const char *path, size_t bytes_max, char **bytes, size_t *len,
+              struct file_stamp *stamp, bool *is_stable, struct table_fault *fault);
+
+/* ---- snapshots, for match_list.c ---- */
+struct table_snapshot;
+struct table_snapshot *table_snapshot_hold(struct table *t);
+void table_snapshot_release(struct table_snapshot *s);
+const void *table_snapshot_contents(const struct table_snapshot *s);
+
+/* Opens or finds a table of a known type. NULL with the fault. */
+struct table *table_set_open(struct table_set *set, const struct table_type *type, struct str name,
+                             struct str spec, struct place at, int depth, struct findings *findings,
+                             struct table_fault *fault);
+/* The same from "type:name". */
+struct table *table_set_open_spec(struct table_set *set, struct str spec, struct place at,
+                                  int depth, struct findings *findings, struct table_fault *fault);
+enum table_result await_table_query(struct table *t, const struct table_query *query);
+
+/* Memory of the set's own lists; freed with the set. */
+struct arena *table_set_arena(struct table_set *set);
+/* Calls done(context) when the set ends, before its tables do. */
+void table_set_at_end(struct table_set *set, void (*done)(void *), void *context);
+
+#endif
