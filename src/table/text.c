@@ -1,0 +1,148 @@
+/*
+ * text.c - hash: btree: texthash: the text source of postmap(1), "key white-space value"
+ *
+ * As postmap does: a key in double quotes may have blanks and keeps its quotes; of several entries
+ * with one key the first counts; a key without a value, a line with an open quote and a first line
+ * that begins with a blank are no entries. Postfix says so when postmap runs; here each is a finding.
+ *
+ * Postfix folds keys by Unicode; here only ASCII letters are folded. Domain names that are asked are
+ * ASCII (xn--), or the very bytes of the table.
+ */
+#include "table/table_private.h"
+
+#include <errno.h>
+
+struct doubts {
+        int duplicates;
+        int no_value;
+        int quotes;
+        int blank_start;
+        int alias;
+};
+
+/* Where the key ends: the first blank outside of quotes. `len` when there is none; -1: open quote. */
+static ptrdiff_t key_end(const char *s, size_t len)
+{
+        bool is_quoted = false;
+        for (size_t i = 0; i < len; i++) {
+                if (s[i] == '\\' && i + 1 < len)
+                        i++;
+                else if (s[i] == '"')
+                        is_quoted = !is_quoted;
+                else if (!is_quoted && char_is_blank(s[i]))
+                        return (ptrdiff_t)i;
+        }
+        return is_quoted ? -1 : (ptrdiff_t)len;
+}
+
+/* Makes the record at the front of the block from a line further on. The record's size; 0: no entry. */
+static ptrdiff_t record_write(const struct table_text *text, const struct line *line, char *out,
+                              struct doubts *doubts, size_t *key_len)
+{
+        if (line->starts_blank) {
+                text_doubt(text, line->number, &doubts->blank_start, "table-blank-start",
+                           "take the blank away",
+                           "a line that begins with a blank continues "
+                           "another, but there is none: it is ignored");
+                return 0;
+        }
+        ptrdiff_t end = key_end(line->ptr, line->len);
+        if (end < 0) {
+                text_doubt(text, line->number, &doubts->quotes, "table-open-quote",
+                           "close the quote", "a double quote is not closed: the line is ignored");
+                return 0;
+        }
+        *key_len = (size_t)end;
+        size_t at = *key_len;
+        while (at < line->len && char_is_blank(line->ptr[at]))
+                at++;
+        size_t value_len = line->len - at;
+        if (value_len == 0) {
+                text_doubt(text, line->number, &doubts->no_value, "table-no-value",
+                           "write a value behind the key: \"key value\"",
+                           "\"%.*s\" has no value: the line is ignored",
+                           (int)(*key_len > 80 ? 80 : *key_len), line->ptr);
+                return 0;
+        }
+        if (*key_len > TABLE_KEY_BYTES_MAX)
+                return text_fault(text, line->number, -EINVAL, "table-syntax", NULL,
+                                  "a key of %zu bytes; at most %d are possible", *key_len,
+                                  TABLE_KEY_BYTES_MAX);
+        if (value_len > TABLE_VALUE_BYTES_MAX)
+                return text_fault(text, line->number, -EINVAL, "table-syntax", NULL,
+                                  "a value of %zu bytes; at most %d are possible", value_len,
+                                  TABLE_VALUE_BYTES_MAX);
+        if (line->ptr[*key_len - 1] == ':')
+                text_doubt(text, line->number, &doubts->alias, "table-alias-format",
+                           "take the colon away, if this is no alias file",
+                           "the key \"%.*s\" ends with a colon; is this an alias file?",
+                           (int)(*key_len > 80 ? 80 : *key_len), line->ptr);
+
+        for (size_t i = 0; i < *key_len; i++)
+                out[i] = char_lower(line->ptr[i]);
+        out[*key_len] = '\0';
+        memmove(out + *key_len + 1, line->ptr + at, value_len);
+        out[*key_len + 1 + value_len] = '\0';
+        return (ptrdiff_t)(*key_len + value_len + 2);
+}
+
+static size_t count_lines(const char *bytes, size_t len)
+{
+        size_t lines = 1;
+        const char *end = bytes + len;
+        for (const char *p = bytes; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+                lines++;
+        return lines;
+}
+
+static int text_open(struct table_text *text, void **contents)
+{
+        struct text_map m;
+        size_t lines = count_lines(text->bytes, text->len);
+        char *block = text->bytes;
+        text->bytes = NULL;
+        text_map_init(&m, block, lines);
+
+        struct line_reader reader;
+        struct line line;
+        struct doubts doubts = {0};
+        size_t used = 0;
+        line_reader_init(&reader, block, text->len);
+        while (line_next(&reader, &line)) {
+                size_t key_len = 0;
+                ptrdiff_t size = record_write(text, &line, block + used, &doubts, &key_len);
+                if (size < 0) {
+                        text_map_done(&m);
+                        return (int)size;
+                }
+                if (size == 0)
+                        continue;
+                if (text_map_put(&m, (uint32_t)used, key_len) == used)
+                        used += (size_t)size;
+                else
+                        text_doubt(text, line.number, &doubts.duplicates, "table-duplicate",
+                                   "take one of the two away",
+                                   "\"%.80s\" stands here a second time; the first entry counts",
+                                   block + used);
+        }
+        text_map_shrink(&m, used);
+        struct text_map *kept = malloc(sizeof(*kept));
+        if (!kept) {
+                text_map_done(&m);
+                return text_fault(text, 0, -ENOMEM, "table-too-large", NULL, "out of memory");
+        }
+        *kept = m;
+        *contents = kept;
+        return 0;
+}
+
+#define TEXT_TYPE(type_name)                                                                     \
+        {                                                                                        \
+                .name = type_name, .source = SOURCE_FILE, .folds_key = true,                     \
+                .bytes_max = (size_t)UINT32_MAX - 16, .open = text_open, .find = text_map_query, \
+                .free = text_map_free, .count = text_map_count,                                  \
+        }
+
+const struct table_type table_type_hash = TEXT_TYPE("hash");
+const struct table_type table_type_btree = TEXT_TYPE("btree");
+const struct table_type table_type_texthash = TEXT_TYPE("texthash");
