@@ -1,0 +1,122 @@
+/* type.c - the names of table types: those that are here, those that come later, and near misses */
+#include "table/table_private.h"
+
+#include <errno.h>
+
+static const struct table_type *const types[] = {
+        &table_type_hash,   &table_type_btree, &table_type_texthash, &table_type_inline,
+        &table_type_static, &table_type_cidr,  &table_type_regexp,   &table_type_pcre,
+};
+
+/* Postfix's types that are not here yet, with what to use meanwhile. */
+static const struct {
+        const char *name;
+        const char *cure;
+} later_types[] = {
+        {"cdb", "use hash: with the text that the file was made from"},
+        {"lmdb", "use hash: with the text that the file was made from"},
+        {"dbm", "use hash: with the text that the file was made from"},
+        {"sdbm", "use hash: with the text that the file was made from"},
+        {"ldap", "write the entries to a file and use hash:; it is read again by itself"},
+        {"mysql", "write the entries to a file and use hash:; it is read again by itself"},
+        {"pgsql", "write the entries to a file and use hash:; it is read again by itself"},
+        {"sqlite", "write the entries to a file and use hash:; it is read again by itself"},
+        {"mongodb", "write the entries to a file and use hash:; it is read again by itself"},
+        {"redis", "write the entries to a file and use hash:; it is read again by itself"},
+        {"memcache", "name the table behind it"},
+        {"socketmap", "write the entries to a file and use hash:; it is read again by itself"},
+        {"tcp", "write the entries to a file and use hash:; it is read again by itself"},
+        {"nis", "write the entries to a file and use hash:; it is read again by itself"},
+        {"nisplus", "write the entries to a file and use hash:; it is read again by itself"},
+        {"unix", "write the entries to a file and use hash:; it is read again by itself"},
+        {"unionmap", "name the tables one after the other"},
+        {"pipemap", "write what comes out into one table"},
+        {"randmap", "write one result"},
+        {"environ", "write the value into main.cf"},
+        {"fail", "take it out"},
+        {"internal", "take it out"},
+};
+
+enum { NAME_BYTES_MAX = 31 };
+
+static int min3(int a, int b, int c)
+{
+        int m = a < b ? a : b;
+        return m < c ? m : c;
+}
+
+/* How many letters must be put in, taken out or changed. */
+static int distance(struct str a, struct str b)
+{
+        int row[NAME_BYTES_MAX + 1];
+        for (size_t j = 0; j <= b.len; j++)
+                row[j] = (int)j;
+        for (size_t i = 1; i <= a.len; i++) {
+                int corner = row[0];
+                row[0] = (int)i;
+                for (size_t j = 1; j <= b.len; j++) {
+                        int above = row[j];
+                        bool is_same = char_lower(a.ptr[i - 1]) == char_lower(b.ptr[j - 1]);
+                        row[j] = min3(above + 1, row[j - 1] + 1, corner + !is_same);
+                        corner = above;
+                }
+        }
+        return row[b.len];
+}
+
+static const char *nearest_type(struct str name)
+{
+        const char *nearest = NULL;
+        int best = 3; /* further away it is no slip of the finger */
+        if (name.len > NAME_BYTES_MAX)
+                return NULL;
+        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+                struct str known = str_from(types[i]->name);
+                int d = distance(name, known);
+                if (d < best && (size_t)d < known.len) {
+                        best = d;
+                        nearest = types[i]->name;
+                }
+        }
+        return nearest;
+}
+
+static int unknown_type(struct str type, struct table_fault *fault)
+{
+        int shown = (int)(type.len > 60 ? 60 : type.len);
+        for (size_t i = 0; i < sizeof(later_types) / sizeof(later_types[0]); i++)
+                if (str_eq(type, str_from(later_types[i].name)))
+                        return fault_set(fault, -ENOTSUP, "table-type-later", later_types[i].cure,
+                                         "tables of type %s: are not available yet",
+                                         later_types[i].name);
+        const char *nearest = nearest_type(type);
+        char cure[80];
+        snprintf(cure, sizeof(cure), "did you mean %s:?", nearest ? nearest : "");
+        return fault_set(fault, -EINVAL, "table-type-unknown",
+                         nearest ? cure
+                                 : "known are hash btree texthash inline static cidr regexp pcre",
+                         "\"%.*s\" is no type of table", shown, type.ptr);
+}
+
+const struct table_type *table_type_find(struct str spec, struct str *name,
+                                         struct table_fault *fault)
+{
+        spec = str_trim(spec);
+        /* proxy: lets Postfix's processes share a table; here all threads share every table. */
+        while (str_starts(spec, STR("proxy:")))
+                spec = str_tail(spec, strlen("proxy:"));
+        ptrdiff_t colon = str_find(spec, ':');
+        if (colon <= 0) {
+                fault_set(fault, -EINVAL, "table-syntax", "write type:name, as hash:/etc/table",
+                          "\"%.*s\" names no table", (int)(spec.len > 100 ? 100 : spec.len),
+                          spec.ptr);
+                return NULL;
+        }
+        struct str type = str_part(spec, 0, (size_t)colon);
+        *name = str_tail(spec, (size_t)colon + 1);
+        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+                if (str_eq(type, str_from(types[i]->name)))
+                        return types[i];
+        unknown_type(type, fault);
+        return NULL;
+}
