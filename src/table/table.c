@@ -61,6 +61,7 @@ struct ending {
 };
 
 struct table_set {
+        atomic_uint refs;
         char *dir;
         pthread_mutex_t lock; /* recursive: a table may name other tables */
         struct table **tables;
@@ -115,6 +116,7 @@ struct table_set *table_set_new(const char *dir)
 {
         struct table_set *set = calloc(1, sizeof(*set));
         check(set);
+        atomic_init(&set->refs, 1);
         set->dir = strdup(dir);
         check(set->dir);
         pthread_mutexattr_t attributes;
@@ -136,12 +138,18 @@ static void table_free(struct table *t)
         free(t);
 }
 
+struct table_set *table_set_ref(struct table_set *set)
+{
+        atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+        return set;
+}
+
 void table_set_free(struct table_set **set)
 {
         struct table_set *s = *set;
-        if (!s)
-                return;
         *set = NULL;
+        if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+                return;
         for (struct ending *e = s->endings; e; e = e->next)
                 e->done(e->context);
         for (size_t i = 0; i < s->count; i++)

@@ -33,6 +33,11 @@ enum table_result {
  * taken from `dir`. The set starts nothing: table_set_watch() does.
  */
 struct table_set *table_set_new(const char *dir);
+/*
+ * The set is counted: whatever keeps tables beyond its maker's life (a policy that a session holds
+ * over a reload) holds the set too. table_set_free() gives one reference back; the last one frees.
+ */
+struct table_set *table_set_ref(struct table_set *set);
 void table_set_free(struct table_set **set);
 
 /*
