@@ -8,13 +8,13 @@
 
 #include <errno.h>
 
-void line_reader_init(struct line_reader *r, char *bytes, size_t len)
+void table_lines_init(struct table_lines *r, char *bytes, size_t len)
 {
-        *r = (struct line_reader){.at = bytes, .end = bytes + len, .line = 1};
+        *r = (struct table_lines){.at = bytes, .end = bytes + len, .line = 1};
 }
 
 /* Takes a physical line; without its LF or CRLF. */
-static struct str take_physical(struct line_reader *r)
+static struct str take_physical(struct table_lines *r)
 {
         char *start = r->at;
         char *newline = memchr(start, '\n', (size_t)(r->end - start));
@@ -34,7 +34,7 @@ static bool is_comment_or_blank(struct str s)
         return i == s.len || s.ptr[i] == '#';
 }
 
-bool line_next(struct line_reader *r, struct line *line)
+bool table_lines_next(struct table_lines *r, struct line *line)
 {
         struct str part;
         do {

@@ -596,13 +596,13 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
 
 static int rules_parse(struct table_text *text, struct pattern_table *table)
 {
-        struct line_reader reader;
+        struct table_lines reader;
         struct line line;
         struct rule_nesting nesting = {0};
         struct pattern_doubts doubts = {0};
         size_t room = 0;
-        line_reader_init(&reader, text->bytes, text->len);
-        while (line_next(&reader, &line)) {
+        table_lines_init(&reader, text->bytes, text->len);
+        while (table_lines_next(&reader, &line)) {
                 if (line.starts_blank)
                         return text_fault(text, line.number, -EINVAL, "table-blank-start",
                                           "take the blank away",

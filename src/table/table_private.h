@@ -63,7 +63,7 @@ void text_doubt(const struct table_text *text, int line, int *count, const char 
  * Logical lines: comments and blank lines are skipped, lines that begin with white space continue the
  * one before (they are joined in place, white space and all), the line's end is LF or CRLF.
  */
-struct line_reader {
+struct table_lines {
         char *at;
         char *end;
         int line; /* of the next physical line */
@@ -74,8 +74,8 @@ struct line {
         int number;
         bool starts_blank; /* it continues nothing: the first of a file */
 };
-void line_reader_init(struct line_reader *r, char *bytes, size_t len);
-bool line_next(struct line_reader *r, struct line *line);
+void table_lines_init(struct table_lines *r, char *bytes, size_t len);
+bool table_lines_next(struct table_lines *r, struct line *line);
 
 static inline bool char_is_blank(char c)
 {

@@ -103,12 +103,12 @@ static int text_open(struct table_text *text, void **contents)
         text->bytes = NULL;
         text_map_init(&m, block, lines);
 
-        struct line_reader reader;
+        struct table_lines reader;
         struct line line;
         struct doubts doubts = {0};
         size_t used = 0;
-        line_reader_init(&reader, block, text->len);
-        while (line_next(&reader, &line)) {
+        table_lines_init(&reader, block, text->len);
+        while (table_lines_next(&reader, &line)) {
                 size_t key_len = 0;
                 ptrdiff_t size = record_write(text, &line, block + used, &doubts, &key_len);
                 if (size < 0) {
