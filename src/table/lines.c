@@ -1,8 +1,8 @@
 /*
  * lines.c - the two shapes of text in this room: logical lines of a file, items of a list
  *
- * A logical line is joined where it stands: the reader moves a continuation over the line end before
- * it, so that nothing is copied for the usual line, and nothing is allocated for any.
+ * A logical line is joined where it stands: the reader moves a continuation over the line end
+ * before it, so that nothing is copied for the usual line, and nothing is allocated for any.
  */
 #include "table/table_private.h"
 

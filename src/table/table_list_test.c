@@ -1,8 +1,8 @@
 /*
  * table_list_test.c - which keys are asked, of which tables, in which order
  *
- * The order is seen by tables that have one key each: with every key there, the first asked answers; without
- * it, the next.
+ * The order is seen by tables that have one key each: with every key there, the first asked
+ * answers; without it, the next.
  */
 #include "table/table_private.h"
 #include "table/table_unit.h"
@@ -97,7 +97,9 @@ static void errors_name_the_place(void **state)
         bench_done(&b);
 }
 
-/* Takes away the key that answered, until none is left: the answers come in the documented order. */
+/*
+ * Takes away the key that answered, until none is left: the answers come in the documented order.
+ */
 static void check_order(const struct table_address *address, const char *const keys[], size_t count)
 {
         for (size_t from = 0; from <= count; from++) {

@@ -292,7 +292,10 @@ static void a_young_file_is_read_again(void **state)
         struct table *t = bench_must_open(&b, "hash:t");
         assert_string_equal(bench_find(&b, t, "k"), "old");
 
-        /* Changed without a trace: the stamp is the same to the last digit, as within one clock tick. */
+        /*
+         * Changed without a trace: the stamp is the same to the last digit, as within one clock
+         * tick.
+         */
         struct table_snapshot *before = table_snapshot_hold(t);
         table_set_refresh(b.set);
         struct table_snapshot *young = table_snapshot_hold(t);
@@ -342,6 +345,19 @@ static void a_file_that_grows_is_not_stable(void **state)
         bench_done(&b);
 }
 
+static void the_last_user_frees_the_set(void **state)
+{
+        struct bench b;
+        bench_init(&b);
+        struct table *t = bench_must_open(&b, "static:here");
+        struct table_set *other = table_set_ref(b.set);
+        assert_ptr_equal(other, b.set);
+        table_set_free(&other);
+        assert_null(other);
+        assert_string_equal(bench_find(&b, t, "x"), "here");
+        bench_done(&b);
+}
+
 static void freeing_nothing_is_no_harm(void **state)
 {
         struct table_set *set = NULL;
@@ -363,6 +379,7 @@ int main(void)
                 cmocka_unit_test(a_file_that_is_being_written_waits),
                 cmocka_unit_test(a_young_file_is_read_again),
                 cmocka_unit_test(a_file_that_grows_is_not_stable),
+                cmocka_unit_test(the_last_user_frees_the_set),
                 cmocka_unit_test(freeing_nothing_is_no_harm),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
  * threads_test.c - look-ups from several threads while the files change under them
  *
- * Each version of the files says the same number everywhere, so a look-up that saw a mixture, or freed
- * memory, would show. Built with the thread sanitizer, a missing lock shows too.
+ * Each version of the files says the same number everywhere, so a look-up that saw a mixture, or
+ * freed memory, would show. Built with the thread sanitizer, a missing lock shows too.
  */
 #include "table/table_unit.h"
 
