@@ -36,7 +36,11 @@ struct spool_options {
         int64_t large_bytes;    /* large_message_threshold: above, content has a file of its own */
         int64_t hot_bytes_max;  /* spool_memory_limit: content kept in memory, all loops together */
         int64_t free_bytes_min; /* queue_minfree */
+        size_t active_max; /* qmgr_message_active_limit; 0: 20000. Messages handed out at once, all loops */
 };
+
+/* What one piece from the wire may have at most: the room that a draft's buf has over large_bytes. */
+enum { SPOOL_PIECE_BYTES_MAX = 128 << 10 };
 
 /*
  * Locks the directory (one writer), reads the journal, starts the writer. Errors in *why: in use by
@@ -44,7 +48,10 @@ struct spool_options {
  * record is set aside in corrupt/ with a log line. The loops need not run yet.
  */
 int spool_open(const struct spool_options *options, struct spool **out, struct why *why);
-/* After the loops have stopped: writes what is left, stops the writer, frees all. */
+/*
+ * After the loops have stopped, before they are freed, and when no draft is left: writes what is left, stops
+ * the writer, frees all.
+ */
 void spool_close(struct spool **s);
 
 /* Is there room for a message of `bytes`? 0, -ENOSPC (452) or -EIO (451). Cheap; looks once a second. */
@@ -126,15 +133,24 @@ void spool_message_settle(struct spool_message **m, int64_t next_attempt_us);
 bool spool_message_is_delay_told(const struct spool_message *m);
 void spool_message_set_delay_told(struct spool_message *m);
 
-/* Reads content, piece by piece, from memory or disk. */
+/* Reads content, piece by piece, from memory or disk. Done before the message is settled. */
 struct spool_reader {
         struct spool_message *message;
         int64_t offset;
+        /* private: */
         struct buf piece;
+        struct hot *hot;
+        int fd;
+        uint64_t base;
+        uint32_t crc;
 };
 void spool_reader_init(struct spool_reader *r, struct spool_message *m);
 void spool_reader_done(struct spool_reader *r);
-/* The next piece: a view until the next call; empty at the end. 0, or -EIO / -EBADMSG with *why. */
+/*
+ * The next piece: a view until the next call; empty at the end. 0, or a negative errno value with *why: -EIO,
+ * or -EBADMSG when the content is not what was accepted. The last piece is not given before all of the content
+ * has checked out, so whoever passes pieces on must not end the message before the empty one has come.
+ */
 int await_spool_reader_next(struct spool_reader *r, struct str *piece, struct why *why);
 
 /* ---- the queue as an administrator sees it: from any thread, answered by letters to each loop ---- */
@@ -153,8 +169,9 @@ struct spool_info {
 };
 
 /*
- * Calls `each` for up to `count_max` messages of this loop, going on where *cursor stands (0: from the
- * start); returns false when all have been seen. On the loop's thread.
+ * Calls `each` for about `count_max` messages of this loop, in no order, going on where *cursor stands (0: from
+ * the start); returns false when all have been seen. Between two calls messages may come and go: those that
+ * were there all the time are seen once. `each` changes nothing. On the loop's thread.
  */
 bool spool_list(struct spool *s, struct loop *l, uint64_t *cursor, size_t count_max,
                 void (*each)(void *context, const struct spool_info *info), void *context);
