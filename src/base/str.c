@@ -87,8 +87,7 @@ struct str str_tail(struct str s, size_t from)
 {
         if (from > s.len)
                 from = s.len;
-        /* a zeroed view has no address to add to */
-        return from ? str_make(s.ptr + from, s.len - from) : s;
+        return str_make(s.ptr + from, s.len - from);
 }
 
 struct str str_part(struct str s, size_t from, size_t len)

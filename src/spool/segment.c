@@ -54,11 +54,12 @@ int segment_header_decode(struct str bytes, struct segment_header *out, struct w
         if (decode_copy(at, out) && decode_copy(at + SECOND_COPY_AT, out))
                 return why_set(why, -EBADMSG, "both copies of its header are damaged");
         if (out->version == 0 || out->version > SEGMENT_VERSION)
-                return why_set(why, -EPROTONOSUPPORT,
-                               "has format version %u, and this program knows versions up to %d; "
-                               "start the newer program, let it deliver what is queued, or give "
-                               "this one another queue_directory",
-                               out->version, SEGMENT_VERSION);
+                return why_set(
+                        why, -EPROTONOSUPPORT,
+                        "its format version is %u, and this program knows versions up to %d; "
+                        "start the newer program, let it deliver what is queued, or give "
+                        "this one another queue_directory",
+                        out->version, SEGMENT_VERSION);
         return 0;
 }
 

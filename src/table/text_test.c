@@ -1,4 +1,5 @@
 /* text_test.c - hash: and its kin read the text of postmap(1) as postmap does */
+#include "base/rand.h"
 #include "table/table_private.h"
 #include "table/table_unit.h"
 
