@@ -87,7 +87,8 @@ struct str str_tail(struct str s, size_t from)
 {
         if (from > s.len)
                 from = s.len;
-        return str_make(s.ptr + from, s.len - from);
+        /* a zeroed view has no address to add to */
+        return from ? str_make(s.ptr + from, s.len - from) : s;
 }
 
 struct str str_part(struct str s, size_t from, size_t len)

@@ -28,6 +28,7 @@ static void finds_and_cuts(void **state)
         assert_int_equal(str_find_str(STR("ab"), STR("abc")), -1);
         assert_str_equal(str_tail(s, 9), "");
         assert_str_equal(str_part(s, 2, 99), "b@c");
+        assert_int_equal(str_part((struct str){0}, 3, 5).len, 0);
         assert_str_equal(str_trim(STR(" \t x y\r\n")), "x y");
         assert_str_equal(str_cut(&s, '@'), "a");
         assert_str_equal(str_cut(&s, '@'), "b");

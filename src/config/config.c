@@ -5,7 +5,7 @@
  * allowed; then each declared parameter is expanded and typed, once for main.cf and again for each
  * service that overrides something.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include "base/check.h"
 
@@ -13,58 +13,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- places ---- */
-
-static void trace(struct config_private *p, struct str text, const struct marks *marks,
-                  struct place at)
-{
-        if (str_is_empty(text) || (marks->count == 0 && str_is_empty(at.file)))
-                return;
-        struct traced_list *t = &p->traced;
-        if (t->count == t->room) {
-                t->room = t->room ? t->room * 2 : 64;
-                t->list = realloc(t->list, t->room * sizeof(*t->list));
-                check(t->list);
-        }
-        struct marks kept = {.count = marks->count ? marks->count : 1};
-        kept.list = arena_array(&p->arena, struct mark, kept.count);
-        kept.list[0].at = at;
-        if (marks->count)
-                memcpy(kept.list, marks->list, marks->count * sizeof(*marks->list));
-        t->list[t->count++] = (struct traced){text, kept};
-}
-
-static void trace_settings(struct config_private *p, const struct settings *settings)
-{
-        for (const struct setting *s = settings->first; s; s = s->next)
-                trace(p, s->raw, &s->marks, s->at);
-}
-
-static int compare_traced(const void *a, const void *b)
-{
-        const struct traced *one = a, *two = b;
-        return one->text.ptr < two->text.ptr ? -1 : one->text.ptr > two->text.ptr;
-}
-
-struct place config_place_of(const struct config *c, struct str part)
-{
-        const struct traced_list *t = &c->private->traced;
-        size_t low = 0, high = t->count;
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                if (t->list[middle].text.ptr <= part.ptr)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        struct place nowhere = {0};
-        if (low == 0)
-                return nowhere;
-        const struct traced *found = &t->list[low - 1];
-        size_t offset = (size_t)(part.ptr - found->text.ptr);
-        return offset < found->text.len ? marks_find(&found->marks, offset, nowhere) : nowhere;
-}
 
 static const struct setting *find_set(const struct config *c, struct str name)
 {
@@ -83,209 +31,6 @@ bool config_is_set(const struct config *c, const char *parameter)
         return find_set(c, str_from(parameter)) != NULL;
 }
 
-/* ---- looking up ---- */
-
-static bool copy_setting(const struct settings *settings, struct str name, struct setting *out)
-{
-        const struct setting *s = settings ? settings_find(settings, name) : NULL;
-        if (s)
-                *out = *s;
-        return s != NULL;
-}
-
-/* In a service's scope, NAME_destination_... stands in for default_destination_... */
-static bool find_for_service(const struct scope *scope, struct str name, struct setting *found)
-{
-        if (str_is_empty(scope->service))
-                return false;
-        if (str_eq(name, STR("service_name"))) {
-                *found = (struct setting){.name = name, .raw = scope->service};
-                return true;
-        }
-        if (!str_starts(name, STR("default_")) && !str_starts(name, STR("initial_")))
-                return false;
-        const struct declaration *d = declaration_find(name);
-        char own[256];
-        if (!d || !declaration_service_name(d, scope->service, own, sizeof(own)))
-                return false;
-        return copy_setting(&scope->private->commands, str_from(own), found) ||
-               copy_setting(&scope->private->main, str_from(own), found);
-}
-
-bool scope_find(const struct scope *scope, struct str name, struct setting *found)
-{
-        const struct config_private *p = scope->private;
-        if (copy_setting(scope->overrides, name, found) || find_for_service(scope, name, found) ||
-            copy_setting(&p->commands, name, found) || copy_setting(&p->main, name, found) ||
-            copy_setting(&p->found, name, found))
-                return true;
-        const struct declaration *d = declaration_find(name);
-        const char *initial = d ? d->initial : names_service_reference(p, name);
-        *found = (struct setting){.name = name, .raw = str_from(initial)};
-        return initial != NULL;
-}
-
-/* ---- typing ---- */
-
-struct reading {
-        struct config *config;
-        struct findings *findings;
-        struct buf text;    /* of the value at hand */
-        struct marks marks; /* of text */
-};
-
-static struct place place_or_file(const struct reading *r, struct place at)
-{
-        return str_is_empty(at.file) ? (struct place){r->config->private->main_file, 0} : at;
-}
-
-/* The expanded value, where it lives as long as the configuration. */
-static int expand_kept(struct reading *r, const struct scope *scope, const struct setting *s,
-                       struct str *text, struct place *at, struct why *why)
-{
-        struct config_private *p = r->config->private;
-        *text = s->raw;
-        *at = s->at;
-        if (str_find(s->raw, '$') < 0)
-                return 0;
-        int code = expand(scope, s, &r->text, &r->marks, at, why);
-        if (code)
-                return code;
-        *text = arena_str(&p->arena, buf_str(&r->text));
-        trace(p, *text, &r->marks, s->at);
-        *at = s->at;
-        return 0;
-}
-
-static void store_default(struct reading *r, const struct scope *scope, const struct declaration *d,
-                          struct params *params)
-{
-        struct setting initial = {.raw = str_from(d->initial)};
-        struct str text;
-        struct place at;
-        struct why why;
-        /* what the machine found out, for the few that begin with "(" */
-        copy_setting(&scope->private->found, str_from(d->name), &initial);
-        if (expand_kept(r, scope, &initial, &text, &at, &why) == 0)
-                value_store(d, text, params, &why);
-}
-
-static void store(struct reading *r, const struct scope *scope, const struct declaration *d,
-                  struct params *params)
-{
-        struct setting s;
-        struct str text;
-        struct place at;
-        struct why why;
-        check(scope_find(scope, str_from(d->name), &s));
-        int code = 0;
-        if (d->kind == KIND_RAW) {
-                text = s.raw;
-                at = s.at;
-        } else {
-                code = expand_kept(r, scope, &s, &text, &at, &why);
-        }
-        if (code) {
-                findings_add(r->findings, SEVERITY_ERROR, "bad-reference", place_or_file(r, at),
-                             NULL, "%s: %s", d->name, why.text);
-        } else {
-                code = value_store(d, text, params, &why);
-                if (code)
-                        findings_add(r->findings, SEVERITY_ERROR, "bad-value", place_or_file(r, at),
-                                     NULL, "%s", why.text);
-        }
-        if (code)
-                store_default(r, scope, d, params);
-}
-
-static void store_all(struct reading *r, const struct scope *scope, struct params *params)
-{
-        const struct declaration *d;
-        for (size_t i = 0; (d = declaration_at(i)); i++)
-                if (d->fate == CONFIG_HONOURED)
-                        store(r, scope, d, params);
-}
-
-/* The parameters that main.cf sets for this service by NAME_destination_... */
-static void store_for_service(struct reading *r, const struct scope *scope, struct params *params)
-{
-        const struct declaration *d;
-        struct setting own;
-        for (size_t i = 0; (d = declaration_at(i)); i++)
-                if (d->fate == CONFIG_HONOURED && find_for_service(scope, str_from(d->name), &own))
-                        store(r, scope, d, params);
-}
-
-static size_t kind_bytes(enum param_kind kind)
-{
-        switch (kind) {
-        case KIND_STR:
-        case KIND_RAW:
-                return sizeof(struct str);
-        case KIND_INT:
-        case KIND_TIME:
-        case KIND_SIZE:
-                return sizeof(int64_t);
-        case KIND_BOOL:
-                return sizeof(bool);
-        case KIND_ENUM:
-                return sizeof(int);
-        case KIND_SECTION:
-                break;
-        }
-        return 0;
-}
-
-/* lmtp_x to smtp_x, so that the client reads only the latter. */
-static void lmtp_to_smtp(struct params *params)
-{
-        const struct declaration *from;
-        for (size_t i = 0; (from = declaration_at(i)); i++) {
-                struct str name = str_from(from->name);
-                if (from->fate != CONFIG_HONOURED || !str_starts(name, STR("lmtp_")))
-                        continue;
-                char twin[128];
-                name = str_tail(name, strlen("lmtp_"));
-                bool is_lhlo = str_starts(name, STR("lhlo_"));
-                if (is_lhlo)
-                        name = str_tail(name, strlen("lhlo_"));
-                snprintf(twin, sizeof(twin), "smtp_%s%.*s", is_lhlo ? "helo_" : "", STR_ARG(name));
-                const struct declaration *to = declaration_find(str_from(twin));
-                if (to && to->fate == CONFIG_HONOURED && to->kind == from->kind)
-                        memcpy((char *)params + to->offset, (char *)params + from->offset,
-                               kind_bytes(to->kind));
-        }
-}
-
-static void store_service(struct reading *r, const struct service_source *source,
-                          struct service *service)
-{
-        struct config_private *p = r->config->private;
-        struct scope scope = {p, &source->overrides, source->service.name};
-        *service = source->service;
-        service->params = r->config->params;
-        service->params.service_name = service->name;
-        if (source->overrides.first || p->is_service_name_used)
-                store_all(r, &scope, &service->params);
-        else
-                store_for_service(r, &scope, &service->params);
-        if (str_eq(service->command, STR("lmtp")))
-                lmtp_to_smtp(&service->params);
-}
-
-static void store_services(struct reading *r)
-{
-        struct config *c = r->config;
-        struct config_private *p = c->private;
-        c->services = arena_array(&p->arena, struct service, p->service_count);
-        for (int pass = 0; pass < 2; pass++)
-                for (const struct service_source *s = p->services; s; s = s->next) {
-                        if (s->service.is_inet != (pass == 0) || arena_is_over(&p->arena))
-                                continue;
-                        store_service(r, s, &c->services[c->service_count++]);
-                }
-}
-
 /* ---- what the machine adds ---- */
 
 static struct str quick_text(struct reading *r, const char *name)
@@ -295,7 +40,8 @@ static struct str quick_text(struct reading *r, const char *name)
         struct str text;
         struct place at;
         struct why why;
-        if (!scope_find(&scope, str_from(name), &s) || expand_kept(r, &scope, &s, &text, &at, &why))
+        if (!scope_find(&scope, str_from(name), &s) ||
+            reading_expand(r, &scope, &s, &text, &at, &why))
                 return str_from(NULL);
         return str_trim(text);
 }
@@ -426,16 +172,14 @@ struct config *config_read(const struct config_source *source, struct findings *
 
         names_check(p, findings);
         names_check_noted(p, findings);
-        struct scope scope = {.private = p};
-        store_all(&r, &scope, &c->params);
-        store_services(&r);
+        reading_store_main(&r);
+        reading_store_services(&r);
         if (arena_is_over(&p->arena))
                 findings_add(findings, SEVERITY_ERROR, "too-large", (struct place){p->main_file, 0},
                              "put long lists into table files",
                              "all values together need more than %d MiB", CONFIG_BYTES_MAX >> 20);
 
-        if (p->traced.count)
-                qsort(p->traced.list, p->traced.count, sizeof(*p->traced.list), compare_traced);
+        trace_sort(p);
         buf_done(&r.text);
         marks_done(&r.marks);
         return c;
@@ -543,7 +287,7 @@ static bool find_initial(const struct config *c, struct str name, struct setting
         const struct declaration *d = declaration_find(name);
         const char *initial = d ? d->initial : names_service_reference(c->private, name);
         *found = (struct setting){.name = name, .raw = str_from(initial)};
-        return copy_setting(&c->private->found, name, found) || initial;
+        return settings_copy(&c->private->found, name, found) || initial;
 }
 
 bool config_text(const struct config *c, struct str name, enum config_value which,

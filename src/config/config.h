@@ -158,7 +158,8 @@ int config_parse_time(struct str text, char unit, int64_t *ms);
 
 /*
  * What the configuration alone can tell: contradictions, dead block lists, doubtful codes, old names,
- * an open relay... Adds to *findings. The checks that need tables are made by the rooms above.
+ * missing directories... Adds to *findings. What needs tables, and whether strangers can relay, is
+ * found by the rooms above.
  */
 void config_lint(const struct config *c, struct findings *findings);
 

@@ -3,7 +3,7 @@
  *
  * The rows stand as in the .def files, headings between them; an index sorted by name is made once.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <pthread.h>
 

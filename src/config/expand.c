@@ -17,7 +17,7 @@
  * Limits: references nest NESTING_MAX deep; a value has VALUE_BYTES_MAX; and as a=$b$b, b=$c$c ...
  * doubles without making a byte, the bytes that are looked at are limited too.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <errno.h>
 

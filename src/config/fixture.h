@@ -3,7 +3,7 @@
 #define CONFIG_FIXTURE_H
 
 #include "base/unit.h"
-#include "config/private.h"
+#include "config/config_private.h"
 
 /* Reads both texts (NULL: no master.cf) as dir/main.cf and dir/master.cf on a made-up machine. */
 static inline struct config *fixture_read(const char *main_text, const char *master_text,

@@ -4,7 +4,7 @@
  * A line that begins with a blank continues the one before. Comments (# first) and empty lines
  * between them do not end it. Lines may end in CRLF.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include "base/check.h"
 

@@ -3,7 +3,7 @@
  *
  * Nothing here fails: a machine without a name or without interfaces gets cautious defaults.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

@@ -4,7 +4,7 @@
  * Postfix stops at the first line that it cannot read. Here the rest is read too, so that all
  * mistakes are told at once.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <errno.h>
 

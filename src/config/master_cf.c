@@ -5,7 +5,7 @@
  * listens and which delivery transports there are. A line of another kind is not an error: Postfix
  * needs it, and the file may be shared with it.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <errno.h>
 
@@ -125,11 +125,17 @@ static void read_arguments(struct config_private *p, struct service_source *s,
                         continue;
                 }
                 argument = next_argument(&rest);
-                bool is_loudness = str_eq(argument, STR("-v")) || str_eq(argument, STR("-D"));
-                findings_add(findings, is_loudness ? SEVERITY_NOTE : SEVERITY_WARNING,
-                             "service-argument", r->at, "remove it",
-                             "the argument %.*s of service %.*s has no effect", STR_ARG(argument),
-                             STR_ARG(s->service.name));
+                if (str_eq(argument, STR("-v")) || str_eq(argument, STR("-D")))
+                        findings_add(findings, SEVERITY_NOTE, "service-argument", r->at, NULL,
+                                     "the argument %.*s of service %.*s has no effect",
+                                     STR_ARG(argument), STR_ARG(s->service.name));
+                else
+                        findings_add(
+                                findings, SEVERITY_ERROR, "service-argument",
+                                marks_find(&r->marks, (size_t)(argument.ptr - r->text.ptr), r->at),
+                                "for a value with blanks write -o { name = value }",
+                                "service %.*s: \"%.*s\" does not belong to any -o",
+                                STR_ARG(s->service.name), STR_ARG(argument));
         }
 }
 
@@ -225,6 +231,16 @@ static struct service_source *add_service(struct config_private *p)
         return s;
 }
 
+/* Field by field: a whole struct service is too large for the stack. */
+static void set_service(struct service_source *s, struct str name, bool is_inet, struct str command)
+{
+        memset(&s->service, 0, sizeof(s->service));
+        s->service.name = name;
+        s->service.is_inet = is_inet;
+        s->service.command = command;
+        s->service.process_limit = -1;
+}
+
 static void read_service(struct config_private *p, const struct row *row, bool is_inet,
                          int process_limit, const struct line_reader *r, struct findings *findings)
 {
@@ -243,13 +259,10 @@ static void read_service(struct config_private *p, const struct row *row, bool i
         } else {
                 s = add_service(p);
         }
-        s->service = (struct service){
-                .name = arena_str(&p->arena, row->columns[0]),
-                .is_inet = is_inet,
-                .command = arena_str(&p->arena, row->command),
-                .process_limit = process_limit,
-                .at = row->at,
-        };
+        set_service(s, arena_str(&p->arena, row->columns[0]), is_inet,
+                    arena_str(&p->arena, row->command));
+        s->service.process_limit = process_limit;
+        s->service.at = row->at;
         struct why why;
         if (is_inet && split_address(&s->service, &why))
                 findings_add(findings, SEVERITY_ERROR, "service-address", row->at,
@@ -333,22 +346,15 @@ void master_cf_add_stock(struct config_private *p, bool has_master_cf)
         } stock[] = {{"smtp", "smtp"},       {"relay", "smtp"},  {"lmtp", "lmtp"},
                      {"virtual", "virtual"}, {"error", "error"}, {"retry", "error"},
                      {"discard", "discard"}};
-        if (!has_master_cf)
-                add_service(p)->service = (struct service){
-                        .name = STR("smtp"),
-                        .is_inet = true,
-                        .port = STR("smtp"),
-                        .command = STR("smtpd"),
-                        .process_limit = -1,
-                };
+        if (!has_master_cf) {
+                struct service_source *listener = add_service(p);
+                set_service(listener, STR("smtp"), true, STR("smtpd"));
+                listener->service.port = STR("smtp");
+        }
         for (size_t i = 0; i < sizeof(stock) / sizeof(stock[0]); i++) {
                 struct str name = str_from(stock[i].name);
                 names_add(&p->service_names, name);
                 if (!find_service(p, name, false))
-                        add_service(p)->service = (struct service){
-                                .name = name,
-                                .command = str_from(stock[i].command),
-                                .process_limit = -1,
-                        };
+                        set_service(add_service(p), name, false, str_from(stock[i].command));
         }
 }

@@ -5,7 +5,7 @@
  * that a user made up, when something that counts refers to it by $name, and a restriction class. All
  * else is a mistake, most often of spelling.
  */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include "base/check.h"
 

@@ -1,5 +1,5 @@
 /* value.c - from the text of a value to its type, and lists */
-#include "config/private.h"
+#include "config/config_private.h"
 
 #include <errno.h>
 

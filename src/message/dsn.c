@@ -23,8 +23,13 @@
 #include <errno.h>
 
 enum { BOUNDARY_BYTES_MAX = 70, BOUNDARY_TRIES = 16 };
-/* An address that is longer does not fit a header line. */
-enum { ADDRESS_SHOWN_MAX = 900 };
+/* What is longer is cut, so that no line is over 998 characters. */
+enum {
+        ADDRESS_SHOWN_MAX = 900,
+        ADDRESS_IN_TEXT_MAX = 600,
+        NAME_SHOWN_MAX = 255,
+        TYPE_SHOWN_MAX = 50
+};
 
 struct dsn_words {
         const char *action; /* RFC 3464 2.3.3 */
@@ -172,7 +177,8 @@ static void put_text(struct put *p, const struct report *r)
         put_str(p, str_from(r->words->text));
         for (size_t i = 0; i < d->recipient_count; i++) {
                 const struct dsn_recipient *one = &d->recipients[i];
-                struct str address = str_part(shown_address(one->recipient), 0, ADDRESS_SHOWN_MAX);
+                struct str address =
+                        str_part(shown_address(one->recipient), 0, ADDRESS_IN_TEXT_MAX);
                 put_str(p, STR("\r\n"));
                 size_t start = p->out->len;
                 put_char(p, '<');
@@ -182,7 +188,8 @@ static void put_text(struct put *p, const struct report *r)
                         put_str(p, STR(": "));
                         if (one->remote_mta.len) {
                                 put_str(p, STR("host "));
-                                put_clean(p, one->remote_mta, PUT_ASCII, NULL);
+                                put_clean(p, str_part(one->remote_mta, 0, NAME_SHOWN_MAX),
+                                          PUT_ASCII, NULL);
                                 put_str(p, STR(" said: "));
                         }
                         put_wrapped(p, one->diagnostic, p->out->len - start, PUT_UTF8);
@@ -226,7 +233,8 @@ static void put_date_field(struct put *p, const char *name, int64_t wall_us)
 /* utf-8-addr-xtext (RFC 6533 3): \x{HEX} for what is beyond ASCII. The text is valid UTF-8. */
 static void put_escaped(struct put *p, struct str text)
 {
-        for (size_t i = 0; i < text.len;) {
+        size_t end = p->out->len + ADDRESS_SHOWN_MAX;
+        for (size_t i = 0; i < text.len && p->out->len < end;) {
                 unsigned char first = (unsigned char)text.ptr[i];
                 if (first < 0x80) {
                         put_clean(p, str_part(text, i++, 1), PUT_ASCII, NULL);
@@ -245,11 +253,11 @@ static void put_escaped(struct put *p, struct str text)
 
 static void put_address_text(struct put *p, struct str address, bool is_global)
 {
-        address = str_part(address, 0, ADDRESS_SHOWN_MAX);
         if (!is_global && !smtp_text_is_ascii(address) && smtp_utf8_is_valid(address))
                 put_escaped(p, address);
         else
-                put_clean(p, address, is_global ? PUT_UTF8 : PUT_ASCII, NULL);
+                put_clean(p, str_part(address, 0, ADDRESS_SHOWN_MAX),
+                          is_global ? PUT_UTF8 : PUT_ASCII, NULL);
         put_str(p, STR("\r\n"));
 }
 
@@ -262,7 +270,7 @@ static void put_original_recipient(struct put *p, const struct report *r, struct
         struct str type = str_cut(&orcpt, ';');
         arena_init(&arena, 0);
         put_name(p, "Original-Recipient");
-        put_clean(p, type, PUT_ASCII, NULL);
+        put_clean(p, str_part(type, 0, TYPE_SHOWN_MAX), PUT_ASCII, NULL);
         put_str(p, STR("; "));
         put_address_text(p, smtp_xtext_decode(orcpt, &arena), r->is_global);
         arena_done(&arena);

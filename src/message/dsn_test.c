@@ -329,6 +329,16 @@ static void cleans_text(void **state)
         assert_int_equal(dsn_format(&d, &out), 0);
         assert_has(&out, "To: undisclosed-recipients:;\r\n");
         assert_lines(&out);
+        buf_clear(&out);
+        /* all of it long */
+        static char long_utf8[1000];
+        for (size_t i = 0; i < sizeof(long_utf8); i += 2)
+                memcpy(long_utf8 + i, "\xc3\xa4", 2);
+        r.address = str_make(long_utf8, sizeof(long_utf8));
+        r.orcpt = str_make(long_word, sizeof(long_word));
+        some[0].remote_mta = str_make(long_word, sizeof(long_word));
+        assert_int_equal(dsn_format(&d, &out), 0);
+        assert_lines(&out);
         buf_done(&out);
 }
 

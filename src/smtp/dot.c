@@ -145,9 +145,9 @@ int dot_encode(bool *at_line_start, struct str in, struct buf *out)
 {
         size_t bytes_before = out->len;
         size_t done = 0;
-        const char *end = in.ptr + in.len;
         if (in.len == 0)
                 return 0;
+        const char *end = in.ptr + in.len;
         for (const char *p = in.ptr; (p = memchr(p, '.', (size_t)(end - p))) != NULL; p++) {
                 bool starts_line = p == in.ptr ? *at_line_start : p[-1] == '\n';
                 size_t at = (size_t)(p - in.ptr);

@@ -255,27 +255,28 @@ static int path_take(struct str *text, const struct smtp_path_rules *rules, stru
                      struct smtp_address *out)
 {
         struct str domain;
+        struct str in = text->len ? *text : STR("");
         struct scan s = {
-                .p = text->ptr,
-                .end = text->ptr + text->len,
+                .p = in.ptr,
+                .end = in.ptr + in.len,
                 .is_strict = rules->is_strict,
-                .local = arena_alloc(arena, text->len + 1),
+                .local = arena_alloc(arena, in.len + 1),
         };
         if (!take_path(&s, &domain))
                 return -EBADMSG;
-        size_t taken = (size_t)(s.p - text->ptr);
+        size_t taken = (size_t)(s.p - in.ptr);
         struct str local = str_make(s.local, s.local_bytes);
         if (local.len == 0 ? !rules->allows_null : domain.len == 0 && !rules->allows_no_domain)
                 return -EBADMSG;
         for (size_t i = 0; i < taken; i++)
-                if (char_is_control(text->ptr[i]) && text->ptr[i] != '\t')
+                if (char_is_control(in.ptr[i]) && in.ptr[i] != '\t')
                         return -EBADMSG;
         if (!smtp_text_is_ascii(local) && smtp_text_has_control(local))
                 return -EBADMSG;
         *out = smtp_address_make(local, domain, arena);
         if (out->text.len > SMTP_PATH_BYTES_MAX)
                 return -EBADMSG;
-        *text = str_tail(*text, taken);
+        *text = str_tail(in, taken);
         return 0;
 }
 

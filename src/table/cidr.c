@@ -138,13 +138,13 @@ static void cidr_free(void *contents)
 
 static int rules_parse(struct table_text *text, struct cidr *table)
 {
-        struct line_reader reader;
+        struct table_lines reader;
         struct line line;
         struct rule_nesting nesting = {0};
         size_t room = 0;
         int doubts = 0;
-        line_reader_init(&reader, text->bytes, text->len);
-        while (line_next(&reader, &line)) {
+        table_lines_init(&reader, text->bytes, text->len);
+        while (table_lines_next(&reader, &line)) {
                 if (line.starts_blank)
                         return text_fault(text, line.number, -EINVAL, "table-blank-start",
                                           "take the blank away",

@@ -1,4 +1,7 @@
-/* cidr_test.c - cidr: tables answer as Postfix's do, and say what is wrong where Postfix skips a rule */
+/*
+ * cidr_test.c - cidr: tables answer as Postfix's do, and say what is wrong where Postfix skips a
+ * rule
+ */
 #include "table/table_private.h"
 #include "table/table_unit.h"
 

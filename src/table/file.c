@@ -2,9 +2,9 @@
  * file.c - reading a whole file that others may be writing to
  *
  * A file is known by device, inode, size and the times of its last change. What was read is only
- * trusted when all of these are the same before and after, and the last change is more than a second
- * ago: a writer that is still at work, or a second change within the clock tick of the first, would
- * otherwise go unseen.
+ * trusted when all of these are the same before and after, and the last change is more than a
+ * second ago: a writer that is still at work, or a second change within the clock tick of the
+ * first, would otherwise go unseen.
  */
 #include "base/clock.h"
 #include "table/table_private.h"

@@ -4,7 +4,8 @@
  *   inline:{ key=value, { key = value with blanks }, ... }
  *   static:value, static:{ text with blanks }
  *
- * Of several inline entries with one key the last counts, as in Postfix (in a file it is the first).
+ * Of several inline entries with one key the last counts, as in Postfix (in a file it is the
+ * first).
  */
 #include "table/table_private.h"
 

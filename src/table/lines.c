@@ -1,20 +1,20 @@
 /*
  * lines.c - the two shapes of text in this room: logical lines of a file, items of a list
  *
- * A logical line is joined where it stands: the reader moves a continuation over the line end before
- * it, so that nothing is copied for the usual line, and nothing is allocated for any.
+ * A logical line is joined where it stands: the reader moves a continuation over the line end
+ * before it, so that nothing is copied for the usual line, and nothing is allocated for any.
  */
 #include "table/table_private.h"
 
 #include <errno.h>
 
-void line_reader_init(struct line_reader *r, char *bytes, size_t len)
+void table_lines_init(struct table_lines *r, char *bytes, size_t len)
 {
-        *r = (struct line_reader){.at = bytes, .end = bytes + len, .line = 1};
+        *r = (struct table_lines){.at = bytes, .end = bytes + len, .line = 1};
 }
 
 /* Takes a physical line; without its LF or CRLF. */
-static struct str take_physical(struct line_reader *r)
+static struct str take_physical(struct table_lines *r)
 {
         char *start = r->at;
         char *newline = memchr(start, '\n', (size_t)(r->end - start));
@@ -34,7 +34,7 @@ static bool is_comment_or_blank(struct str s)
         return i == s.len || s.ptr[i] == '#';
 }
 
-bool line_next(struct line_reader *r, struct line *line)
+bool table_lines_next(struct table_lines *r, struct line *line)
 {
         struct str part;
         do {

@@ -1,11 +1,13 @@
 /*
  * match_list.c - lists of names, networks, files and tables (relay_domains, mynetworks)
  *
- * The first item that matches decides; with ! in front it says no. So that a list of many thousand names is
- * not walked for each question, names and strings stand in a map from the name to its place: of the names
- * that match, the earliest counts, and only the items before it that are no names are asked.
+ * The first item that matches decides; with ! in front it says no. So that a list of many thousand
+ * names is not walked for each question, names and strings stand in a map from the name to its
+ * place: of the names that match, the earliest counts, and only the items before it that are no
+ * names are asked.
  *
- * The items of a /file/name stand in contents of their own, which table.c watches like those of a table.
+ * The items of a /file/name stand in contents of their own, which table.c watches like those of a
+ * table.
  */
 #include "base/check.h"
 #include "base/map.h"
@@ -178,11 +180,17 @@ static int add_item(struct parser *p, struct items *items, struct str text,
         return add_name(items, text, is_negated, fault);
 }
 
+static void list_end(void *context)
+{
+        struct match_list *list = context;
+        items_done(&list->items);
+}
+
 struct match_list *match_list_open(struct table_set *set, struct str text, enum match_kind kind,
                                    bool parent_matches_subdomains, struct place at,
                                    struct findings *findings)
 {
-        struct match_list *list = arena_new(table_set_arena(set), struct match_list);
+        struct match_list *list = table_set_alloc(set, sizeof(*list));
         list->kind = kind;
         list->parent_matches = parent_matches_subdomains;
         items_init(&list->items);
@@ -200,7 +208,7 @@ struct match_list *match_list_open(struct table_set *set, struct str text, enum 
                 items_done(&list->items);
                 return NULL;
         }
-        table_set_at_end(set, (void (*)(void *))items_done, &list->items);
+        table_set_at_end(set, list_end, list);
         return list;
 }
 

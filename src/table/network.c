@@ -1,8 +1,8 @@
 /*
  * network.c - addresses and networks
  *
- * Both families are kept as 16 bytes, IPv4 in the mapped form. The mapped block ::ffff:0:0/96 *is* IPv4
- * here: a shorter IPv6 prefix such as ::/0 does not reach into it, as in Postfix.
+ * Both families are kept as 16 bytes, IPv4 in the mapped form. The mapped block ::ffff:0:0/96 *is*
+ * IPv4 here: a shorter IPv6 prefix such as ::/0 does not reach into it, as in Postfix.
  */
 #include "table/table.h"
 

@@ -3,16 +3,16 @@
  *
  *   /pattern/flags result      !/pattern/flags result      if /pattern/flags ... endif
  *
- * Case does not matter unless the flag i says so, as in Postfix. In a result, $1 ${1} $(1) are what a group
- * matched, $$ is a dollar. regexp: patterns are translated first (posix.c).
+ * Case does not matter unless the flag i says so, as in Postfix. In a result, $1 ${1} $(1) are
+ * what a group matched, $$ is a dollar. regexp: patterns are translated first (posix.c).
  *
- * A pattern comes from the administrator, the text from a stranger: so a match has a limit of steps and of
- * memory (MATCH_STEPS_MAX and the others), and one that comes to it makes the look-up an error, never an
- * "it did not match". Postfix counts that as no match.
+ * A pattern comes from the administrator, the text from a stranger: so a match has a limit of
+ * steps and of memory (MATCH_STEPS_MAX and the others), and one that comes to it makes the look-up
+ * an error, never an "it did not match". Postfix counts that as no match.
  *
- * Rules that Postfix skips with a warning (a flag that is not known, $2 without a second group) are errors
- * here, and so is a pattern without a result, which Postfix takes for an empty one: it is a rule whose result
- * was written on the next line.
+ * Rules that Postfix skips with a warning (a flag that is not known, $2 without a second group)
+ * are errors here, and so is a pattern without a result, which Postfix takes for an empty one: it
+ * is a rule whose result was written on the next line.
  *
  * Threads: compiled rules never change; what a match needs besides is kept for each thread.
  */
@@ -29,8 +29,8 @@
 
 enum {
         PATTERN_BYTES_MAX = 16384,
-        GROUPS_MAX = 99,          /* $99 */
-        MATCH_STEPS_MAX = 500000, /* about 5 ms at the worst */
+        GROUPS_MAX = 99,           /* $99 */
+        MATCH_STEPS_MAX = 5000000, /* 5 to 60 ms */
         MATCH_HEAP_KIB_MAX = 8192,
         JIT_STACK_BYTES_MIN = 32 << 10,
         JIT_STACK_BYTES_MAX = 512 << 10,
@@ -88,8 +88,8 @@ static void scratch_key_make(void)
 }
 
 /*
- * What this thread matches with. A stack for compiled code is given because without one it would take
- * 32 KiB of the caller's, and a task has 64.
+ * What this thread matches with. A stack for compiled code is given because without one it would
+ * take 32 KiB of the caller's, and a task has 64.
  */
 static struct scratch *scratch_get(void)
 {
@@ -215,99 +215,7 @@ static enum table_result pattern_find(const void *contents, const struct table_q
         return TABLE_NOT_FOUND;
 }
 
-/* ---- reading: /pattern/flags ---- */
-struct pattern {
-        struct str source;
-        bool is_negated;
-        uint32_t options; /* of PCRE2 */
-        struct posix_flags posix;
-};
-
-static int pattern_flag(const struct table_text *text, int line, bool is_posix, char c,
-                        struct pattern *p, int *doubts)
-{
-        switch (c) {
-        case 'i':
-                p->options ^= PCRE2_CASELESS;
-                return 0;
-        case 'm':
-                p->posix.is_multi_line ^= true;
-                p->options ^=
-                        PCRE2_MULTILINE |
-                        (is_posix ? PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX : 0);
-                return 0;
-        case 'x':
-                p->posix.is_basic ^= true;
-                p->options ^= is_posix ? 0 : PCRE2_EXTENDED;
-                return 0;
-        }
-        if (!is_posix) {
-                static const struct {
-                        char flag;
-                        uint32_t option;
-                } flags[] = {
-                        {'s', PCRE2_DOTALL},
-                        {'A', PCRE2_ANCHORED},
-                        {'E', PCRE2_DOLLAR_ENDONLY},
-                        {'U', PCRE2_UNGREEDY},
-                };
-                for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-                        if (flags[i].flag != c)
-                                continue;
-                        p->options ^= flags[i].option;
-                        return 0;
-                }
-                if (c == 'X') {
-                        text_doubt(text, line, doubts, "pattern-flag", "take it away",
-                                   "the flag X has no meaning any more: an unknown escape is "
-                                   "always an error");
-                        return 0;
-                }
-        }
-        return text_fault(text, line, -EINVAL, "table-syntax",
-                          is_posix ? "regexp: knows the flags i, m and x"
-                                   : "pcre: knows the flags i, m, s, x, A, E and U",
-                          c == '!' ? "a second pattern behind \"%c\"; write if !/second/ ... endif"
-                                   : "\"%c\" is no flag of a pattern",
-                          c);
-}
-
-/* Takes "!/pattern/flags" off the front of *rest. */
-static int pattern_take(const struct table_text *text, int line, bool is_posix, struct str *rest,
-                        struct pattern *p, int *doubts)
-{
-        *p = (struct pattern){.options = PCRE2_CASELESS | PCRE2_DOTALL};
-        if (is_posix)
-                p->options |= PCRE2_DOLLAR_ENDONLY;
-        while (rest->len && (rest->ptr[0] == '!' || char_is_blank(rest->ptr[0]))) {
-                p->is_negated ^= rest->ptr[0] == '!';
-                *rest = str_tail(*rest, 1);
-        }
-        if (rest->len == 0 || char_is_alnum(rest->ptr[0]) || rest->ptr[0] == '\\')
-                return text_fault(text, line, -EINVAL, "table-syntax",
-                                  "write /pattern/ and, behind it on the same line, the result",
-                                  "a pattern between two slashes (or if, endif) is missing");
-        char delimiter = rest->ptr[0];
-        size_t at = 1;
-        while (at < rest->len && rest->ptr[at] != delimiter)
-                at += rest->ptr[at] == '\\' ? 2 : 1;
-        if (at >= rest->len)
-                return text_fault(
-                        text, line, -EINVAL, "table-syntax",
-                        "write it behind the pattern; inside of it, put a backslash before",
-                        "the pattern has no second \"%c\"", delimiter);
-        p->source = str_part(*rest, 1, at - 1);
-        *rest = str_tail(*rest, at + 1);
-        while (rest->len && !char_is_blank(rest->ptr[0])) {
-                int error = pattern_flag(text, line, is_posix, rest->ptr[0], p, doubts);
-                if (error)
-                        return error;
-                *rest = str_tail(*rest, 1);
-        }
-        *rest = str_trim(*rest);
-        return 0;
-}
-
+/* ---- reading: the pattern ---- */
 static int pattern_compile_error(const struct table_text *text, int line, int code, size_t offset)
 {
         PCRE2_UCHAR words[160];
@@ -318,17 +226,17 @@ static int pattern_compile_error(const struct table_text *text, int line, int co
 
 /* The pattern in PCRE2's words; `posix` holds it when it had to be translated. */
 static int pattern_words(const struct table_text *text, int line, bool is_posix,
-                         const struct pattern *p, struct buf *posix, struct str *words)
+                         const struct pattern_source *p, struct buf *posix, struct str *words)
 {
-        if (p->source.len > PATTERN_BYTES_MAX)
+        if (p->text.len > PATTERN_BYTES_MAX)
                 return text_fault(text, line, -E2BIG, "table-pattern", NULL,
-                                  "a pattern of %zu bytes; at most %d are possible", p->source.len,
+                                  "a pattern of %zu bytes; at most %d are possible", p->text.len,
                                   PATTERN_BYTES_MAX);
-        *words = p->source;
+        *words = p->text;
         if (!is_posix)
                 return 0;
         struct why why = {"the pattern is too long"};
-        if (posix_to_pcre(p->source, p->posix, posix, &why))
+        if (posix_to_pcre(p->text, p->posix, posix, &why))
                 return text_fault(text, line, -EINVAL, "table-pattern", NULL,
                                   "the pattern is wrong: %s", why.text);
         *words = buf_str(posix);
@@ -336,7 +244,7 @@ static int pattern_words(const struct table_text *text, int line, bool is_posix,
 }
 
 static int pattern_compile(const struct table_text *text, int line, bool is_posix,
-                           const struct pattern *p, pcre2_code **code)
+                           const struct pattern_source *p, pcre2_code **code)
 {
         struct buf posix;
         struct str words;
@@ -455,47 +363,6 @@ static int result_parse(const struct table_text *text, struct arena *arena,
 
 /* ---- doubts ---- */
 
-/* Does the source say =? with letters behind it, outside of brackets? As in /^Subject: =?big5?/ */
-static bool has_encoded_word_quantifier(struct str source)
-{
-        bool is_bracket = false;
-        for (size_t i = 0; i + 2 < source.len; i++) {
-                char c = source.ptr[i];
-                if (c == '\\') {
-                        i++;
-                } else if (is_bracket) {
-                        is_bracket = c != ']';
-                } else if (c == '[') {
-                        is_bracket = true;
-                        i += source.ptr[i + 1] == ']' || source.ptr[i + 1] == '^';
-                } else if (c == '=' && source.ptr[i + 1] == '?' &&
-                           (char_is_alnum(source.ptr[i + 2]) || source.ptr[i + 2] == '(')) {
-                        return true;
-                }
-        }
-        return false;
-}
-
-/* The letter of \d, \n and such in a regexp: pattern, which POSIX takes for the bare letter; NUL: none. */
-static char plain_letter_escape(struct str source)
-{
-        bool is_bracket = false;
-        for (size_t i = 0; i + 1 < source.len; i++) {
-                char c = source.ptr[i];
-                if (is_bracket) {
-                        is_bracket = c != ']';
-                } else if (c == '[') {
-                        is_bracket = true;
-                        i += source.ptr[i + 1] == ']' || source.ptr[i + 1] == '^';
-                } else if (c == '\\') {
-                        c = source.ptr[++i];
-                        if (char_is_alnum(c) && !char_is_digit(c) && !strchr("wWsSbB", c))
-                                return c;
-                }
-        }
-        return '\0';
-}
-
 /* Does it match texts that have nothing in common? */
 static bool matches_all(const struct pattern_rule *rule)
 {
@@ -508,16 +375,6 @@ static bool matches_all(const struct pattern_rule *rule)
         return true;
 }
 
-/* These say plainly that they take all. */
-static bool is_plain_catch_all(struct str source)
-{
-        static const char *const sources[] = {"^", "^.*", "^.*$", ".*", ".*$", "^(.*)$", "(.*)"};
-        for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-                if (str_eq(source, str_from(sources[i])))
-                        return true;
-        return false;
-}
-
 struct pattern_doubts {
         int quantifier;
         int matches_all;
@@ -525,28 +382,29 @@ struct pattern_doubts {
         int other;
 };
 
-static void pattern_lint(const struct table_text *text, const struct pattern *p, bool is_posix,
-                         const struct pattern_rule *rule, struct pattern_doubts *doubts)
+static void pattern_lint(const struct table_text *text, const struct pattern_source *p,
+                         bool is_posix, const struct pattern_rule *rule,
+                         struct pattern_doubts *doubts)
 {
         if (!text->findings)
                 return;
-        char letter = is_posix ? plain_letter_escape(p->source) : '\0';
+        char letter = is_posix ? pattern_source_plain_escape(p->text) : '\0';
         if (letter)
                 text_doubt(text, rule->line, &doubts->escape, "pattern-escape",
                            "use a pcre: table, or a class such as [0-9]",
                            "\"\\%c\" has no meaning in a regexp: table: it is the letter %c",
                            letter, letter);
-        if (has_encoded_word_quantifier(p->source))
+        if (pattern_source_has_quantified_equals(p->text))
                 text_doubt(text, rule->line, &doubts->quantifier, "pattern-quantifier",
                            "for an encoded word write =\\?charset\\?",
                            "\"=?\" makes the = optional and does not match a question mark");
-        if (str_is_empty(p->source))
+        if (str_is_empty(p->text))
                 text_doubt(text, rule->line, &doubts->matches_all, "pattern-matches-all",
                            "write the pattern, or /.*/ if every text is meant",
                            rule->is_negated ? "an empty pattern matches everything, so this rule "
                                               "never holds"
                                             : "an empty pattern matches everything");
-        else if (!rule->is_negated && !is_plain_catch_all(p->source) && matches_all(rule))
+        else if (!rule->is_negated && !pattern_source_is_catch_all(p->text) && matches_all(rule))
                 text_doubt(text, rule->line, &doubts->matches_all, "pattern-matches-all",
                            "write .* if every text is meant, or make a part of it obligatory",
                            "the pattern matches everything, also an empty text");
@@ -568,9 +426,9 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
                         return error;
                 table->rules[opened_by].endif = table->count - 1;
         } else {
-                struct pattern p;
-                int error = pattern_take(text, line->number, table->is_posix, &rest, &p,
-                                         &doubts->other);
+                struct pattern_source p;
+                int error = pattern_source_take(text, line->number, table->is_posix, &rest, &p,
+                                                &doubts->other);
                 if (error == 0)
                         error = pattern_compile(text, line->number, table->is_posix, &p,
                                                 &rule->code);
@@ -596,13 +454,13 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
 
 static int rules_parse(struct table_text *text, struct pattern_table *table)
 {
-        struct line_reader reader;
+        struct table_lines reader;
         struct line line;
         struct rule_nesting nesting = {0};
         struct pattern_doubts doubts = {0};
         size_t room = 0;
-        line_reader_init(&reader, text->bytes, text->len);
-        while (line_next(&reader, &line)) {
+        table_lines_init(&reader, text->bytes, text->len);
+        while (table_lines_next(&reader, &line)) {
                 if (line.starts_blank)
                         return text_fault(text, line.number, -EINVAL, "table-blank-start",
                                           "take the blank away",

@@ -1,4 +1,7 @@
-/* pattern_test.c - regexp: and pcre: tables: what matches, what comes out, what is wrong, what is too much */
+/*
+ * pattern_test.c - regexp: and pcre: tables: what matches, what comes out, what is wrong, what is
+ * too much
+ */
 #include "table/table_private.h"
 #include "table/table_unit.h"
 

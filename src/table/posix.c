@@ -1,8 +1,8 @@
 /*
  * posix.c - POSIX regular expressions, extended and basic, in the words of PCRE2
  *
- * Why not regcomp(): the C library's matcher has no limits (time grows without end on a hostile header),
- * takes memory and stack as it likes, and locks; a task has 64 KiB of stack. See
+ * Why not regcomp(): the C library's matcher has no limits (time grows without end on a hostile
+ * header), takes memory and stack as it likes, and locks; a task has 64 KiB of stack. See
  * doc/decisions/0020-posix-patterns.md.
  *
  * What PCRE2 reads differently, and is therefore written out here:
@@ -13,11 +13,12 @@
  *   a{,3}             from nothing to three                                     a{0,3}
  *   ( ) { } * + ? |   need a backslash to be special in a basic expression
  *
- * One difference stays: with alternatives, PCRE2 takes the first that fits and POSIX the longest. Whether
- * a pattern matches is the same; what $1 holds may not be. (Back references in a pattern are the exception
- * of the exception.)
+ * One difference stays: with alternatives, PCRE2 takes the first that fits and POSIX the longest.
+ * Whether a pattern matches is the same; what $1 holds may not be. (Back references in a pattern
+ * are the exception of the exception.)
  *
- *   extended:  branch ("|" branch)*      branch: (atom quantifier*)*      atom: ( ... ) . [...] \c c ^ $
+ *   expression: branch ("|" branch)*    branch: (atom quantifier*)*
+ *   atom:       ( expression ) . [ ... ] \c c ^ $
  */
 #include "base/buf.h"
 #include "table/table_private.h"

@@ -169,7 +169,10 @@ static void made_up_patterns_agree(void **state)
                                              "$",   "[ab]", "[^a]", "{2}", "{,2}",    "{1,2}",
                                              "\\(", "\\)",  "\\|",  "\\*", "\\{2\\}", "[[:alpha:]]",
                                              "\\<", "\\>",  "\\w",  "\\b", "=?",      "\\?"};
-        /* The last is for the m flag alone: without it, the library lets ^ match behind a line end. */
+        /*
+         * The last is for the m flag alone: without it, the library lets ^ match behind a line
+         * end.
+         */
         static const char *const letters[] = {"a", "b", "a", "b", " ", "(",
                                               "*", "=", "?", "B", "\n"};
         char pattern[64];

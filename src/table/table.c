@@ -1,17 +1,18 @@
 /*
  * table.c - the set of tables: opening, look-ups, and noticing that a file has changed
  *
- * What a table says stands in a snapshot: immutable, counted, freed by the last who looks at it. The table
- * points to the newest one; taking it and its count happens under a lock that is held for two instructions.
+ * What a table says stands in a snapshot: immutable, counted, freed by the last who looks at it.
+ * The table points to the newest one; taking it and its count happens under a lock that is held
+ * for two instructions.
  *
  * When a file has changed (file.c tells how it is known):
  *   - put in place by rename: another inode, complete as a rule: read at once;
- *   - written in place: the writer may be in the middle, and half of a list of recipients would refuse the
- *     other half for good. So it is read when it has been quiet for a second, or after WAIT_MS_MAX;
+ *   - written in place: the writer may be in the middle, and half of a list of recipients would
+ *     refuse the other half for good. So it is read when it has been quiet for a second, or after WAIT_MS_MAX;
  *   - changed while it was read: what was read is dropped, and it is read at the next refresh;
- *   - wrong or gone: the old contents stay, one warning, and it is tried again when it changes again.
- * A file that was read when young is read once more when it no longer is: a second change within the same
- * tick of the file system's clock does not show.
+ *   - wrong or gone: the old contents stay, one warning, and it is tried again when it changes.
+ * A file that was read when young is read once more when it no longer is: a second change within
+ * the same tick of the file system's clock does not show.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -61,6 +62,7 @@ struct ending {
 };
 
 struct table_set {
+        atomic_uint refs;
         char *dir;
         pthread_mutex_t lock; /* recursive: a table may name other tables */
         struct table **tables;
@@ -115,6 +117,7 @@ struct table_set *table_set_new(const char *dir)
 {
         struct table_set *set = calloc(1, sizeof(*set));
         check(set);
+        atomic_init(&set->refs, 1);
         set->dir = strdup(dir);
         check(set->dir);
         pthread_mutexattr_t attributes;
@@ -136,12 +139,18 @@ static void table_free(struct table *t)
         free(t);
 }
 
+struct table_set *table_set_ref(struct table_set *set)
+{
+        atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+        return set;
+}
+
 void table_set_free(struct table_set **set)
 {
         struct table_set *s = *set;
-        if (!s)
-                return;
         *set = NULL;
+        if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+                return;
         for (struct ending *e = s->endings; e; e = e->next)
                 e->done(e->context);
         for (size_t i = 0; i < s->count; i++)
@@ -154,16 +163,21 @@ void table_set_free(struct table_set **set)
         free(s);
 }
 
-struct arena *table_set_arena(struct table_set *set)
+void *table_set_alloc(struct table_set *set, size_t bytes)
 {
-        return &set->arena;
+        pthread_mutex_lock(&set->lock);
+        void *memory = arena_alloc(&set->arena, bytes);
+        pthread_mutex_unlock(&set->lock);
+        return memory;
 }
 
 void table_set_at_end(struct table_set *set, void (*done)(void *), void *context)
 {
+        pthread_mutex_lock(&set->lock);
         struct ending *e = arena_new(&set->arena, struct ending);
         *e = (struct ending){set->endings, done, context};
         set->endings = e;
+        pthread_mutex_unlock(&set->lock);
 }
 
 static void set_add(struct table_set *set, struct table *t, struct str key)
@@ -281,7 +295,8 @@ static int open_from_name(struct table *t, struct str name, struct findings *fin
 }
 
 /*
- * Reads the file and swaps its contents in. -EAGAIN: it changed while it was read (not with `takes_any`).
+ * Reads the file and swaps its contents in. -EAGAIN: it changed while it was read (not with
+ * `takes_any`).
  */
 static int load_file(struct table *t, bool takes_any, struct findings *findings,
                      struct table_fault *fault)

@@ -1,14 +1,21 @@
 /*
  * table.h - look-up tables (Postfix DATABASE_README), one interface for all types
  *
- * hash:, btree: and texthash: read their *text source* into a compact map in memory. Every table that
- * comes from a file notices by itself when the file changes and swaps in the new contents at once;
- * a file that has become wrong keeps the old contents and says so in the log. Look-ups that are under
- * way keep what they found: values are copied into the caller's arena.
+ * hash:, btree: and texthash: read their *text source* into a compact map in memory. Every table
+ * that comes from a file notices by itself when the file changes and swaps in the new contents at
+ * once; a file that has become wrong keeps the old contents and says so in the log. Look-ups that
+ * are under way keep what they found: values are copied into the caller's arena.
  *
- * Types: hash btree texthash inline static cidr regexp pcre. (More to come behind the same face.)
+ * Types: hash btree texthash inline static cidr regexp pcre. proxy: is looked through. cidr,
+ * regexp and pcre may also have their rules in main.cf: pcre:{ {/pattern/ result}, ... }. (More to
+ * come behind the same face.)
  *
- * Threads: look-ups from any thread. A table_set is opened and closed by one.
+ * Limits: a key of a hash-like table 1000 bytes, a value 1 MiB, a text of rules 16 MiB and 100,000
+ * rules, a pattern 16 KiB, a value after $1 was put in 64 KiB. A match that needs too many steps
+ * is TABLE_ERROR.
+ *
+ * Threads: look-ups from any thread, while another refreshes or opens. A table_set is freed when
+ * nobody looks.
  * Waits:   await_* may suspend the task for types that ask a server; the types above never do, and
  *          for those it may be called without a task (tools, tests).
  */
@@ -29,22 +36,32 @@ enum table_result {
 };
 
 /*
- * All tables of one configuration; the same "type:name" is opened once. Relative file names are
- * taken from `dir`. The set starts nothing: table_set_watch() does.
+ * All tables of one configuration, and the lists made from them: they live as long as the set. The
+ * same "type:name" is opened once. Relative file names are taken from `dir`. The set starts no
+ * thread.
  */
 struct table_set *table_set_new(const char *dir);
+/*
+ * The set is counted: whatever keeps tables beyond its maker's life (a policy that a session holds
+ * over a reload) holds the set too. table_set_free() gives one reference back; the last one frees.
+ */
+struct table_set *table_set_ref(struct table_set *set);
 void table_set_free(struct table_set **set);
 
 /*
- * Looks at all files now, and reloads those that changed since (by device, inode, size and mtime).
+ * Looks at all files now, and reloads those that changed since (by device, inode, size and times).
  * The owner calls it about once a second from a thread that may block; reload calls it too.
+ *
+ * A file that was renamed into place is read at once. One that is written in place is read when it
+ * has been quiet for a second (or after five), so that half of it is never believed. A file that
+ * is wrong or gone leaves the old contents; one warning is logged until it changes again.
  */
 void table_set_refresh(struct table_set *set);
 
 /*
- * Opens "type:name" (the set owns it). NULL, with *why: unknown type ("did you mean"), missing file,
- * a syntax error with its line. Doubts (duplicate keys, a missing value) go to *findings, which may
- * be NULL; `at` is where the configuration names the table.
+ * Opens "type:name" (the set owns it). NULL, with *why: unknown type ("did you mean"), missing
+ * file, a syntax error with its line. Doubts (duplicate keys, a missing value) go to *findings,
+ * which may be NULL; `at` is where the configuration names the table.
  */
 struct table *table_open(struct table_set *set, struct str spec, struct place at,
                          struct findings *findings, struct why *why);
@@ -57,8 +74,9 @@ bool table_is_pattern(const struct table *t);
 bool table_has_any_key(const struct table *t);
 
 /*
- * One look-up. Keys of hash-like tables are folded to lower case; `key` itself is not changed.
- * *value is a copy in `arena`.
+ * One look-up. For hash-like tables the letters A-Z of the key are folded; `key` itself is not
+ * changed. *value is a copy in `arena`, with a NUL behind it. *why is set with TABLE_ERROR alone,
+ * and names the table.
  */
 enum table_result await_table_find(struct table *t, struct str key, struct arena *arena,
                                    struct str *value, struct why *why);
@@ -66,7 +84,10 @@ enum table_result await_table_find(struct table *t, struct str key, struct arena
 /* ---- several tables, asked in order: "hash:/a, pcre:/b" (a *_maps parameter) ---- */
 struct table_list;
 
-/* `text` as in main.cf. NULL only with an error in *findings. An empty list finds nothing. */
+/*
+ * `text` as in main.cf. NULL only with an error in *findings (at `at`, or at the line of the
+ * table's file). An empty list finds nothing.
+ */
 struct table_list *table_list_open(struct table_set *set, struct str text, struct place at,
                                    struct findings *findings);
 bool table_list_is_empty(const struct table_list *list);
@@ -74,10 +95,13 @@ enum table_result await_table_list_find(struct table_list *list, struct str key,
                                         struct arena *arena, struct str *value, struct why *why);
 
 /*
- * Postfix's order for an address (mail_addr_find(3)): user+ext@domain, user@domain, then user+ext and
- * user (only for a domain that is `is_local`), then @domain. Patterns are asked the whole address only.
- * `delimiters` is recipient_delimiter; empty: no extensions. When the match left out the extension,
- * *extension is it with its delimiter ("+ext"), else empty; may be NULL.
+ * Postfix's order for an address (mail_addr_find(3)): user+ext@domain, user@domain, then user+ext
+ * and user (only for a domain that is `is_local`), then @domain. Patterns are asked the whole
+ * address only. Each key goes to all tables before the next one is tried. A local part that needs
+ * quotes is asked with them, and then without. postmaster, mailer-daemon and double-bounce, and
+ * with a "-" owner-x and x-request, have no extension. `delimiters` is recipient_delimiter; empty:
+ * no extensions. When the match left out the extension, *extension is it with its delimiter
+ * ("+ext"), else empty; may be NULL.
  */
 struct table_address {
         struct str local; /* unquoted */
@@ -90,7 +114,11 @@ enum table_result await_table_list_find_address(struct table_list *list,
                                                 struct arena *arena, struct str *value,
                                                 struct str *extension, struct why *why);
 
-/* The same with more keys, as transport(5) wants: ... user@domain, domain, .parent, "*". */
+/*
+ * As transport(5) wants: user+ext@domain, user@domain, domain, .parent (with
+ * `parent_matches_subdomains`: parent) and so on up, "*". Rules of patterns with $1 in their
+ * result are skipped.
+ */
 enum table_result await_table_list_find_transport(struct table_list *list,
                                                   const struct table_address *address,
                                                   bool parent_matches_subdomains,
@@ -101,18 +129,23 @@ enum table_result await_table_list_find_transport(struct table_list *list,
 struct match_list;
 
 enum match_kind {
-        MATCH_DOMAIN, /* domain and, with parent_matches, its subdomains; .domain subdomains only */
-        MATCH_STRING, /* the whole string, letters folded */
+        MATCH_DOMAIN,  /* domain; its subdomains by .domain or, with parent_matches, by domain */
+        MATCH_STRING,  /* the whole string, letters folded */
         MATCH_ADDRESS, /* IPv4 and IPv6 addresses and networks */
 };
 
+/*
+ * NULL only with an error in *findings. The first item that matches decides; files are watched
+ * like tables. Of a table, MATCH_DOMAIN asks the name and then its parents (.parent, or with
+ * parent_matches parent).
+ */
 struct match_list *match_list_open(struct table_set *set, struct str text, enum match_kind kind,
                                    bool parent_matches_subdomains, struct place at,
                                    struct findings *findings);
 bool match_list_is_empty(const struct match_list *list);
 /*
- * TABLE_FOUND when an item matches (and is not negated). *value, which may be NULL, is what the table
- * said, or empty.
+ * TABLE_FOUND when an item matches (and is not negated). *value, which may be NULL, is what the
+ * table said, or empty.
  */
 enum table_result await_match_list_find(struct match_list *list, struct str key,
                                         struct arena *arena, struct str *value, struct why *why);

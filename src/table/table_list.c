@@ -4,8 +4,8 @@
  * Each key is put to every table before the next key is tried (virtual(5), transport(5)). Tables of
  * patterns are asked the whole address alone.
  *
- * A local part that needs quotes is asked with them first, as postmap wants it written, and then without,
- * as older tables have it (mail_addr_find(3) of Postfix 3.2 and later).
+ * A local part that needs quotes is asked with them first, as postmap wants it written, and then
+ * without, as older tables have it (mail_addr_find(3) of Postfix 3.2 and later).
  */
 #include "table/table_private.h"
 
@@ -26,9 +26,8 @@ static size_t items_count(struct str text)
 struct table_list *table_list_open(struct table_set *set, struct str text, struct place at,
                                    struct findings *findings)
 {
-        struct arena *arena = table_set_arena(set);
-        struct table_list *list = arena_new(arena, struct table_list);
-        list->tables = arena_array(arena, struct table *, items_count(text) + 1);
+        struct table_list *list = table_set_alloc(set, sizeof(*list));
+        list->tables = table_set_alloc(set, sizeof(list->tables[0]) * (items_count(text) + 1));
         bool has_error = false;
         struct str item;
         while (item_next(&text, &item)) {
@@ -88,7 +87,10 @@ static struct str extension_of(struct str local, struct str delimiters)
         return STR("");
 }
 
-/* RFC 5321 4.1.2: anything but a Dot-string is written in quotes. Bytes from 128 on are atoms (RFC 6531). */
+/*
+ * RFC 5321 4.1.2: anything but a Dot-string is written in quotes. Bytes from 128 on are atoms (RFC
+ * 6531).
+ */
 static bool needs_quotes(struct str local)
 {
         char before = '.';

@@ -2,8 +2,8 @@
  * table_private.h - what the files of this room share: the face of a type, and the reading of text
  *
  * A type reads a text once (open) into contents that never change again; table.c counts who is
- * looking at them, swaps in new contents when the file has changed, and frees the old ones after the
- * last look. So a type needs no lock, and its find() may run in any number of threads.
+ * looking at them, swaps in new contents when the file has changed, and frees the old ones after
+ * the last look. So a type needs no lock, and its find() may run in any number of threads.
  */
 #ifndef TABLE_PRIVATE_H
 #define TABLE_PRIVATE_H
@@ -55,15 +55,17 @@ struct table_text {
 /* An error at a line of this text. Returns `error`. */
 int text_fault(const struct table_text *text, int line, int error, const char *code,
                const char *cure, const char *format, ...) __attribute__((format(printf, 6, 7)));
-/* A doubt at a line of this text; *count counts them, and past TABLE_DOUBTS_MAX they are dropped. */
+/*
+ * A doubt at a line of this text; *count counts them, and past TABLE_DOUBTS_MAX they are dropped.
+ */
 void text_doubt(const struct table_text *text, int line, int *count, const char *code,
                 const char *cure, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /*
- * Logical lines: comments and blank lines are skipped, lines that begin with white space continue the
- * one before (they are joined in place, white space and all), the line's end is LF or CRLF.
+ * Logical lines: comments and blank lines are skipped, lines that begin with white space continue
+ * the one before (they are joined in place, white space and all), the line's end is LF or CRLF.
  */
-struct line_reader {
+struct table_lines {
         char *at;
         char *end;
         int line; /* of the next physical line */
@@ -74,8 +76,8 @@ struct line {
         int number;
         bool starts_blank; /* it continues nothing: the first of a file */
 };
-void line_reader_init(struct line_reader *r, char *bytes, size_t len);
-bool line_next(struct line_reader *r, struct line *line);
+void table_lines_init(struct table_lines *r, char *bytes, size_t len);
+bool table_lines_next(struct table_lines *r, struct line *line);
 
 static inline bool char_is_blank(char c)
 {
@@ -162,8 +164,10 @@ struct text_map {
 /* Room for `entries`; `block` becomes the map's. */
 void text_map_init(struct text_map *m, char *block, size_t entries);
 void text_map_done(struct text_map *m);
-/* The record at `offset`, whose key is in lower case already. Returns the offset of the record that has
-   this key: another one when the key stood there before (then nothing is put). */
+/*
+ * Puts the record at `offset`, whose key is in lower case already. Returns the offset of the record
+ * that has this key: another one when the key stood there before (then nothing is put).
+ */
 uint32_t text_map_put(struct text_map *m, uint32_t offset, size_t key_len);
 /* Drops what is too much after the last put. `block_len` is what the records take. */
 void text_map_shrink(struct text_map *m, size_t block_len);
@@ -181,6 +185,25 @@ struct buf;
 /* Appends to *out. -EINVAL with what is wrong, or -ENOBUFS. */
 int posix_to_pcre(struct str pattern, struct posix_flags flags, struct buf *out, struct why *why);
 
+/* ---- patterns as they are written ---- */
+struct pattern_source {
+        struct str text; /* between the delimiters */
+        bool is_negated;
+        uint32_t options; /* of PCRE2 */
+        struct posix_flags posix;
+};
+/* Takes "!/pattern/flags", and the blanks behind, off the front of *rest. */
+int pattern_source_take(const struct table_text *text, int line, bool is_posix, struct str *rest,
+                        struct pattern_source *p, int *doubts);
+/* Is there an =? with letters behind it, outside of brackets? As in /^Subject: =?big5?/ */
+bool pattern_source_has_quantified_equals(struct str source);
+/*
+ * The letter of \d, \n and such in a regexp: pattern, which POSIX takes for the letter; NUL: none.
+ */
+char pattern_source_plain_escape(struct str source);
+/* Does it say plainly that it takes every text? */
+bool pattern_source_is_catch_all(struct str source);
+
 /* ---- files ---- */
 struct file_stamp {
         dev_t dev;
@@ -194,8 +217,9 @@ bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b);
 bool file_stamp_is_young(const struct file_stamp *s);
 int file_stamp_get(const char *path, struct file_stamp *stamp);
 /*
- * Reads all of it; *bytes is malloc'ed, with a NUL behind. *is_stable is false when the file changed
- * meanwhile. A negative errno with the fault: missing, not allowed, no ordinary file, too large.
+ * Reads all of it; *bytes is malloc'ed, with a NUL behind. *is_stable is false when the file
+ * changed meanwhile. A negative errno with the fault: missing, not allowed, no ordinary file, too
+ * large.
  */
 int file_read(const char *path, size_t bytes_max, char **bytes, size_t *len,
               struct file_stamp *stamp, bool *is_stable, struct table_fault *fault);
@@ -215,8 +239,8 @@ struct table *table_set_open_spec(struct table_set *set, struct str spec, struct
                                   int depth, struct findings *findings, struct table_fault *fault);
 enum table_result await_table_query(struct table *t, const struct table_query *query);
 
-/* Memory of the set's own lists; freed with the set. */
-struct arena *table_set_arena(struct table_set *set);
+/* Zeroed memory that is freed with the set. */
+void *table_set_alloc(struct table_set *set, size_t bytes);
 /* Calls done(context) when the set ends, before its tables do. */
 void table_set_at_end(struct table_set *set, void (*done)(void *), void *context);
 

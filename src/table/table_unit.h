@@ -1,4 +1,6 @@
-/* table_unit.h - what the tests of this room share: a directory of files, and look-ups in one line */
+/*
+ * table_unit.h - what the tests of this room share: a directory of files, and look-ups in one line
+ */
 #ifndef TABLE_TABLE_UNIT_H
 #define TABLE_TABLE_UNIT_H
 

@@ -3,10 +3,11 @@
  *
  * As postmap does: a key in double quotes may have blanks and keeps its quotes; of several entries
  * with one key the first counts; a key without a value, a line with an open quote and a first line
- * that begins with a blank are no entries. Postfix says so when postmap runs; here each is a finding.
+ * that begins with a blank are no entries. Postfix says so when postmap runs; here each is a
+ * finding.
  *
- * Postfix folds keys by Unicode; here only ASCII letters are folded. Domain names that are asked are
- * ASCII (xn--), or the very bytes of the table.
+ * Postfix folds keys by Unicode; here only ASCII letters are folded. Domain names that are asked
+ * are ASCII (xn--), or the very bytes of the table.
  */
 #include "table/table_private.h"
 
@@ -20,7 +21,9 @@ struct doubts {
         int alias;
 };
 
-/* Where the key ends: the first blank outside of quotes. `len` when there is none; -1: open quote. */
+/*
+ * Where the key ends: the first blank outside of quotes. `len` when there is none; -1: open quote.
+ */
 static ptrdiff_t key_end(const char *s, size_t len)
 {
         bool is_quoted = false;
@@ -35,7 +38,10 @@ static ptrdiff_t key_end(const char *s, size_t len)
         return is_quoted ? -1 : (ptrdiff_t)len;
 }
 
-/* Makes the record at the front of the block from a line further on. The record's size; 0: no entry. */
+/*
+ * Makes the record at the front of the block from a line further on. The record's size; 0: no
+ * entry.
+ */
 static ptrdiff_t record_write(const struct table_text *text, const struct line *line, char *out,
                               struct doubts *doubts, size_t *key_len)
 {
@@ -103,12 +109,12 @@ static int text_open(struct table_text *text, void **contents)
         text->bytes = NULL;
         text_map_init(&m, block, lines);
 
-        struct line_reader reader;
+        struct table_lines reader;
         struct line line;
         struct doubts doubts = {0};
         size_t used = 0;
-        line_reader_init(&reader, block, text->len);
-        while (line_next(&reader, &line)) {
+        table_lines_init(&reader, block, text->len);
+        while (table_lines_next(&reader, &line)) {
                 size_t key_len = 0;
                 ptrdiff_t size = record_write(text, &line, block + used, &doubts, &key_len);
                 if (size < 0) {

@@ -1,13 +1,13 @@
 /*
  * text_map.c - a compact map for millions of text keys
  *
- * All records stand in one block, "key NUL value NUL": never more bytes than the line that they came
- * from, so the block is the file's own text, overwritten from the front. The index is an open-addressed
- * array of 8 bytes a slot, at most two thirds full, with 32 bits of the key's hash beside the offset: a
- * key that is not there is, as a rule, refused without touching the block.
+ * All records stand in one block, "key NUL value NUL": never more bytes than the line that they
+ * came from, so the block is the file's own text, overwritten from the front. The index is an
+ * open-addressed array of 8 bytes a slot, at most two thirds full, with 32 bits of the key's hash
+ * beside the offset: a key that is not there is, as a rule, refused without touching the block.
  *
- * The place of a hash is hash * slot_count / 2^32, which needs no power of two; so a million entries of
- * 25 bytes take 25 MB + 12 MB.
+ * The place of a hash is hash * slot_count / 2^32, which needs no power of two; so a million
+ * entries of 25 bytes take 25 MB + 12 MB.
  */
 #include "base/check.h"
 #include "base/map.h"

@@ -1,5 +1,4 @@
 /* text_test.c - hash: and its kin read the text of postmap(1) as postmap does */
-#include "base/rand.h"
 #include "table/table_private.h"
 #include "table/table_unit.h"
 

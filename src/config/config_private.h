@@ -1,12 +1,12 @@
 /*
- * private.h - what the files of config/ share
+ * config_private.h - what the files of config/ share
  *
  * The way of a value: lines.c joins physical lines to logical ones, main_cf.c and master_cf.c make
  * settings of them, expand.c replaces $names in the scope of one service, value.c gives the text
  * its type, and config.c puts it into struct params.
  */
-#ifndef CONFIG_PRIVATE_H
-#define CONFIG_PRIVATE_H
+#ifndef CONFIG_CONFIG_PRIVATE_H
+#define CONFIG_CONFIG_PRIVATE_H
 
 #include "base/buf.h"
 #include "base/map.h"
@@ -83,6 +83,8 @@ struct settings {
 void settings_init(struct settings *s);
 void settings_done(struct settings *s);
 struct setting *settings_find(const struct settings *s, struct str name);
+/* False when it is not there, or `settings` is NULL. */
+bool settings_copy(const struct settings *settings, struct str name, struct setting *out);
 /* Adds, or replaces: with a warning when that came from a file. Keeps copies. */
 void settings_put(struct settings *s, struct arena *arena, struct str name, struct str raw,
                   struct place at, const struct marks *marks, size_t marks_from,
@@ -152,6 +154,8 @@ struct scope {
 
 /* What a name stands for. False when it is unknown. `marks` and `at` may be empty. */
 bool scope_find(const struct scope *scope, struct str name, struct setting *found);
+/* The same for what main.cf sets for this service alone: NAME_destination_... */
+bool scope_find_own(const struct scope *scope, struct str name, struct setting *found);
 
 /*
  * Replaces $names in `source`. *out is cleared first; *marks (NULL: not wanted) tells where each
@@ -234,7 +238,31 @@ void master_cf_read(struct config_private *p, struct str text, struct findings *
 /* Adds the services that are there without being named; without master.cf, the listener too. */
 void master_cf_add_stock(struct config_private *p, bool has_master_cf);
 
-/* ---- names (names.c) ---- */
+/* ---- places ---- */
+
+/* `text` lives as long as the configuration; the marks are copied. `at`: when there are none. */
+void trace_add(struct config_private *p, struct str text, const struct marks *marks,
+               struct place at);
+void trace_settings(struct config_private *p, const struct settings *settings);
+/* After the last is added; before config_place_of(). */
+void trace_sort(struct config_private *p);
+
+/* ---- from settings to params ---- */
+
+struct reading {
+        struct config *config;
+        struct findings *findings;
+        struct buf text;    /* of the value at hand */
+        struct marks marks; /* of text */
+};
+
+void reading_store_main(struct reading *r);
+void reading_store_services(struct reading *r);
+/* The expanded value, where it lives as long as the configuration; on an error *at is where. */
+int reading_expand(struct reading *r, const struct scope *scope, const struct setting *s,
+                   struct str *text, struct place *at, struct why *why);
+
+/* ---- names ---- */
 
 void names_add(struct names *n, struct str name);
 void names_done(struct names *n);
@@ -247,6 +275,23 @@ void names_check(struct config_private *p, struct findings *findings);
 const char *names_service_reference(const struct config_private *p, struct str name);
 /* Complains about parameters that are accepted, and not honoured. */
 void names_check_noted(const struct config_private *p, struct findings *findings);
+
+/* ---- lint ---- */
+
+struct lint {
+        const struct config *config;
+        const struct params *params; /* those looked at now: of main.cf or of a service */
+        struct findings *findings;
+        struct arena arena;
+        struct map seen; /* keywords of restrictions, of all lists */
+};
+
+/* The restriction lists of l->params; fills l->seen. */
+void lint_lists(struct lint *l);
+/* After all lists: what was set for restrictions that are nowhere. */
+void lint_codes(struct lint *l);
+
+/* ---- all of it ---- */
 
 /* What config_load() reads; tests and fuzzing come in here. */
 struct config_source {

@@ -1,0 +1,186 @@
+/*
+ * store.c - from settings to struct params: each declared parameter expanded, typed and checked
+ *
+ * Once for main.cf, and again for each service that overrides something.
+ */
+#include "config/config_private.h"
+
+#include "base/check.h"
+
+static struct place place_or_file(const struct reading *r, struct place at)
+{
+        return str_is_empty(at.file) ? (struct place){r->config->private->main_file, 0} : at;
+}
+
+/* The expanded value, where it lives as long as the configuration. */
+int reading_expand(struct reading *r, const struct scope *scope, const struct setting *s,
+                   struct str *text, struct place *at, struct why *why)
+{
+        struct config_private *p = r->config->private;
+        *text = s->raw;
+        *at = s->at;
+        if (str_find(s->raw, '$') < 0)
+                return 0;
+        int code = expand(scope, s, &r->text, &r->marks, at, why);
+        if (code)
+                return code;
+        *text = arena_str(&p->arena, buf_str(&r->text));
+        trace_add(p, *text, &r->marks, s->at);
+        *at = s->at;
+        return 0;
+}
+
+static void store_default(struct reading *r, const struct scope *scope, const struct declaration *d,
+                          struct params *params)
+{
+        struct setting initial = {.raw = str_from(d->initial)};
+        struct str text;
+        struct place at;
+        struct why why;
+        /* what the machine found out, for the few that begin with "(" */
+        settings_copy(&scope->private->found, str_from(d->name), &initial);
+        if (reading_expand(r, scope, &initial, &text, &at, &why) == 0)
+                value_store(d, text, params, &why);
+}
+
+static void store(struct reading *r, const struct scope *scope, const struct declaration *d,
+                  struct params *params)
+{
+        struct setting s;
+        struct str text;
+        struct place at;
+        struct why why;
+        check(scope_find(scope, str_from(d->name), &s));
+        int code = 0;
+        if (d->kind == KIND_RAW) {
+                text = s.raw;
+                at = s.at;
+        } else {
+                code = reading_expand(r, scope, &s, &text, &at, &why);
+        }
+        if (code) {
+                findings_add(r->findings, SEVERITY_ERROR, "bad-reference", place_or_file(r, at),
+                             NULL, "%s: %s", d->name, why.text);
+        } else {
+                code = value_store(d, text, params, &why);
+                if (code)
+                        findings_add(r->findings, SEVERITY_ERROR, "bad-value", place_or_file(r, at),
+                                     NULL, "%s", why.text);
+        }
+        if (code)
+                store_default(r, scope, d, params);
+}
+
+/* smtpd_use_tls and its kin say in old words what the level is, when that is not set. */
+static void old_tls_names(struct params *p)
+{
+        if (p->smtpd_tls_security_level == TLS_LEVEL_UNSET && p->smtpd_enforce_tls)
+                p->smtpd_tls_security_level = TLS_LEVEL_ENCRYPT;
+        else if (p->smtpd_tls_security_level == TLS_LEVEL_UNSET && p->smtpd_use_tls)
+                p->smtpd_tls_security_level = TLS_LEVEL_MAY;
+        if (p->smtp_tls_security_level == TLS_LEVEL_UNSET && p->smtp_enforce_tls)
+                p->smtp_tls_security_level =
+                        p->smtp_tls_enforce_peername ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT;
+        else if (p->smtp_tls_security_level == TLS_LEVEL_UNSET && p->smtp_use_tls)
+                p->smtp_tls_security_level = TLS_LEVEL_MAY;
+        if (p->lmtp_tls_security_level == TLS_LEVEL_UNSET && p->lmtp_enforce_tls)
+                p->lmtp_tls_security_level =
+                        p->lmtp_tls_enforce_peername ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT;
+        else if (p->lmtp_tls_security_level == TLS_LEVEL_UNSET && p->lmtp_use_tls)
+                p->lmtp_tls_security_level = TLS_LEVEL_MAY;
+}
+
+static void store_all(struct reading *r, const struct scope *scope, struct params *params)
+{
+        const struct declaration *d;
+        for (size_t i = 0; (d = declaration_at(i)); i++)
+                if (d->fate == CONFIG_HONOURED)
+                        store(r, scope, d, params);
+        old_tls_names(params);
+}
+
+/* The parameters that main.cf sets for this service by NAME_destination_... */
+static void store_for_service(struct reading *r, const struct scope *scope, struct params *params)
+{
+        const struct declaration *d;
+        struct setting own;
+        for (size_t i = 0; (d = declaration_at(i)); i++)
+                if (d->fate == CONFIG_HONOURED && scope_find_own(scope, str_from(d->name), &own))
+                        store(r, scope, d, params);
+}
+
+static size_t kind_bytes(enum param_kind kind)
+{
+        switch (kind) {
+        case KIND_STR:
+        case KIND_RAW:
+                return sizeof(struct str);
+        case KIND_INT:
+        case KIND_TIME:
+        case KIND_SIZE:
+                return sizeof(int64_t);
+        case KIND_BOOL:
+                return sizeof(bool);
+        case KIND_ENUM:
+                return sizeof(int);
+        case KIND_SECTION:
+                break;
+        }
+        return 0;
+}
+
+/* lmtp_x to smtp_x, so that the client reads only the latter. */
+static void lmtp_to_smtp(struct params *params)
+{
+        const struct declaration *from;
+        for (size_t i = 0; (from = declaration_at(i)); i++) {
+                struct str name = str_from(from->name);
+                if (from->fate != CONFIG_HONOURED || !str_starts(name, STR("lmtp_")))
+                        continue;
+                char twin[128];
+                name = str_tail(name, strlen("lmtp_"));
+                bool is_lhlo = str_starts(name, STR("lhlo_"));
+                if (is_lhlo)
+                        name = str_tail(name, strlen("lhlo_"));
+                snprintf(twin, sizeof(twin), "smtp_%s%.*s", is_lhlo ? "helo_" : "", STR_ARG(name));
+                const struct declaration *to = declaration_find(str_from(twin));
+                if (to && to->fate == CONFIG_HONOURED && to->kind == from->kind)
+                        memcpy((char *)params + to->offset, (char *)params + from->offset,
+                               kind_bytes(to->kind));
+        }
+}
+
+static void store_service(struct reading *r, const struct service_source *source,
+                          struct service *service)
+{
+        struct config_private *p = r->config->private;
+        struct scope scope = {p, &source->overrides, source->service.name};
+        *service = source->service;
+        service->params = r->config->params;
+        service->params.service_name = service->name;
+        if (source->overrides.first || p->is_service_name_used)
+                store_all(r, &scope, &service->params);
+        else
+                store_for_service(r, &scope, &service->params);
+        if (str_eq(service->command, STR("lmtp")))
+                lmtp_to_smtp(&service->params);
+}
+
+void reading_store_services(struct reading *r)
+{
+        struct config *c = r->config;
+        struct config_private *p = c->private;
+        c->services = arena_array(&p->arena, struct service, p->service_count);
+        for (int pass = 0; pass < 2; pass++)
+                for (const struct service_source *s = p->services; s; s = s->next) {
+                        if (s->service.is_inet != (pass == 0) || arena_is_over(&p->arena))
+                                continue;
+                        store_service(r, s, &c->services[c->service_count++]);
+                }
+}
+
+void reading_store_main(struct reading *r)
+{
+        struct scope scope = {.private = r->config->private};
+        store_all(r, &scope, &r->config->params);
+}

@@ -1,0 +1,152 @@
+/* front_door.c - who is here, and who comes too often */
+#include "session/front_door.h"
+
+#include "base/check.h"
+#include "base/map.h"
+
+#include <pthread.h>
+
+struct front_door_client {
+        unsigned char key[16];
+        unsigned open;     /* connections now */
+        unsigned arrivals; /* since unit_start_ms */
+        int64_t unit_start_ms;
+        int64_t unit_ms;
+};
+
+struct front_door {
+        pthread_mutex_t lock;
+        struct map clients;
+        int64_t next_sweep_ms;
+};
+
+struct front_door *front_door_new(void)
+{
+        struct front_door *d = calloc(1, sizeof(*d));
+        check(d);
+        pthread_mutex_init(&d->lock, NULL);
+        map_init(&d->clients);
+        return d;
+}
+
+void front_door_free(struct front_door **dp)
+{
+        struct front_door *d = *dp;
+        *dp = NULL;
+        if (!d)
+                return;
+        const struct map_slot *slot;
+        for (size_t at = 0; (slot = map_next(&d->clients, &at));)
+                free(slot->value);
+        map_done(&d->clients);
+        pthread_mutex_destroy(&d->lock);
+        free(d);
+}
+
+static bool is_ipv4(const unsigned char address[16])
+{
+        static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        return memcmp(address, mapped, sizeof(mapped)) == 0;
+}
+
+static void make_key(const unsigned char address[16], int ipv6_prefix_bits, unsigned char key[16])
+{
+        memcpy(key, address, 16);
+        if (is_ipv4(address))
+                return;
+        for (int bit = ipv6_prefix_bits; bit < 128; bit++)
+                key[bit / 8] &= (unsigned char)~(0x80 >> (bit % 8));
+}
+
+static bool is_stale(const struct front_door_client *c, int64_t now_ms)
+{
+        return c->open == 0 && now_ms - c->unit_start_ms >= c->unit_ms;
+}
+
+/* Forgets who is gone and whose minute is over. Takes one at a time out, as the map shifts its slots. */
+static void sweep(struct front_door *d, int64_t now_ms)
+{
+        enum { BATCH = 64 };
+        struct front_door_client *gone[BATCH];
+        size_t count;
+        do {
+                count = 0;
+                const struct map_slot *slot;
+                for (size_t at = 0; count < BATCH && (slot = map_next(&d->clients, &at));)
+                        if (is_stale(slot->value, now_ms))
+                                gone[count++] = slot->value;
+                for (size_t i = 0; i < count; i++) {
+                        map_remove(&d->clients, str_make((const char *)gone[i]->key, 16));
+                        free(gone[i]);
+                }
+        } while (count == BATCH);
+}
+
+static struct front_door_client *find_or_add(struct front_door *d, const unsigned char key[16])
+{
+        struct str name = str_make((const char *)key, 16);
+        struct front_door_client *c = map_find(&d->clients, name);
+        if (c || d->clients.count >= FRONT_DOOR_CLIENTS_MAX)
+                return c;
+        c = calloc(1, sizeof(*c));
+        check(c);
+        memcpy(c->key, key, 16);
+        map_put(&d->clients, name, c);
+        return c;
+}
+
+static enum front_door_answer judge(const struct front_door_client *c,
+                                    const struct front_door_limits *limits)
+{
+        if (limits->connections_max && c->open > limits->connections_max)
+                return FRONT_DOOR_TOO_MANY;
+        if (limits->rate_max && c->arrivals > limits->rate_max)
+                return FRONT_DOOR_TOO_OFTEN;
+        return FRONT_DOOR_WELCOME;
+}
+
+enum front_door_answer front_door_enter(struct front_door *d, const unsigned char address[16],
+                                        const struct front_door_limits *limits, int64_t now_ms,
+                                        struct front_door_client **client)
+{
+        unsigned char key[16];
+        make_key(address, limits->ipv6_prefix_bits, key);
+        pthread_mutex_lock(&d->lock);
+        if (now_ms >= d->next_sweep_ms) {
+                sweep(d, now_ms);
+                d->next_sweep_ms = now_ms + limits->unit_ms;
+        }
+        struct front_door_client *c = find_or_add(d, key);
+        enum front_door_answer answer = FRONT_DOOR_WELCOME;
+        if (c) {
+                if (now_ms - c->unit_start_ms >= limits->unit_ms) {
+                        c->unit_start_ms = now_ms;
+                        c->arrivals = 0;
+                }
+                c->unit_ms = limits->unit_ms;
+                c->arrivals++;
+                c->open++;
+                answer = judge(c, limits);
+        }
+        pthread_mutex_unlock(&d->lock);
+        *client = c;
+        return answer;
+}
+
+void front_door_leave(struct front_door *d, struct front_door_client **client)
+{
+        if (!*client)
+                return;
+        pthread_mutex_lock(&d->lock);
+        (*client)->open--;
+        pthread_mutex_unlock(&d->lock);
+        *client = NULL;
+}
+
+size_t front_door_count(struct front_door *d)
+{
+        pthread_mutex_lock(&d->lock);
+        size_t count = d->clients.count;
+        pthread_mutex_unlock(&d->lock);
+        return count;
+}

@@ -1,0 +1,40 @@
+/*
+ * front_door.h - who is here, and who comes too often (anvil(8))
+ *
+ * Counts connections at once (smtpd_client_connection_count_limit) and within anvil_rate_time_unit
+ * (smtpd_client_connection_rate_limit), over all loops, by client address; IPv6 by prefix
+ * (smtpd_client_ipv6_prefix_length). Addresses that are gone are forgotten when their minute is over, and the
+ * table has a ceiling: over it strangers are not counted rather than turned away.
+ *
+ * Threads: any.
+ */
+#ifndef SESSION_FRONT_DOOR_H
+#define SESSION_FRONT_DOOR_H
+
+#include "session/session.h"
+
+struct front_door_client;
+
+enum { FRONT_DOOR_CLIENTS_MAX = 1000000 };
+
+enum front_door_answer { FRONT_DOOR_WELCOME, FRONT_DOOR_TOO_MANY, FRONT_DOOR_TOO_OFTEN };
+
+struct front_door_limits {
+        int64_t connections_max; /* at once; 0: no limit */
+        int64_t rate_max;        /* within unit_ms; 0: no limit */
+        int64_t unit_ms;
+        int ipv6_prefix_bits;
+};
+
+/*
+ * A connection has come. Also those that are turned away count while they last: *client is to be given to
+ * front_door_leave() whatever the answer; it may be NULL.
+ */
+enum front_door_answer front_door_enter(struct front_door *d, const unsigned char address[16],
+                                        const struct front_door_limits *limits, int64_t now_ms,
+                                        struct front_door_client **client);
+void front_door_leave(struct front_door *d, struct front_door_client **client);
+
+size_t front_door_count(struct front_door *d);
+
+#endif

@@ -1,0 +1,146 @@
+/* front_door_test.c - counts by client, over its limits, and forgets those who are gone */
+#include "session/front_door.h"
+
+#include "base/unit.h"
+
+#include <pthread.h>
+
+static const struct front_door_limits limits = {
+        .connections_max = 2, .rate_max = 4, .unit_ms = 1000, .ipv6_prefix_bits = 64};
+
+static void address(unsigned char out[16], const char *text)
+{
+        assert_true(network_address_parse(str_from(text), out));
+}
+
+static void too_many_at_once_are_turned_away(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_client *c[4];
+        unsigned char a[16];
+        address(a, "192.0.2.1");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[0]), FRONT_DOOR_WELCOME);
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[1]), FRONT_DOOR_WELCOME);
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[2]), FRONT_DOOR_TOO_MANY);
+        front_door_leave(d, &c[2]);
+        front_door_leave(d, &c[1]);
+        front_door_leave(d, &c[1]); /* NULL now */
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[1]), FRONT_DOOR_WELCOME);
+        address(a, "192.0.2.2");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[3]), FRONT_DOOR_WELCOME);
+        front_door_leave(d, &c[0]);
+        front_door_leave(d, &c[1]);
+        front_door_leave(d, &c[3]);
+        front_door_free(&d);
+        assert_null(d);
+}
+
+static void too_often_in_a_unit_is_turned_away(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_client *c;
+        unsigned char a[16];
+        address(a, "192.0.2.1");
+        for (int i = 0; i < 4; i++) {
+                assert_int_equal(front_door_enter(d, a, &limits, 10 * i, &c), FRONT_DOOR_WELCOME);
+                front_door_leave(d, &c);
+        }
+        assert_int_equal(front_door_enter(d, a, &limits, 50, &c), FRONT_DOOR_TOO_OFTEN);
+        front_door_leave(d, &c);
+        assert_int_equal(front_door_enter(d, a, &limits, 1000, &c), FRONT_DOOR_WELCOME);
+        front_door_leave(d, &c);
+        front_door_free(&d);
+}
+
+static void no_limits_let_all_in(void **state)
+{
+        const struct front_door_limits none = {.unit_ms = 1000, .ipv6_prefix_bits = 128};
+        struct front_door *d = front_door_new();
+        struct front_door_client *c;
+        unsigned char a[16];
+        address(a, "192.0.2.1");
+        for (int i = 0; i < 1000; i++) /* nobody leaves */
+                assert_int_equal(front_door_enter(d, a, &none, 0, &c), FRONT_DOOR_WELCOME);
+        assert_int_equal(front_door_count(d), 1);
+        front_door_free(&d);
+}
+
+static void ipv6_clients_share_their_prefix(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_client *c[4];
+        unsigned char a[16];
+        address(a, "2001:db8:0:1::1");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[0]), FRONT_DOOR_WELCOME);
+        address(a, "2001:db8:0:1:ffff::2");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[1]), FRONT_DOOR_WELCOME);
+        address(a, "2001:db8:0:1::3");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[2]), FRONT_DOOR_TOO_MANY);
+        address(a, "2001:db8:0:2::1");
+        assert_int_equal(front_door_enter(d, a, &limits, 0, &c[3]), FRONT_DOOR_WELCOME);
+        for (int i = 0; i < 4; i++)
+                front_door_leave(d, &c[i]);
+        front_door_free(&d);
+}
+
+static void those_who_are_gone_are_forgotten(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_client *c;
+        struct front_door_client *stays;
+        unsigned char a[16] = {0x20, 0x01};
+        for (int i = 0; i < 1000; i++) {
+                a[4] = (unsigned char)(i >> 8);
+                a[5] = (unsigned char)i;
+                front_door_enter(d, a, &limits, 0, &c);
+                if (i == 7)
+                        stays = c;
+                else
+                        front_door_leave(d, &c);
+        }
+        assert_int_equal(front_door_count(d), 1000);
+        a[0] = 0xfd;
+        front_door_enter(d, a, &limits, 5000, &c);
+        assert_int_equal(front_door_count(d), 2);
+        front_door_leave(d, &c);
+        front_door_leave(d, &stays);
+        front_door_free(&d);
+}
+
+static void *come_and_go(void *arg)
+{
+        struct front_door *d = arg;
+        unsigned char a[16] = {0x20, 0x01};
+        for (int i = 0; i < 5000; i++) {
+                struct front_door_client *c;
+                a[5] = (unsigned char)i;
+                front_door_enter(d, a, &limits, i, &c);
+                front_door_leave(d, &c);
+        }
+        return NULL;
+}
+
+static void loops_share_the_door(void **state)
+{
+        struct front_door *d = front_door_new();
+        pthread_t t[3];
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(pthread_create(&t[i], NULL, come_and_go, d), 0);
+        for (int i = 0; i < 3; i++)
+                pthread_join(t[i], NULL);
+        assert_true(front_door_count(d) <= 256);
+        front_door_free(&d);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(too_many_at_once_are_turned_away),
+                cmocka_unit_test(too_often_in_a_unit_is_turned_away),
+                cmocka_unit_test(no_limits_let_all_in),
+                cmocka_unit_test(ipv6_clients_share_their_prefix),
+                cmocka_unit_test(those_who_are_gone_are_forgotten),
+                cmocka_unit_test(loops_share_the_door),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

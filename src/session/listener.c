@@ -1,0 +1,156 @@
+/*
+ * listener.c - connections come in
+ *
+ * Accepts in batches; when descriptors run out it rests for a second instead of spinning. A client that the
+ * front door or the core's list of relays turns away still gets its one line, from its own short task.
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/session_private.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS_PER_TURN = 64, REST_MS = 1000 };
+
+struct listener {
+        struct watch watch;
+        struct timer rest; /* after EMFILE */
+        struct loop *loop;
+        struct session_service *service;
+        struct front_door *door;
+        struct list sessions;
+        struct session_counts counts;
+        struct task *stopper; /* waits until no session is left */
+        bool is_open;
+};
+
+static void start_session(struct listener *li, int fd)
+{
+        struct session *s = calloc(1, sizeof(*s));
+        check(s);
+        s->listener = li;
+        s->service = session_service_ref(li->service);
+        s->params = &li->service->parts.service->params;
+        s->policy = li->service->parts.policy;
+        s->wire = wire_new(li->loop, fd);
+        list_add_last(&li->sessions, &s->link);
+        li->counts.connections++;
+        li->counts.open++;
+        s->task = task_start(li->loop, await_session, s);
+}
+
+static void accept_some(struct watch *w, uint32_t events)
+{
+        struct listener *li = list_of(w, struct listener, watch);
+        for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+                int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (fd >= 0) {
+                        start_session(li, fd);
+                } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                        return;
+                } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                           errno == ENOMEM) {
+                        log_warning("smtpd", "cannot accept connections: %s; resting for a second",
+                                    why_errno(errno));
+                        loop_watch_remove(li->loop, w);
+                        loop_timer_set(li->loop, &li->rest, loop_now_ms() + REST_MS);
+                        return;
+                }
+                /* others are about the one connection that is gone already */
+        }
+}
+
+static void rest_is_over(struct timer *t)
+{
+        struct listener *li = list_of(t, struct listener, rest);
+        if (li->is_open)
+                loop_watch_add(li->loop, &li->watch, EPOLLIN);
+}
+
+struct listener *listener_start(struct loop *l, int fd, struct session_service *service,
+                                struct front_door *door)
+{
+        struct listener *li = calloc(1, sizeof(*li));
+        check(li);
+        li->loop = l;
+        li->service = session_service_ref(service);
+        li->door = door;
+        li->watch = (struct watch){.fd = fd, .ready = accept_some};
+        li->rest.due = rest_is_over;
+        li->is_open = true;
+        list_init(&li->sessions);
+        check(loop_watch_add(l, &li->watch, EPOLLIN) == 0);
+        return li;
+}
+
+void listener_set_service(struct listener *li, struct session_service *service)
+{
+        struct session_service *before = li->service;
+        li->service = session_service_ref(service);
+        session_service_unref(&before);
+}
+
+void listener_close(struct listener *li)
+{
+        if (!li->is_open)
+                return;
+        li->is_open = false;
+        loop_timer_cancel(li->loop, &li->rest);
+        loop_watch_remove(li->loop, &li->watch);
+        close(li->watch.fd);
+}
+
+struct front_door *listener_door(const struct listener *li)
+{
+        return li->door;
+}
+
+struct session_counts *listener_counts(struct listener *li)
+{
+        return &li->counts;
+}
+
+void listener_session_ended(struct listener *li, struct session *s)
+{
+        list_remove(&s->link);
+        li->counts.open--;
+        if (li->stopper)
+                task_wake(li->stopper);
+}
+
+void await_listener_stop(struct listener **lip, int64_t deadline_ms)
+{
+        struct listener *li = *lip;
+        *lip = NULL;
+        if (!li)
+                return;
+        listener_close(li);
+        li->stopper = task_self();
+        list_each (link, &li->sessions) {
+                struct session *s = list_of(link, struct session, link);
+                s->wants_to_leave = true;
+                if (!s->transaction)
+                        task_cancel(s->task);
+        }
+        bool is_told = false;
+        while (!list_is_empty(&li->sessions)) {
+                int64_t until = is_told ? CLOCK_NEVER : deadline_ms;
+                if (await_wake_always("waiting for", STR("sessions to end"), until) != -ETIMEDOUT)
+                        continue;
+                is_told = true;
+                list_each (link, &li->sessions) {
+                        task_cancel(list_of(link, struct session, link)->task);
+                }
+        }
+        session_service_unref(&li->service);
+        free(li);
+}
+
+void listener_count(const struct listener *li, struct session_counts *out)
+{
+        *out = li->counts;
+}

@@ -1,0 +1,444 @@
+/*
+ * session.c - the life of an inbound session: greeting, commands in order, farewell
+ *
+ * Reads a line, does what it says, puts the reply; replies leave when the session next waits for input, so
+ * pipelined commands are answered in order and in one write. What a verb does stands in its own file.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "session/session_private.h"
+#include "table/table.h"
+
+#include <errno.h>
+
+enum {
+        ARENA_BYTES_MAX = 256 * 1024, /* of one command: no honest one comes near */
+        LINE_BYTES_MAX = 64 * 1024,   /* what the wire can hold */
+};
+
+/* ---- replies ---- */
+
+void session_put_reply(struct session *s, const struct smtp_reply *reply)
+{
+        if (smtp_reply_format(reply, wire_out(s->wire)) == -ENOBUFS)
+                s->is_closing = true; /* a client that sends and never reads */
+}
+
+int64_t session_deadline_ms(const struct session *s)
+{
+        return loop_now_ms() + s->params->smtpd_timeout;
+}
+
+bool session_offers_keyword(const struct session *s, const char *keyword)
+{
+        struct str rest = s->params->smtpd_discard_ehlo_keywords;
+        struct str word;
+        while (config_list_next(&rest, &word))
+                if (str_eq_nocase(word, str_from(keyword)))
+                        return false;
+        return true;
+}
+
+struct smtp_offers session_offers(const struct session *s)
+{
+        bool is_esmtp = s->greeting == GREETED_EHLO;
+        return (struct smtp_offers){
+                .size = is_esmtp && session_offers_keyword(s, "SIZE"),
+                .eightbitmime = is_esmtp && session_offers_keyword(s, "8BITMIME"),
+                .smtputf8 = is_esmtp && session_offers_keyword(s, "SMTPUTF8"),
+                .dsn = is_esmtp && session_offers_keyword(s, "DSN"),
+        };
+}
+
+struct str session_protocol(const struct session *s, bool is_utf8)
+{
+        bool has_tls = wire_has_tls(s->wire);
+        if (s->greeting != GREETED_EHLO)
+                return STR("SMTP");
+        if (is_utf8)
+                return has_tls ? STR("UTF8SMTPS") : STR("UTF8SMTP");
+        return has_tls ? STR("ESMTPS") : STR("ESMTP");
+}
+
+bool await_session_refuses(struct session *s, enum policy_event event, struct smtp_reply *reply)
+{
+        struct transaction *t = s->transaction;
+        struct policy_effects *effects = t ? &t->effects : &s->connection_effects;
+        /* what rules ask for must live as long as what it is asked for */
+        struct arena *arena = t ? &t->arena : &s->connection_arena;
+        struct verdict verdict;
+        await_policy_judge(s->policy, event, &s->facts, arena, effects, &verdict);
+        if (verdict.action != VERDICT_REFUSE)
+                return false;
+        *reply = verdict.reply;
+        policy_log_refusal("reject", event, &s->facts, reply);
+        listener_counts(s->listener)->refused++;
+        if (reply->code == 421 || reply->code == 521)
+                s->is_closing = true;
+        return true;
+}
+
+void session_log_loss(struct session *s, int error)
+{
+        const char *what = error == -ETIMEDOUT ? "timeout" : "lost connection";
+        if (error != -ECANCELED)
+                log_info("smtpd", "%s after %s from %.*s[%.*s]", what, s->last_verb,
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+}
+
+/* The client cannot or need not be waited for any more: say so if it can still hear. */
+static void say_farewell(struct session *s, int error)
+{
+        session_log_loss(s, error);
+        s->is_closing = true;
+        struct str host = s->params->myhostname;
+        struct smtp_reply reply;
+        if (error == -ETIMEDOUT)
+                reply = smtp_reply_make(
+                        421, "4.4.2",
+                        arena_printf(&s->arena, "%.*s Error: timeout exceeded", STR_ARG(host)));
+        else if (error == -ECANCELED)
+                reply = smtp_reply_make(
+                        421, "4.3.2",
+                        arena_printf(&s->arena, "%.*s Service shutting down", STR_ARG(host)));
+        else
+                return;
+        session_put_reply(s, &reply);
+}
+
+/* ---- commands ---- */
+
+static const struct {
+        bool is_last;      /* must end a group of pipelined commands (RFC 2920 3.1) */
+        bool is_junk;      /* does nothing for a message: counts towards smtpd_junk_command_limit */
+        bool needs_no_tls; /* allowed before STARTTLS when that is required (RFC 3207 4) */
+} verb_rules[SMTP_UNKNOWN + 1] = {
+        [SMTP_HELO] = {.is_last = true},
+        [SMTP_EHLO] = {.is_last = true, .needs_no_tls = true},
+        [SMTP_DATA] = {.is_last = true},
+        [SMTP_RSET] = {.is_junk = true},
+        [SMTP_NOOP] = {.is_last = true, .is_junk = true, .needs_no_tls = true},
+        [SMTP_VRFY] = {.is_last = true, .is_junk = true},
+        [SMTP_HELP] = {.is_junk = true, .needs_no_tls = true},
+        [SMTP_QUIT] = {.needs_no_tls = true},
+        [SMTP_STARTTLS] = {.is_last = true, .needs_no_tls = true},
+        [SMTP_AUTH] = {.is_last = true},
+        [SMTP_ETRN] = {.is_last = true, .is_junk = true},
+};
+
+static bool must_start_tls_first(const struct session *s, enum smtp_verb verb)
+{
+        return s->service->parts.tls && !wire_has_tls(s->wire) &&
+               s->params->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT &&
+               !verb_rules[verb].needs_no_tls;
+}
+
+/* smtpd_forbidden_commands, and programs that speak something else */
+static bool is_forbidden(struct session *s, const struct smtp_command *command, struct str line)
+{
+        struct str rest = s->params->smtpd_forbidden_commands;
+        struct str word;
+        while (config_list_next(&rest, &word))
+                if (str_eq_nocase(word, command->word))
+                        return true;
+        return s->is_first_command && command->verb == SMTP_UNKNOWN &&
+               smtp_command_is_foreign(line);
+}
+
+static struct smtp_reply not_implemented(const struct session *s, enum smtp_verb verb)
+{
+        if (verb == SMTP_AUTH)
+                return smtp_reply_make(503, "5.5.1", STR("Error: authentication not enabled"));
+        if (verb == SMTP_ETRN)
+                return smtp_reply_make(502, "5.5.1", STR("Error: command not implemented"));
+        return smtp_reply_make(500, "5.5.2", STR("Error: command not recognized"));
+}
+
+static struct smtp_reply await_verb(struct session *s, const struct smtp_command *command)
+{
+        switch (command->verb) {
+        case SMTP_HELO:
+        case SMTP_EHLO:
+                return await_session_helo(s, command->verb, command->args);
+        case SMTP_MAIL:
+                return await_session_mail(s, command->args);
+        case SMTP_RCPT:
+                return await_session_rcpt(s, command->args);
+        case SMTP_DATA:
+                return await_session_data(s, command->args);
+        case SMTP_BDAT:
+                return await_session_bdat(s, command->args);
+        case SMTP_VRFY:
+                return await_session_vrfy(s, command->args);
+        case SMTP_STARTTLS:
+                return await_session_starttls(s, command->args);
+        case SMTP_RSET:
+                return session_rset(s, command->args);
+        case SMTP_NOOP:
+                return session_noop(s, command->args);
+        case SMTP_HELP:
+                return session_help(s, command->args);
+        case SMTP_QUIT:
+                return session_quit(s, command->args);
+        default:
+                return not_implemented(s, command->verb);
+        }
+}
+
+/*
+ * Did the client go on speaking where it has to wait for the reply? Looks at the socket only where that
+ * would be wrong.
+ */
+static bool speaks_early(struct session *s, enum smtp_verb verb)
+{
+        if (s->greeting == GREETED_EHLO && !verb_rules[verb].is_last)
+                return false;
+        if (verb == SMTP_BDAT || verb == SMTP_QUIT)
+                return false;
+        return wire_poll_input(s->wire);
+}
+
+static struct smtp_reply forbid_early_input(struct session *s)
+{
+        s->is_closing = true;
+        return smtp_reply_make(554, "5.5.0", STR("Error: SMTP protocol synchronization"));
+}
+
+static struct smtp_reply await_command(struct session *s, struct str line)
+{
+        struct smtp_command command = smtp_command_parse(line);
+        s->last_verb = command.verb == SMTP_UNKNOWN ? "UNKNOWN" : smtp_verb_name(command.verb);
+        if (str_is_empty(command.word))
+                return smtp_reply_make(500, "5.5.2", STR("Error: bad syntax"));
+        if (is_forbidden(s, &command, line)) {
+                log_warning("smtpd", "non-SMTP command from %.*s[%.*s]: %.100s",
+                            STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address),
+                            arena_str(&s->arena, line).ptr);
+                s->is_closing = true;
+                return smtp_reply_make(221, "2.7.0", STR("Error: this is SMTP, and nothing else"));
+        }
+        s->is_first_command = false;
+        if (must_start_tls_first(s, command.verb))
+                return smtp_reply_make(530, "5.7.0", STR("Must issue a STARTTLS command first"));
+        if (speaks_early(s, command.verb)) {
+                if (!s->facts.has_early_input)
+                        log_info("smtpd", "improper command pipelining after %s from %.*s[%.*s]",
+                                 s->last_verb, STR_ARG(s->facts.client_name),
+                                 STR_ARG(s->facts.client_address));
+                s->facts.has_early_input = true;
+                if (s->params->smtpd_forbid_unauth_pipelining)
+                        return forbid_early_input(s);
+        }
+        struct smtp_reply reply = await_verb(s, &command);
+        if (verb_rules[command.verb].is_junk && ++s->junk > s->params->smtpd_junk_command_limit)
+                s->errors++;
+        if (smtp_reply_refuses(&reply))
+                s->verbs[command.verb].failed++;
+        else
+                s->verbs[command.verb].done++;
+        return reply;
+}
+
+/* A slow reply for a client that makes many errors; none at all for one that makes too many. */
+static void await_reply(struct session *s, const struct smtp_reply *reply)
+{
+        if (reply->code == 0)
+                return;
+        if (smtp_reply_refuses(reply) && reply->code != 421) {
+                s->errors++;
+                if (s->errors > s->params->smtpd_soft_error_limit &&
+                    s->params->smtpd_error_sleep_time > 0)
+                        await_sleep(s->params->smtpd_error_sleep_time);
+        }
+        session_put_reply(s, reply);
+        if (s->errors >= s->params->smtpd_hard_error_limit && !s->is_closing) {
+                struct smtp_reply enough =
+                        smtp_reply_make(421, "4.7.0",
+                                        arena_printf(&s->arena, "%.*s Error: too many errors",
+                                                     STR_ARG(s->params->myhostname)));
+                log_info("smtpd", "too many errors after %s from %.*s[%.*s]", s->last_verb,
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+                session_put_reply(s, &enough);
+                s->is_closing = true;
+        }
+}
+
+static void await_commands(struct session *s)
+{
+        size_t line_max = s->params->line_length_limit < LINE_BYTES_MAX
+                                  ? (size_t)s->params->line_length_limit
+                                  : LINE_BYTES_MAX;
+        while (!s->is_closing) {
+                if (s->wants_to_leave && !s->transaction)
+                        task_cancel(s->task);
+                struct wire_line line;
+                int rc = await_wire_line(s->wire, line_max, session_deadline_ms(s), &line);
+                struct smtp_reply reply;
+                if (rc == 0) {
+                        reply = await_command(s, line.text);
+                } else if (rc == -EMSGSIZE) {
+                        s->last_verb = "UNKNOWN";
+                        reply = smtp_reply_make(500, "5.5.2", STR("Error: line too long"));
+                } else {
+                        say_farewell(s, rc);
+                        break;
+                }
+                if (arena_is_over(&s->arena))
+                        reply = smtp_reply_make(452, "4.3.1", STR("Insufficient system storage"));
+                await_reply(s, &reply);
+                arena_done(&s->arena);
+        }
+}
+
+/* ---- greeting ---- */
+
+static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
+{
+        const struct params *p = s->params;
+        struct front_door_limits limits = {
+                .connections_max = p->smtpd_client_connection_count_limit,
+                .rate_max = p->smtpd_client_connection_rate_limit,
+                .unit_ms = p->anvil_rate_time_unit,
+                .ipv6_prefix_bits = (int)p->smtpd_client_ipv6_prefix_length,
+        };
+        if (!policy_lets_in(s->policy, s->facts.client_bits)) {
+                log_info("smtpd",
+                         "NOQUEUE: reject: CONNECT from %.*s[%.*s]: 554 5.7.1 not one of "
+                         "core_relays; proto=SMTP",
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+                *refusal = smtp_reply_make(554, "5.7.1", STR("Access denied"));
+                return false;
+        }
+        enum front_door_answer answer = FRONT_DOOR_WELCOME;
+        if (!policy_is_unlimited(s->policy, s->facts.client_bits))
+                answer = front_door_enter(listener_door(s->listener), s->facts.client_bits, &limits,
+                                          loop_now_ms(), &s->client);
+        if (answer != FRONT_DOOR_WELCOME) {
+                const char *what = answer == FRONT_DOOR_TOO_MANY ? "Connection concurrency"
+                                                                 : "Connection rate";
+                log_warning("smtpd", "%s limit exceeded: from %.*s[%.*s] for service smtpd", what,
+                            STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+                *refusal = smtp_reply_make(
+                        421, "4.7.0",
+                        arena_printf(&s->arena, "%.*s Error: too many connections from %.*s",
+                                     STR_ARG(p->myhostname), STR_ARG(s->facts.client_address)));
+                return false;
+        }
+        return !await_session_refuses(s, POLICY_AT_CONNECT, refusal);
+}
+
+/*
+ * A client that is refused in place of the greeting hears 503 5.7.0 until it quits (RFC 5321 3.1); one that
+ * was told 421 or 521 is not waited for.
+ */
+static void await_refused_client(struct session *s, const struct smtp_reply *refusal)
+{
+        session_put_reply(s, refusal);
+        while (!s->is_closing && refusal->code != 421) {
+                struct wire_line line;
+                int rc = await_wire_line(s->wire, 512, session_deadline_ms(s), &line);
+                if (rc < 0 && rc != -EMSGSIZE)
+                        break;
+                struct smtp_command command = smtp_command_parse(line.text);
+                bool wants_out = rc == 0 && command.verb == SMTP_QUIT;
+                struct smtp_reply reply =
+                        wants_out ? session_quit(s, STR(""))
+                                  : smtp_reply_make(503, "5.7.0", STR("Error: access denied"));
+                session_put_reply(s, &reply);
+                if (!wants_out && ++s->errors >= s->params->smtpd_hard_error_limit)
+                        break;
+        }
+}
+
+static void await_talk(struct session *s)
+{
+        struct smtp_reply reply;
+        if (!await_is_let_in(s, &reply)) {
+                await_refused_client(s, &reply);
+                return;
+        }
+        if (wire_poll_input(s->wire))
+                s->facts.has_early_input = true;
+        reply = smtp_reply_make(220, NULL, s->params->smtpd_banner);
+        session_put_reply(s, &reply);
+        await_commands(s);
+}
+
+/* ---- beginning and end ---- */
+
+static bool learn_client(struct session *s)
+{
+        if (wire_peer(s->wire, &s->peer) < 0)
+                return false; /* gone already */
+        s->facts.client_name = STR("unknown");
+        s->facts.client_address = str_from(s->peer.text);
+        s->facts.protocol = STR("SMTP");
+        if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
+                memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
+        return true;
+}
+
+static void log_disconnect(const struct session *s)
+{
+        char text[512];
+        size_t len = 0;
+        unsigned done = 0;
+        unsigned all = 0;
+        text[0] = 0;
+        for (int v = 0; v <= SMTP_UNKNOWN; v++) {
+                unsigned total = s->verbs[v].done + s->verbs[v].failed;
+                if (total == 0)
+                        continue;
+                done += s->verbs[v].done;
+                all += total;
+                char name[16];
+                snprintf(name, sizeof(name), "%s",
+                         v == SMTP_UNKNOWN ? "unknown" : smtp_verb_name((enum smtp_verb)v));
+                for (char *c = name; *c; c++)
+                        *c = char_lower(*c);
+                int n = snprintf(text + len, sizeof(text) - len,
+                                 s->verbs[v].failed ? " %s=%u/%u" : " %s=%u", name,
+                                 s->verbs[v].done, total);
+                if (n > 0 && len + (size_t)n < sizeof(text))
+                        len += (size_t)n;
+        }
+        if (done == all)
+                log_info("smtpd", "disconnect from %.*s[%.*s]%s commands=%u",
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address), text,
+                         all);
+        else
+                log_info("smtpd", "disconnect from %.*s[%.*s]%s commands=%u/%u",
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address), text,
+                         done, all);
+}
+
+static void session_free(struct session *s)
+{
+        session_transaction_end(s);
+        wire_free(&s->wire);
+        front_door_leave(listener_door(s->listener), &s->client);
+        listener_session_ended(s->listener, s);
+        session_service_unref(&s->service);
+        arena_done(&s->arena);
+        arena_done(&s->connection_arena);
+        free(s->helo);
+        free(s);
+}
+
+void await_session(void *arg)
+{
+        struct session *s = arg;
+        arena_init(&s->arena, ARENA_BYTES_MAX);
+        arena_init(&s->connection_arena, ARENA_BYTES_MAX);
+        s->is_first_command = true;
+        s->last_verb = "CONNECT";
+        if (learn_client(s)) {
+                log_info("smtpd", "connect from %.*s[%.*s]", STR_ARG(s->facts.client_name),
+                         STR_ARG(s->facts.client_address));
+                await_talk(s);
+                /* the last words have a moment to leave, whatever ended the session */
+                await_wire_flush(s->wire, loop_now_ms() + 5000);
+                log_disconnect(s);
+        }
+        session_free(s);
+}

@@ -1,0 +1,68 @@
+/* session_helo.c - EHLO and HELO (RFC 5321 4.1.1.1): who is it, and what do we offer? */
+#include "base/check.h"
+#include "session/session_private.h"
+
+static void add_keyword(const struct session *s, struct buf *text, const char *keyword)
+{
+        /* "SIZE 10240000" is known by its first word */
+        struct str rest = str_from(keyword);
+        struct str word;
+        str_next_word(&rest, " ", &word);
+        char name[32];
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(word));
+        if (session_offers_keyword(s, name)) {
+                buf_append_char(text, '\n');
+                buf_append_str(text, str_from(keyword));
+        }
+}
+
+static struct smtp_reply offer(struct session *s)
+{
+        struct buf text;
+        char size[48];
+        buf_init(&text, 4096);
+        snprintf(size, sizeof(size), "SIZE %lld", (long long)s->params->message_size_limit);
+        buf_append_str(&text, s->params->myhostname);
+        add_keyword(s, &text, "PIPELINING");
+        add_keyword(s, &text, s->params->message_size_limit ? size : "SIZE");
+        if (!s->params->disable_vrfy_command)
+                add_keyword(s, &text, "VRFY");
+        if (s->service->parts.tls && !wire_has_tls(s->wire))
+                add_keyword(s, &text, "STARTTLS");
+        add_keyword(s, &text, "ENHANCEDSTATUSCODES");
+        add_keyword(s, &text, "8BITMIME");
+        add_keyword(s, &text, "DSN");
+        add_keyword(s, &text, "SMTPUTF8");
+        add_keyword(s, &text, "CHUNKING");
+        struct smtp_reply reply = smtp_reply_make(250, NULL, arena_str(&s->arena, buf_str(&text)));
+        buf_done(&text);
+        return reply;
+}
+
+struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, struct str args)
+{
+        if (str_is_empty(args))
+                return smtp_reply_make(501, NULL,
+                                       verb == SMTP_EHLO ? STR("Syntax: EHLO hostname")
+                                                         : STR("Syntax: HELO hostname"));
+        session_transaction_end(s);
+        enum session_greeting before = s->greeting;
+        char *old = s->helo;
+        s->helo = strndup(args.ptr, args.len);
+        check(s->helo);
+        s->greeting = verb == SMTP_EHLO ? GREETED_EHLO : GREETED_HELO;
+        s->facts.helo = str_from(s->helo);
+        s->facts.protocol = session_protocol(s, false);
+
+        struct smtp_reply refusal;
+        if (await_session_refuses(s, POLICY_AT_HELO, &refusal)) {
+                free(s->helo);
+                s->helo = old;
+                s->greeting = before;
+                s->facts.helo = str_from(old);
+                s->facts.protocol = session_protocol(s, false);
+                return refusal;
+        }
+        free(old);
+        return verb == SMTP_EHLO ? offer(s) : smtp_reply_make(250, NULL, s->params->myhostname);
+}

@@ -1,0 +1,44 @@
+/* session_mail.c - MAIL FROM (RFC 5321 4.1.1.2): a transaction begins */
+#include "session/session_private.h"
+
+static struct smtp_reply check_size(const struct session *s, const struct smtp_mail_command *mail)
+{
+        int64_t limit = s->params->message_size_limit;
+        if (limit && mail->size > limit)
+                return smtp_reply_make(552, "5.3.4", STR("Message size exceeds fixed limit"));
+        if (spool_check_room(s->service->parts.spool, mail->size) < 0)
+                return smtp_reply_make(452, "4.3.1", STR("Insufficient system storage"));
+        return smtp_reply_make(250, "2.1.0", STR("Ok"));
+}
+
+struct smtp_reply await_session_mail(struct session *s, struct str args)
+{
+        if (s->greeting == NOT_GREETED && s->params->smtpd_helo_required)
+                return smtp_reply_make(503, "5.5.1", STR("Error: send HELO/EHLO first"));
+        if (s->transaction)
+                return smtp_reply_make(503, "5.5.1", STR("Error: nested MAIL command"));
+
+        struct smtp_path_rules rules = {
+                .is_strict = s->params->strict_rfc821_envelopes,
+                .allows_null = true,
+                .allows_no_domain = true,
+                .allows_utf8 = !s->params->strict_smtputf8,
+        };
+        struct smtp_offers offers = session_offers(s);
+        struct smtp_mail_command mail;
+        struct smtp_reply refusal;
+        if (smtp_mail_parse(args, &rules, &offers, &s->arena, &mail, &refusal) < 0)
+                return refusal;
+        struct smtp_reply reply = check_size(s, &mail);
+        if (smtp_reply_refuses(&reply))
+                return reply;
+
+        session_transaction_begin(s, &mail);
+        if (await_session_refuses(s, POLICY_AT_MAIL, &refusal)) {
+                /* the text of a refusal may lie in the transaction that ends now */
+                refusal.text = arena_str(&s->arena, refusal.text);
+                session_transaction_end(s);
+                return refusal;
+        }
+        return reply;
+}

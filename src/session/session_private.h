@@ -1,0 +1,133 @@
+/* session_private.h - the nouns of this room: session and transaction, and the verbs */
+#ifndef SESSION_SESSION_PRIVATE_H
+#define SESSION_SESSION_PRIVATE_H
+
+#include "message/envelope.h"
+#include "session/front_door.h"
+#include "session/session.h"
+#include "wire/wire.h"
+
+struct crlf_cleaner;
+struct intake;
+
+/* From MAIL to the end of data, RSET, or the end of the session. */
+struct transaction {
+        struct arena arena; /* envelope and effects point into it */
+        struct smtp_address sender;
+        struct envelope envelope;
+        size_t recipient_room;
+        size_t refused_recipients;      /* RCPTs that were refused */
+        size_t over_limit;              /* RCPTs over smtpd_recipient_limit */
+        struct smtp_address first_rcpt; /* as accepted, before aliases */
+        size_t rcpt_count;              /* RCPTs that were accepted */
+        struct policy_effects effects;
+        struct spool_draft *draft; /* from the first accepted RCPT on */
+        struct intake *intake;     /* from DATA, or the first BDAT, on */
+};
+
+enum session_greeting { NOT_GREETED, GREETED_HELO, GREETED_EHLO };
+
+struct session {
+        struct list link; /* in the listener's sessions */
+        struct listener *listener;
+        struct session_service *service;
+        const struct params *params;
+        struct policy *policy;
+        struct wire *wire;
+        struct task *task;
+        struct front_door_client *client;
+
+        struct wire_address peer;
+        struct policy_facts facts;
+        struct policy_effects connection_effects; /* without smtpd_delay_reject */
+        struct arena connection_arena;            /* theirs */
+        struct arena arena;                       /* of the command that is being done */
+        char *helo;
+        enum session_greeting greeting;
+        struct transaction *transaction;
+
+        unsigned errors; /* since the last message */
+        unsigned junk;   /* NOOP, RSET, VRFY, ETRN since the last message */
+        struct {
+                unsigned done;   /* commands of this kind that succeeded */
+                unsigned failed; /* that were refused */
+        } verbs[SMTP_UNKNOWN + 1];
+        const char *last_verb; /* for "lost connection after RCPT" */
+        bool is_first_command;
+        bool is_closing;     /* the reply that is being made is the last */
+        bool wants_to_leave; /* the service stops: no new transaction */
+};
+
+struct session_service {
+        unsigned refs;
+        struct session_service_parts parts;
+};
+
+/* A task's function: one connection from greeting to close. Frees the session. */
+void await_session(void *arg);
+
+/* ---- verbs: each gets its arguments, and returns the reply ---- */
+struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, struct str args);
+struct smtp_reply await_session_mail(struct session *s, struct str args);
+struct smtp_reply await_session_rcpt(struct session *s, struct str args);
+struct smtp_reply await_session_data(struct session *s, struct str args);
+struct smtp_reply await_session_bdat(struct session *s, struct str args);
+struct smtp_reply await_session_vrfy(struct session *s, struct str args);
+struct smtp_reply await_session_starttls(struct session *s, struct str args);
+struct smtp_reply session_rset(struct session *s, struct str args);
+struct smtp_reply session_noop(struct session *s, struct str args);
+struct smtp_reply session_help(struct session *s, struct str args);
+struct smtp_reply session_quit(struct session *s, struct str args);
+
+/* No reply: the session cannot go on (the wire is broken). is_closing is set. */
+static inline struct smtp_reply session_no_reply(void)
+{
+        return smtp_reply_make(0, NULL, STR(""));
+}
+
+/* ---- what verbs share ---- */
+
+/* The deadline for the next input of the client (smtpd_timeout). */
+int64_t session_deadline_ms(const struct session *s);
+/* Puts a reply into the wire's output. */
+void session_put_reply(struct session *s, const struct smtp_reply *reply);
+/* Logs why the client is gone: "lost connection after DATA from unknown[192.0.2.1]". */
+void session_log_loss(struct session *s, int error);
+/* ESMTP, ESMTPS, SMTP, UTF8SMTP... (RFC 3848, RFC 6531) */
+struct str session_protocol(const struct session *s, bool is_utf8);
+/*
+ * Asks the policy, and logs a refusal. True: it refused, and *reply is what to say; 421 and 521 close.
+ */
+bool await_session_refuses(struct session *s, enum policy_event event, struct smtp_reply *reply);
+struct smtp_offers session_offers(const struct session *s);
+/* May this EHLO keyword be shown? smtpd_discard_ehlo_keywords */
+bool session_offers_keyword(const struct session *s, const char *keyword);
+
+void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail);
+/* Ends it, accepted or not; NULL is fine. */
+void session_transaction_end(struct session *s);
+
+/* ---- listener.c: what a session tells its listener ---- */
+struct front_door *listener_door(const struct listener *li);
+struct session_counts *listener_counts(struct listener *li);
+void listener_session_ended(struct listener *li, struct session *s);
+
+/* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
+
+/* Writes PREPENDed lines and Received: in front. */
+void intake_begin(struct session *s);
+void intake_free(struct intake **in);
+/* The content goes in here; then tell. */
+struct buf *intake_buf(struct session *s);
+/* After each piece: looks at the header when it is complete, at the size; moves large content to disk. */
+void await_intake_piece(struct session *s);
+/* Refuse in the end, whatever else comes; the first refusal counts. */
+void intake_refuse(struct session *s, struct smtp_reply reply);
+/* The content is complete: judges, commits, and ends the transaction. */
+struct smtp_reply await_intake_end(struct session *s);
+/* Some line of the client's ended in LF alone. */
+void intake_note_bare_lf(struct session *s);
+/* BDAT's state between chunks. */
+struct crlf_cleaner *intake_cleaner(struct session *s);
+
+#endif

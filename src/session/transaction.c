@@ -1,0 +1,56 @@
+/* transaction.c - from MAIL to the end of data, RSET, or the end of the session */
+#include "base/check.h"
+#include "base/clock.h"
+#include "session/session_private.h"
+
+enum { ARENA_BYTES_MAX = 16 * 1024 * 1024 }; /* some ten thousand long recipients */
+
+void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail)
+{
+        check(!s->transaction);
+        struct transaction *t = calloc(1, sizeof(*t));
+        check(t);
+        arena_init(&t->arena, ARENA_BYTES_MAX);
+        struct arena *a = &t->arena;
+        t->sender = (struct smtp_address){
+                .text = arena_str(a, mail->sender.text),
+                .local = arena_str(a, mail->sender.local),
+                .domain = arena_str(a, mail->sender.domain),
+        };
+        char port[8];
+        snprintf(port, sizeof(port), "%u", s->peer.port);
+        t->envelope = (struct envelope){
+                .sender = t->sender.text,
+                .body = mail->body,
+                .smtputf8 = mail->smtputf8,
+                .ret = mail->ret,
+                .envid = arena_str(a, mail->envid),
+                .client_name = s->facts.client_name,
+                .client_address = s->facts.client_address,
+                .client_port = arena_str(a, str_from(port)),
+                .helo = s->facts.helo,
+                .protocol = session_protocol(s, mail->smtputf8),
+                .arrival_us = clock_wall_us(),
+        };
+        t->effects = s->connection_effects;
+        s->facts.sender = t->sender;
+        s->facts.has_sender = true;
+        s->transaction = t;
+}
+
+void session_transaction_end(struct session *s)
+{
+        struct transaction *t = s->transaction;
+        if (!t)
+                return;
+        s->transaction = NULL;
+        s->facts.sender = s->facts.recipient = (struct smtp_address){0};
+        s->facts.has_sender = false;
+        s->facts.recipient_count = 0;
+        s->facts.message_bytes = 0;
+        s->facts.queue_id = STR("");
+        intake_free(&t->intake);
+        spool_draft_free(&t->draft);
+        arena_done(&t->arena);
+        free(t);
+}

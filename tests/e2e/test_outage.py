@@ -1,0 +1,187 @@
+"""The core stopped, the disk full: mail is accepted or refused, never lost."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from harness import places
+from harness.dialogue import Dialogue
+
+
+def send(port, recipient='editor@relay.test', body='Hello.', count=1):
+    """Sends messages over one connection; the replies to their final dots."""
+    talk = Dialogue(port)
+    assert talk.reply()[-1].startswith('220 ')
+    talk.ask('EHLO client.test', '250 ')
+    replies = []
+    for n in range(count):
+        talk.ask('MAIL FROM:<sender@client.test>', '250 ')
+        talk.ask(f'RCPT TO:<{recipient}>', '250 ')
+        talk.ask('DATA', '354 ')
+        talk.send(f'Subject: message {n}\r\n\r\n{body}\r\n.\r\n'.encode())
+        replies.append(talk.reply()[-1])
+    talk.ask('QUIT', '221 ')
+    talk.close()
+    return replies
+
+
+def queue(server):
+    """queue list --json: one object a line."""
+    result = server.command('queue', 'list', '--json')
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_the_core_is_stopped(network):
+    relay, core = network.pair()
+    core.stop()
+    assert all(r.startswith('250 2.0.0 ') for r in send(relay.port, count=20))
+    relay.await_log(r'status=deferred .*onnection refused')
+    assert relay.queue_count() == 20
+
+    listed = queue(relay)
+    assert len(listed) == 20
+    text = json.dumps(listed[0])
+    assert 'editor@relay.test' in text and 'sender@client.test' in text
+    assert 'onnection refused' in text, 'the reason'
+    assert re.search(r'next|retry|due', text), 'the next attempt'
+
+    # It survives the relay's own restart.
+    relay.stop()
+    relay.start()
+    assert relay.queue_count() == 20
+
+    core.start()
+    assert relay.command('queue', 'flush').returncode == 0
+    core.await_maildir('relay.test/editor', 20, 20)
+    relay.await_queue_count(0)
+    subjects = {re.search(rb'^Subject: (.*)$', f.read_bytes(), re.M).group(1)
+                for f in core.maildir('relay.test/editor')}
+    assert len(subjects) == 20
+
+
+def test_mail_arrives_by_itself_when_the_core_is_back(network):
+    relay, core = network.pair()
+    core.stop()
+    send(relay.port, count=3)
+    relay.await_log(r'status=deferred')
+    core.start()
+    # minimal_backoff_time is a second here.
+    core.await_maildir('relay.test/editor', 3, 20)
+
+
+def test_one_dead_core_holds_up_no_other(network):
+    """Mail for a next hop that is down does not keep mail for another one waiting."""
+    sink = network.sink().start()
+    core = network.core().start()
+    core.stop()
+    relay = network.relay(core.port)
+    relay.write('transport', f'relay.test relay:[127.0.0.1]:{core.port}\n'
+                             f'other.test relay:[127.0.0.1]:{sink.port}\n')
+    relay.start()
+    send(relay.port, count=50)
+    begin = time.monotonic()
+    send(relay.port, 'anyone@other.test')
+    places.await_true(lambda: sink.messages, 5, 'delivered')
+    assert time.monotonic() - begin < 5
+    assert relay.queue_count() == 50
+
+
+class SmallDisk:
+    """A tmpfs of a few MiB over the queue directory, in a mount namespace that only the server shares."""
+
+    def __init__(self, server, size):
+        self.queue = server.directory / 'queue'
+        self.queue.mkdir(exist_ok=True)
+        places.give(self.queue)
+        mount = f'mount -t tmpfs -o size={size},mode=777 tmpfs {self.queue} && echo ready && exec sleep 600'
+        self.holder = subprocess.Popen(['unshare', '-m', 'sh', '-c', mount], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, text=True, start_new_session=True)
+        if self.holder.stdout.readline() != 'ready\n':
+            self.holder.wait()
+            pytest.skip('this machine lets nobody mount a tmpfs')
+        server.prefix = ['nsenter', '-t', str(self.holder.pid), '-m', '--']
+
+    def inside(self, command):
+        return subprocess.run(['nsenter', '-t', str(self.holder.pid), '-m', '--', 'sh', '-c', command],
+                              check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True).stdout
+
+    def done(self):
+        self.holder.kill()
+        self.holder.wait()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='a small disk is mounted by root')
+def test_disk_full(network):
+    """452 while the disk is full, the process lives, nothing accepted is lost, and service resumes."""
+    core = network.core().start()
+    core.stop()
+    # As root: nsenter wants it; the server drops to its mail_owner by itself.
+    relay = network.relay(core.port, as_root=True, main={'mail_owner': 'nobody'})
+    disk = SmallDisk(relay, '6m')
+    try:
+        relay.start()
+        body = '\r\n'.join(['0123456789' * 7] * 900)         # about 64 KiB
+        accepted, refused = 0, None
+        for _ in range(400):
+            reply = send(relay.port, body=body)[0]
+            if not reply.startswith('250 '):
+                refused = reply
+                break
+            accepted += 1
+        assert refused and re.match('452 4.3.1 ', refused), refused
+        assert accepted > 10
+        worker = relay.children()
+
+        # It goes on refusing politely, and says what there is.
+        assert all(r.startswith('452 ') for r in send(relay.port, body=body, count=5))
+        assert relay.process.poll() is None and relay.children() == worker
+        assert relay.queue_count() == accepted
+
+        # Something else on that disk goes away: service resumes, by itself.
+        disk.inside(f'mount -o remount,size=40m {disk.queue}')
+        places.await_true(lambda: send(relay.port, body=body)[0].startswith('250 '), 20, 'mail is taken again')
+        accepted = relay.queue_count()
+
+        core.start()
+        relay.command('queue', 'flush')
+        core.await_maildir('relay.test/editor', accepted, 60)
+        relay.await_queue_count(0)
+        expected = body.replace('\r\n', '\n').encode() + b'\n'
+        for file in core.maildir('relay.test/editor'):
+            assert file.read_bytes().partition(b'\n\n')[2] == expected
+        relay.stop()
+    finally:
+        relay.kill()
+        disk.done()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='a small disk is mounted by root')
+def test_restart_on_a_full_disk(network):
+    """A server that starts on a full disk still has, and delivers, what it had accepted."""
+    core = network.core().start()
+    core.stop()
+    relay = network.relay(core.port, as_root=True, main={'mail_owner': 'nobody'})
+    disk = SmallDisk(relay, '6m')
+    try:
+        relay.start()
+        body = '\r\n'.join(['0123456789' * 7] * 100)
+        assert all(r.startswith('250 ') for r in send(relay.port, body=body, count=50))
+        disk.inside(f'dd if=/dev/zero of={disk.queue}/ballast bs=4096; true')
+        relay.stop()
+        relay.start()
+        assert relay.queue_count() == 50
+        assert re.match('4[0-9][0-9] ', send(relay.port, body=body)[0])
+        disk.inside(f'rm {disk.queue}/ballast')
+        core.start()
+        relay.command('queue', 'flush')
+        core.await_maildir('relay.test/editor', 50, 60)
+        relay.stop()
+    finally:
+        relay.kill()
+        disk.done()
