@@ -59,6 +59,7 @@ def test_smtp_source(network, peers):
     """Postfix's own generator: 20,000 messages over 100 connections."""
     relay, core = network.pair()
     subprocess.run([peers / 'smtp-source', '-d', '-s', '100', '-m', str(MESSAGES), '-l', '4096', '-N',
+                    '-M', 'client.test',
                     '-f', 'sender@client.test', '-t', 'user@relay.test', f'inet:127.0.0.1:{relay.port}'],
                    check=True, stdin=subprocess.DEVNULL, timeout=200)
     await_stored(core, MESSAGES, 120)
