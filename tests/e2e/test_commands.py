@@ -120,7 +120,7 @@ def test_commands_without_a_server(network):
     relay = network.relay(places.free_port())
     for command in (['status', '--json'], ['reload'], ['stop'], ['queue', 'flush'], ['queue', 'list']):
         result = relay.command(*command)
-        assert result.returncode == 1, command
+        assert result.returncode == 3, command
         assert re.search(r'not running|no server|cannot reach|is it running', result.stderr), result.stderr
 
 
