@@ -267,7 +267,7 @@ void spool_serve(struct spool *s, struct loop *l, void (*due)(void *, struct spo
                  void *context)
 {
         struct side *side = side_self(s);
-        check(side->loop == l && !side->hand_out);
+        check(side->loop == l && (!due || !side->hand_out));
         side->hand_out = due;
         side->hand_out_context = context;
         side_serve_soon(side);

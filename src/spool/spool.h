@@ -90,7 +90,8 @@ int await_spool_commit(struct spool_draft **d, const struct envelope *e, unsigne
 
 /*
  * Starts handing out: `due` is called on the loop's own stack for each message that is to be tried now;
- * the message is then *active* until spool_message_settle(). Once for each loop, on its thread.
+ * the message is then *active* until spool_message_settle(). Once for each loop, on its thread; with NULL for
+ * `due` it stops: nothing is handed out any more, and what was stays as it is.
  */
 void spool_serve(struct spool *s, struct loop *l,
                  void (*due)(void *context, struct spool_message *m), void *context);
