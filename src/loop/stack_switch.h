@@ -13,7 +13,9 @@
 
 #include <stddef.h>
 
-#if (defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__)
+/* 0 from the build: ucontext also here, for its test */
+#if defined(STACK_SWITCH_ASSEMBLY)
+#elif (defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__)
 #define STACK_SWITCH_ASSEMBLY 1
 #else
 #define STACK_SWITCH_ASSEMBLY 0
