@@ -1,8 +1,8 @@
 /*
  * policy.h - may this be? Restriction lists, recipients, header checks: compiled once, asked often
  *
- * A struct policy is made from one service's parameters at load, is immutable and counted; a session keeps
- * its own over a reload. A refusal is data (struct verdict), not an error.
+ * A struct policy is made from one service's parameters at load, is immutable and counted; a
+ * session keeps its own over a reload. A refusal is data (struct verdict), not an error.
  *
  * Threads: ask from any loop. Waits: await_* may suspend (tables and, later, DNS).
  * Memory:  verdict texts live in the arena given.
@@ -18,13 +18,17 @@
 struct policy;
 
 /*
- * Compiles the restriction lists, tables and checks of `params` (the service's own, with its overrides).
- * Whatever is wrong or doubtful goes to *findings: unknown restriction ("did you mean"), a missing table,
- * an open relay (error "open-relay"), restrictions that ask DNS and are not there yet (warning "dns-not-yet"),
- * old names (note). Returns a policy also when there are errors, for tools; it must not serve then.
+ * Compiles the restriction lists, tables and checks of `params` (the service's own, with its
+ * overrides). Whatever is wrong or doubtful goes to *findings: unknown restriction ("did you
+ * mean"), a missing table, an open relay (error "open-relay"), restrictions that ask DNS and are
+ * not there yet (warning "dns-not-yet"), old names (note). Returns a policy also when there are
+ * errors, for tools; it must not serve then.
+ *
+ * `params` is the configuration's own or that of one of its services. The policy keeps a reference
+ * to the configuration and to the tables.
  */
-struct policy *policy_new(const struct config *c, const struct params *params,
-                          struct table_set *tables, struct findings *findings);
+struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
+                          struct findings *findings);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy **p);
 
@@ -71,8 +75,8 @@ struct verdict {
 
 /*
  * What rules ask for beside yes or no; gathers over a transaction, cleared with it. Without
- * smtpd_delay_reject there are rules at connect and HELO: what they ask for belongs to the connection,
- * and each transaction begins with a copy. Views point into the arenas given.
+ * smtpd_delay_reject there are rules at connect and HELO: what they ask for belongs to the
+ * connection, and each transaction begins with a copy. Views point into the arenas given.
  */
 struct policy_effects {
         bool is_held;
@@ -86,8 +90,8 @@ struct policy_effects {
 };
 
 /*
- * All that is to be judged at this event, smtpd_delay_reject included: with it, the client, helo and sender
- * lists are asked at RCPT. WARN, INFO and the like are logged here, in Postfix's words.
+ * All that is to be judged at this event, smtpd_delay_reject included: with it, the client, helo
+ * and sender lists are asked at RCPT. WARN, INFO and the like are logged here, in Postfix's words.
  */
 void await_policy_judge(struct policy *p, enum policy_event event, const struct policy_facts *facts,
                         struct arena *arena, struct policy_effects *effects, struct verdict *out);
@@ -97,7 +101,8 @@ void await_policy_judge(struct policy *p, enum policy_event event, const struct 
  * "reject_warning", "warn", "info", "hold", "discard"), with NOQUEUE when there is no queue id:
  *   NOQUEUE: reject: RCPT from name[192.0.2.1]: 554 5.7.1 <a@b>: Relay access denied; from=<c@d>
  *   to=<a@b> proto=ESMTP helo=<e>
- * A reply with code 0 is shown as its text alone. Refusals by await_policy_judge() are the caller's to log.
+ * A reply with code 0 is shown as its text alone. Refusals by await_policy_judge() are the caller's
+ * to log.
  */
 void policy_log_refusal(const char *what, enum policy_event event, const struct policy_facts *facts,
                         const struct smtp_reply *reply);
@@ -125,8 +130,9 @@ int await_policy_class(struct policy *p, struct str domain, struct arena *arena,
                        enum address_class *out, struct why *why);
 
 /*
- * Is this recipient (unlisted, in no map) one that its class does not know? 0 with *is_listed, or -EAGAIN.
- * Postmaster of one of our domains is always listed (RFC 5321 4.5.1), and so is <postmaster>.
+ * Is this recipient (unlisted, in no map) one that its class does not know? 0 with *is_listed, or
+ * -EAGAIN. Postmaster of one of our domains is always listed (RFC 5321 4.5.1), and so is
+ * <postmaster>.
  */
 int await_policy_recipient(struct policy *p, const struct smtp_address *recipient,
                            struct arena *arena, bool *is_listed, struct why *why);
@@ -134,8 +140,8 @@ int await_policy_recipient(struct policy *p, const struct smtp_address *recipien
 /*
  * virtual_alias_maps, to the end: what `recipient` becomes. The result is in `arena`: at least one
  * address; itself when no map names it; no address twice. 0, -EAGAIN (a table cannot be asked), or
- * -ELOOP (over virtual_alias_expansion_limit or virtual_alias_recursion_limit; a loop through itself is fine).
- * <postmaster> without a domain becomes postmaster@$myorigin.
+ * -ELOOP (over virtual_alias_expansion_limit or virtual_alias_recursion_limit; a loop through
+ * itself is fine). <postmaster> without a domain becomes postmaster@$myorigin.
  */
 struct policy_expansion {
         struct smtp_address *addresses;
@@ -156,9 +162,10 @@ struct policy_header_result {
 
 /*
  * Runs header_checks over each field of `header` (with the blank line that ends it, if it has one):
- * REJECT, DISCARD, HOLD, WARN, INFO, IGNORE (drops the field), PREPEND (a line before it), DUNNO; what Postfix
- * knows and this does not yet is a temporary refusal 451 4.3.5 with a log line, never a silent pass.
- * Log lines as Postfix's cleanup writes them: "reject: header Subject: ... from ...; from=<> to=<>: text".
+ * REJECT, DISCARD, HOLD, WARN, INFO, IGNORE (drops the field), PREPEND (a line before it), DUNNO;
+ * what Postfix knows and this does not yet is a temporary refusal 451 4.3.5 with a log line, never
+ * a silent pass. Log lines as Postfix's cleanup writes them: "reject: header Subject: ... from ...;
+ * from=<> to=<>: text".
  */
 void await_policy_check_header(struct policy *p, struct str header,
                                const struct policy_facts *facts, struct arena *arena,
