@@ -1,0 +1,219 @@
+/*
+ * alias.c - virtual_alias_maps, to the end (virtual(5))
+ *
+ * Addresses are worked off in order, in one growing list: the first result of a look-up takes the
+ * place of what was asked, further ones go to the end. An address that names itself among its
+ * results stays and is not asked again. Ceilings: how many there are, how deep one nests, how long
+ * each is.
+ */
+#include "base/check.h"
+#include "policy/policy_private.h"
+
+#include <errno.h>
+
+struct expansion {
+        struct policy *p;
+        struct arena *arena;
+        struct smtp_address *list;
+        size_t count;
+        size_t room;
+        struct map settled; /* addresses that stand for themselves */
+        struct why *why;
+};
+
+static size_t count_max(const struct expansion *e)
+{
+        return (size_t)e->p->params->virtual_alias_expansion_limit;
+}
+
+static int add(struct expansion *e, const struct smtp_address *address)
+{
+        if (e->count >= count_max(e))
+                return why_set(e->why, -ELOOP,
+                               "virtual_alias_maps: more than %zu addresses "
+                               "(virtual_alias_expansion_limit)",
+                               count_max(e));
+        if (e->count == e->room) {
+                size_t room = e->room ? e->room * 4 : 4;
+                struct smtp_address *list = arena_array(e->arena, struct smtp_address, room);
+                if (e->count)
+                        memcpy(list, e->list, e->count * sizeof(*list));
+                e->list = list;
+                e->room = room;
+        }
+        e->list[e->count++] = *address;
+        return 0;
+}
+
+/* The next address of a value: separated by comma and white space, but not inside quotes. */
+static bool next_target(struct str *rest, struct str *target)
+{
+        size_t start = 0;
+        while (start < rest->len && strchr(", \t\r\n", rest->ptr[start]))
+                start++;
+        size_t end = start;
+        bool is_quoted = false;
+        for (; end < rest->len; end++) {
+                char c = rest->ptr[end];
+                if (c == '\\' && is_quoted && end + 1 < rest->len)
+                        end++;
+                else if (c == '"')
+                        is_quoted = !is_quoted;
+                else if (!is_quoted && strchr(", \t\r\n", c))
+                        break;
+        }
+        *target = str_part(*rest, start, end - start);
+        *rest = str_tail(*rest, end);
+        return target->len > 0;
+}
+
+/*
+ * What one word of a value means for `from`: "@domain" keeps the user, without the extension that
+ * the look-up left out; that extension is then put on again; a bare user is at myorigin.
+ */
+static int read_target(struct expansion *e, const struct smtp_address *from, struct str word,
+                       struct str extension, struct smtp_address *out)
+{
+        const struct params *params = e->p->params;
+        struct smtp_address address;
+        if (word.len > (size_t)params->virtual_alias_address_length_limit)
+                return why_set(e->why, -ELOOP,
+                               "virtual_alias_maps: an address of %zu bytes for <%.*s> "
+                               "(virtual_alias_address_length_limit)",
+                               word.len, STR_ARG(from->text));
+        if (word.ptr[0] == '@') {
+                struct str local = from->local;
+                if (extension.len && str_ends(local, extension))
+                        local = str_part(local, 0, local.len - extension.len);
+                address = smtp_address_make(local, str_tail(word, 1), e->arena);
+        } else if (smtp_address_parse(word, e->arena, &address)) {
+                return why_set(e->why, -EAGAIN,
+                               "virtual_alias_maps: \"%.*s\" for <%.*s> is no address",
+                               STR_ARG(word), STR_ARG(from->text));
+        }
+        bool wants_extension = extension.len && e->p->propagates_extensions;
+        if (wants_extension || str_is_empty(address.domain)) {
+                struct str local = address.local;
+                if (wants_extension)
+                        local = arena_printf(e->arena, "%.*s%.*s", STR_ARG(local),
+                                             STR_ARG(extension));
+                address = smtp_address_make(local, policy_domain(e->p, &address), e->arena);
+        }
+        if (address.text.len > (size_t)params->virtual_alias_address_length_limit)
+                return why_set(e->why, -ELOOP,
+                               "virtual_alias_maps: <%.*s> grows to %zu bytes "
+                               "(virtual_alias_address_length_limit)",
+                               STR_ARG(from->text), address.text.len);
+        *out = address;
+        return 0;
+}
+
+static struct str settled_key(struct expansion *e, const struct smtp_address *address)
+{
+        return arena_str_lower(e->arena, address->text);
+}
+
+/* Puts the addresses of `value` where the one at `at` stands. */
+static int replace(struct expansion *e, size_t at, struct str value, struct str extension)
+{
+        struct smtp_address from = e->list[at];
+        struct str word;
+        size_t i = 0;
+        for (; next_target(&value, &word); i++) {
+                struct smtp_address target;
+                int rc = read_target(e, &from, word, extension, &target);
+                if (rc)
+                        return rc;
+                if (str_eq_nocase(from.text, target.text))
+                        map_put(&e->settled, settled_key(e, &from), e);
+                if (i == 0)
+                        e->list[at] = target;
+                else if ((rc = add(e, &target)))
+                        return rc;
+        }
+        if (i == 0)
+                return why_set(e->why, -EAGAIN, "virtual_alias_maps: nothing stands for <%.*s>",
+                               STR_ARG(from.text));
+        return 0;
+}
+
+/* Asks for what stands at `at`, again and again, until no map names it. */
+static int await_expand_at(struct expansion *e, size_t at)
+{
+        const struct params *params = e->p->params;
+        for (int64_t depth = 0;; depth++) {
+                const struct smtp_address *now = &e->list[at];
+                if (map_find(&e->settled, settled_key(e, now)))
+                        return 0;
+                if (depth >= params->virtual_alias_recursion_limit)
+                        return why_set(e->why, -ELOOP,
+                                       "virtual_alias_maps: <%.*s> nests deeper than %lld "
+                                       "(virtual_alias_recursion_limit); is it a loop?",
+                                       STR_ARG(now->text),
+                                       (long long)params->virtual_alias_recursion_limit);
+                enum address_class class;
+                int rc = await_policy_class(e->p, now->domain, e->arena, &class, e->why);
+                if (rc)
+                        return rc;
+                struct table_address address = {
+                        .local = now->local,
+                        .domain = now->domain,
+                        .is_local = class == CLASS_LOCAL ||
+                                    str_eq_nocase(now->domain, params->myorigin),
+                        .delimiters = params->recipient_delimiter,
+                };
+                struct str value = {0};
+                struct str extension = {0};
+                switch (await_table_list_find_address(e->p->virtual_alias_maps, &address, e->arena,
+                                                      &value, &extension, e->why)) {
+                case TABLE_NOT_FOUND:
+                        return 0;
+                case TABLE_ERROR:
+                        return why_prefix(e->why, -EAGAIN, "virtual_alias_maps");
+                case TABLE_FOUND:
+                        break;
+                }
+                rc = replace(e, at, value, extension);
+                if (rc)
+                        return rc;
+        }
+}
+
+/* No address twice: letters folded, the first one stays. */
+static void drop_doubles(struct expansion *e)
+{
+        struct map seen;
+        map_init(&seen);
+        size_t kept = 0;
+        for (size_t i = 0; i < e->count; i++)
+                if (!map_put(&seen, settled_key(e, &e->list[i]), e))
+                        e->list[kept++] = e->list[i];
+        e->count = kept;
+        map_done(&seen);
+}
+
+int await_policy_expand(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
+                        struct policy_expansion *out, struct why *why)
+{
+        struct expansion e = {.p = p, .arena = arena, .why = why};
+        struct smtp_address first = *recipient;
+        if (str_is_empty(first.domain) && first.local.len)
+                first = smtp_address_make(first.local, p->params->myorigin, arena);
+        int rc = add(&e, &first);
+        check(rc == 0);
+        if (!p->virtual_alias_maps)
+                return why_set(why, -EAGAIN, "virtual_alias_maps could not be opened");
+        if (!table_list_is_empty(p->virtual_alias_maps)) {
+                map_init(&e.settled);
+                for (size_t i = 0; rc == 0 && i < e.count; i++)
+                        rc = await_expand_at(&e, i);
+                map_done(&e.settled);
+                if (rc)
+                        return rc;
+                if (e.count > 1)
+                        drop_doubles(&e);
+        }
+        out->addresses = e.list;
+        out->count = e.count;
+        return 0;
+}

@@ -1,0 +1,167 @@
+/*
+ * policy.c - a policy's life: made from one service's parameters, counted, freed
+ *
+ * Making it opens every table that a decision can need, so that a missing file stops the start and
+ * not a message. Nothing in it changes afterwards; the tables see to their own reloading.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "policy/policy_private.h"
+
+struct place policy_place(const struct policy *p, const char *parameter, struct str part)
+{
+        struct place at = config_place_of(p->config, part);
+        return at.line ? at : config_place(p->config, parameter);
+}
+
+static bool list_has_word(struct str list, struct str word)
+{
+        struct str item;
+        while (config_list_next(&list, &item))
+                if (str_eq_nocase(item, word))
+                        return true;
+        return false;
+}
+
+static struct match_list *open_match(struct policy *p, const char *parameter, struct str text,
+                                     enum match_kind kind, bool has_parents,
+                                     struct findings *findings)
+{
+        return match_list_open(p->tables, text, kind, has_parents, policy_place(p, parameter, text),
+                               findings);
+}
+
+static struct table_list *open_tables(struct policy *p, const char *parameter, struct str text,
+                                      struct findings *findings)
+{
+        return table_list_open(p->tables, text, policy_place(p, parameter, text), findings);
+}
+
+static void open_all(struct policy *p, struct findings *findings)
+{
+        const struct params *params = p->params;
+        struct str parents = params->parent_domain_matches_subdomains;
+#define MATCH(name, kind, has_parents) \
+        p->name = open_match(p, #name, params->name, kind, has_parents, findings)
+        MATCH(mydestination, MATCH_STRING, false);
+        MATCH(virtual_alias_domains, MATCH_DOMAIN, false);
+        MATCH(virtual_mailbox_domains, MATCH_DOMAIN, false);
+        MATCH(relay_domains, MATCH_DOMAIN, list_has_word(parents, STR("relay_domains")));
+#undef MATCH
+#define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
+        TABLES(virtual_alias_maps);
+        TABLES(virtual_mailbox_maps);
+        TABLES(local_recipient_maps);
+        TABLES(relay_recipient_maps);
+        TABLES(header_checks);
+#undef TABLES
+        p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
+        p->propagates_extensions =
+                list_has_word(params->propagate_unmatched_extensions, STR("virtual"));
+}
+
+static void open_networks(struct policy *p, struct findings *findings)
+{
+        const struct params *params = p->params;
+        networks_own(&p->own, params->inet_interfaces, params->proxy_interfaces, &p->arena);
+#define NETWORKS(to, name, names)                                                           \
+        networks_compile(&p->to, params->name, names, policy_place(p, #name, params->name), \
+                         p->tables, &p->arena, findings)
+        NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
+        NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
+        NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
+#undef NETWORKS
+}
+
+/* Checks that would be silently left out are said to be. */
+static void note_other_checks(struct policy *p, struct findings *findings)
+{
+        const struct params *params = p->params;
+        const struct {
+                const char *name;
+                struct str value;
+                const char *missed;
+        } others[] = {
+                {"mime_header_checks", params->mime_header_checks, "headers of MIME parts"},
+                {"nested_header_checks", params->nested_header_checks,
+                 "headers of attached messages"},
+                {"body_checks", params->body_checks, "bodies"},
+        };
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                if (!str_is_empty(others[i].value) && config_is_set(p->config, others[i].name))
+                        findings_add(findings, SEVERITY_WARNING, "checks-not-yet",
+                                     policy_place(p, others[i].name, others[i].value), NULL,
+                                     "%s has no effect yet: %s are not looked at", others[i].name,
+                                     others[i].missed);
+}
+
+struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
+                          struct findings *findings)
+{
+        struct policy *p = calloc(1, sizeof(*p));
+        check(p);
+        p->refs = 1;
+        arena_init(&p->arena, 0);
+        map_init(&p->classes);
+        p->config = config_ref(c);
+        p->params = params;
+        p->tables = table_set_ref(tables);
+        open_networks(p, findings);
+        open_all(p, findings);
+        policy_compile(p, findings);
+        note_other_checks(p, findings);
+        policy_lint_open_relay(p, findings);
+        policy_lint_unreachable(p, findings);
+        policy_lint_role_addresses(p, findings);
+        return p;
+}
+
+struct policy *policy_ref(struct policy *p)
+{
+        unsigned before = __atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+        check(before > 0);
+        return p;
+}
+
+void policy_unref(struct policy **p)
+{
+        struct policy *old = *p;
+        *p = NULL;
+        if (!old || __atomic_sub_fetch(&old->refs, 1, __ATOMIC_ACQ_REL) > 0)
+                return;
+        table_set_free(&old->tables);
+        config_unref(&old->config);
+        map_done(&old->classes);
+        arena_done(&old->arena);
+        free(old);
+}
+
+/* ---- networks ---- */
+
+/* For the questions that can only be answered with yes or no: what cannot be asked is a no. */
+static bool is_in(const struct networks *n, const unsigned char bits[16])
+{
+        struct arena arena;
+        struct why why;
+        arena_init(&arena, 0);
+        enum table_result found = await_networks_find(n, bits, &arena, &why);
+        arena_done(&arena);
+        if (found == TABLE_ERROR)
+                log_warning("smtpd", "%s", why.text);
+        return found == TABLE_FOUND;
+}
+
+bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16])
+{
+        return str_is_empty(p->params->core_relays) || is_in(&p->core_relays, client_bits);
+}
+
+bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->mynetworks, client_bits);
+}
+
+bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->unlimited, client_bits);
+}

@@ -1,0 +1,257 @@
+/*
+ * policy_private.h - what the files of this room share: compiled lists, and a judgement under way
+ *
+ * A restriction list in main.cf is text. compile.c makes steps of it; judge.c asks them one after
+ * the other; step_*.c are the answers; access.c does what an access table says. restriction_names.c
+ * is the one place that knows every name.
+ */
+#ifndef POLICY_PRIVATE_H
+#define POLICY_PRIVATE_H
+
+#include "base/map.h"
+#include "policy/policy.h"
+
+/* ---- networks ---- */
+
+/* A parameter like mynetworks. Plain networks are compared here, without a look-up. */
+struct networks {
+        struct network_item {
+                struct network network;
+                bool is_negated;
+        } * items;
+        size_t count;
+        struct match_list *others; /* the whole parameter, when it names tables or files */
+};
+
+enum networks_names { NAMES_ARE_ERRORS, NAMES_ARE_SKIPPED };
+
+/* What is wrong goes to *findings (code "bad-network"). */
+void networks_compile(struct networks *n, struct str text, enum networks_names names,
+                      struct place at, struct table_set *tables, struct arena *arena,
+                      struct findings *findings);
+/* TABLE_FOUND: it is in there. */
+enum table_result await_networks_find(const struct networks *n, const unsigned char bits[16],
+                                      struct arena *arena, struct why *why);
+/* Our own addresses, by inet_interfaces and proxy_interfaces. */
+void networks_own(struct networks *n, struct str inet_interfaces, struct str proxy_interfaces,
+                  struct arena *arena);
+
+/* ---- restrictions and steps ---- */
+
+enum outcome { OUTCOME_DUNNO, OUTCOME_PERMIT, OUTCOME_REFUSE };
+
+/* Of whom a rule speaks: replies begin "<name>: Client host rejected: ". */
+enum subject {
+        SUBJECT_CLIENT,
+        SUBJECT_HELO,
+        SUBJECT_SENDER,
+        SUBJECT_RECIPIENT,
+        SUBJECT_DATA,
+        SUBJECT_END_OF_DATA,
+        SUBJECT_ETRN,
+};
+
+struct judge;
+struct step;
+typedef enum outcome restriction_ask(struct judge *j, const struct step *step);
+
+enum restriction_kind {
+        KIND_READY,
+        KIND_NEEDS_DNS, /* a warning, and no step */
+        KIND_INERT,     /* nothing that it could see is there (SASL, client certificates): a note */
+        KIND_NOT_YET,   /* an error: without it more would come in than was meant */
+        KIND_WARN,      /* warn_if_reject: changes the step after it */
+};
+enum restriction_argument { ARGUMENT_NONE, ARGUMENT_TABLE, ARGUMENT_WORD, ARGUMENT_TIME };
+
+/* What it can do for a stranger's mail to somebody else's domain (lint/open_relay.c). */
+enum reach {
+        REACH_NONE,
+        REACH_PERMITS, /* it may permit that */
+        REACH_STOPS,   /* it never lets that pass */
+        REACH_LIST,    /* what its list does: a class */
+};
+
+struct restriction {
+        const char *name;
+        enum restriction_kind kind;
+        enum restriction_argument argument;
+        enum reach reach;
+        restriction_ask *await_ask;
+        const char *missed; /* what does not happen while it is not there */
+};
+
+/* Names compare without case. An old name gives the restriction of the new one, and *is_old. */
+const struct restriction *restriction_find(struct str name, bool *is_old);
+/* The known name that looks most like this one, classes included; empty: none does. */
+struct str restriction_nearest(struct str name, const struct map *classes);
+/* The step that asks a class's list. */
+extern const struct restriction restriction_of_class;
+/* A bare type:table inside a class: the access check of the list that asks the class. */
+extern const struct restriction restriction_of_table;
+
+struct step {
+        const struct restriction *restriction;
+        struct str argument; /* as written; empty: none */
+        struct table *table;
+        struct step_list *list; /* of a class */
+        int64_t time_ms;
+        bool is_warning; /* after warn_if_reject */
+        struct place at;
+        struct str source; /* "main.cf:21 reject_unauth_destination" */
+};
+
+struct step_list {
+        struct str name; /* the parameter or class */
+        struct place at;
+        struct step *steps;
+        size_t count;
+        bool is_broken; /* has an error in *findings */
+        int mark;       /* of the search for loops */
+};
+
+enum list_index {
+        LIST_CLIENT,
+        LIST_HELO,
+        LIST_SENDER,
+        LIST_RELAY,
+        LIST_RECIPIENT,
+        LIST_DATA,
+        LIST_END_OF_DATA,
+        LIST_ETRN,
+        LIST_COUNT,
+};
+
+enum { LIST_STEPS_MAX = 1000, JUDGE_DEPTH_MAX = 12 };
+
+/* ---- the policy ---- */
+
+struct policy {
+        unsigned refs;
+        struct arena arena;
+        struct config *config;
+        const struct params *params;
+        struct table_set *tables;
+
+        struct step_list lists[LIST_COUNT];
+        struct map classes;            /* name -> struct step_list */
+        struct step_list **class_list; /* the same in their order */
+        size_t class_count;
+
+        struct networks mynetworks, own, unlimited, core_relays;
+
+        bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
+        struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
+                *relay_domains;
+        struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
+                *relay_recipient_maps, *header_checks;
+        bool propagates_extensions; /* propagate_unmatched_extensions has virtual */
+};
+
+/* Where this part of a parameter's value stands, else where the parameter is set. */
+struct place policy_place(const struct policy *p, const char *parameter, struct str part);
+
+/* compile.c: all lists and classes. */
+void policy_compile(struct policy *p, struct findings *findings);
+/* One list out of an access table; 0, or -EINVAL with *why. Opens no tables. */
+int policy_compile_action(const struct policy *p, struct str text, struct str source,
+                          struct arena *arena, struct step_list *out, struct why *why);
+
+/* lint/ */
+void policy_lint_open_relay(struct policy *p, struct findings *findings);
+void policy_lint_unreachable(struct policy *p, struct findings *findings);
+void policy_lint_role_addresses(struct policy *p, struct findings *findings);
+
+/* ---- recipients ---- */
+
+/* The domain, or myorigin for an address without one. */
+struct str policy_domain(const struct policy *p, const struct smtp_address *address);
+/* await_policy_recipient() with the class known. */
+int await_policy_listed(struct policy *p, const struct smtp_address *recipient,
+                        enum address_class class, struct arena *arena, bool *is_listed,
+                        struct why *why);
+/* A route inside its local part that Postfix would follow: user%elsewhere@our.domain. */
+bool policy_address_is_routed(const struct policy *p, const struct smtp_address *address);
+/* "user" of "user+ext"; false when there is no extension. */
+bool extension_split(struct str local, struct str delimiters, struct str *bare);
+
+/* ---- a judgement ---- */
+
+struct deferral {
+        bool is_set;
+        struct smtp_reply reply;
+        struct str source;
+};
+
+struct judge {
+        struct policy *policy;
+        const struct params *params;
+        const struct policy_facts *facts;
+        enum policy_event event;
+        struct arena *arena;
+        struct policy_effects *effects;
+        struct verdict *out;
+
+        enum subject subject;    /* that the list now asked is about */
+        const struct step *step; /* under way */
+        struct str key;          /* what an access table was asked when it answered; else empty */
+        struct deferral if_reject;
+        int depth;
+        bool warns_only;
+        bool is_sender_listed_asked;
+        bool is_recipient_listed_asked;
+        bool has_class;
+        enum address_class recipient_class;
+};
+
+enum outcome await_judge_list(struct judge *j, const struct step_list *list);
+
+/* "name[address]", the HELO name, an address: what stands in <> in front of a reply. */
+struct str judge_subject_name(const struct judge *j, enum subject subject);
+const char *subject_words(enum subject subject);
+
+/*
+ * Refuses, or only logs it after warn_if_reject (OUTCOME_DUNNO). The enhanced code takes its first
+ * digit from `code`. `text` is in the arena or for ever.
+ */
+enum outcome judge_refuse(struct judge *j, int code, const char *enhanced, struct str text);
+/* "<name>: Client host rejected: text" */
+enum outcome judge_refuse_subject(struct judge *j, enum subject subject, int code,
+                                  const char *enhanced, struct str text);
+/* For what cannot be asked, or is wrong in the configuration: never only a warning. Logs why. */
+enum outcome judge_fail_lookup(struct judge *j, struct str name, const struct why *why);
+enum outcome judge_fail_config(struct judge *j, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+/* DEFER_IF_PERMIT, DEFER_IF_REJECT: "<name>: Client host rejected: text". */
+enum outcome judge_defer_if_permit(struct judge *j, enum subject subject, int code,
+                                   const char *enhanced, struct str text);
+enum outcome judge_defer_if_reject(struct judge *j, enum subject subject, int code,
+                                   const char *enhanced, struct str text);
+/* "NOQUEUE: warn: RCPT from ..." */
+void judge_log(const struct judge *j, const char *what, struct str text);
+/* The recipient's class, asked once. 0 or -EAGAIN. */
+int await_judge_class(struct judge *j, enum address_class *out, struct why *why);
+/* "main.cf:21 check_client_access hash:/etc/access (192.0.2)" */
+struct str judge_source(const struct judge *j);
+
+/* Does what an access table says (access(5)). */
+enum outcome await_access_act(struct judge *j, const struct step *step, enum subject subject,
+                              struct str value);
+
+/* an enhanced code in front of a text ("5.7.1 no"): taken off, or the default; in the arena */
+const char *access_enhanced(struct str *text, const char *other, struct arena *arena);
+
+/* ---- the steps ---- */
+restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
+        await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
+        await_permit_inet_interfaces, await_reject_unauth_pipelining,
+        await_reject_multi_recipient_bounce, await_reject_plaintext_session;
+restriction_ask await_reject_non_fqdn_helo, await_reject_invalid_helo, await_reject_non_fqdn_sender,
+        await_reject_non_fqdn_recipient;
+restriction_ask await_check_client_access, await_check_helo_access, await_check_sender_access,
+        await_check_recipient_access, await_check_etrn_access, await_check_list_access;
+restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
+        await_defer_unauth_destination, await_reject_unlisted_sender,
+        await_reject_unlisted_recipient;
+
+#endif

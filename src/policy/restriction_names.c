@@ -1,0 +1,220 @@
+/*
+ * restriction_names.c - every restriction of Postfix by its name, and what becomes of it here
+ *
+ * A name that is not in this table is a mistake in the configuration. One that is here but not
+ * ready is never left out in silence: it is a warning (it asks DNS), a note (it could never apply
+ * without SASL or client certificates) or an error (without it, mail would pass that was meant to
+ * be stopped).
+ */
+#include "policy/policy_private.h"
+
+#define READY(name, argument, reach, await_ask)                                       \
+        {                                                                             \
+                name, KIND_READY, ARGUMENT_##argument, REACH_##reach, await_ask, NULL \
+        }
+#define NEEDS_DNS(name, argument, missed)                                           \
+        {                                                                           \
+                name, KIND_NEEDS_DNS, ARGUMENT_##argument, REACH_NONE, NULL, missed \
+        }
+#define INERT(name, argument, missed)                                           \
+        {                                                                       \
+                name, KIND_INERT, ARGUMENT_##argument, REACH_NONE, NULL, missed \
+        }
+#define NOT_YET(name, argument, missed)                                           \
+        {                                                                         \
+                name, KIND_NOT_YET, ARGUMENT_##argument, REACH_NONE, NULL, missed \
+        }
+
+#define NO_SASL  "nobody logs in here"
+#define NO_CERTS "clients are not asked for certificates here"
+
+static const struct restriction restrictions[] = {
+        /* for any list */
+        READY("permit", NONE, PERMITS, await_permit),
+        READY("reject", NONE, STOPS, await_reject),
+        READY("defer", NONE, STOPS, await_defer),
+        READY("defer_if_permit", NONE, STOPS, await_defer_if_permit),
+        READY("defer_if_reject", NONE, NONE, await_defer_if_reject),
+        {"warn_if_reject", KIND_WARN, ARGUMENT_NONE, REACH_NONE, NULL, NULL},
+        READY("sleep", TIME, NONE, await_sleep_step),
+        READY("reject_unauth_pipelining", NONE, NONE, await_reject_unauth_pipelining),
+        READY("reject_multi_recipient_bounce", NONE, NONE, await_reject_multi_recipient_bounce),
+        READY("reject_plaintext_session", NONE, NONE, await_reject_plaintext_session),
+        NOT_YET("check_policy_service", WORD, "no policy service is asked"),
+
+        /* client */
+        READY("permit_mynetworks", NONE, NONE, await_permit_mynetworks),
+        READY("permit_inet_interfaces", NONE, NONE, await_permit_inet_interfaces),
+        READY("check_client_access", TABLE, PERMITS, await_check_client_access),
+        INERT("permit_sasl_authenticated", NONE, NO_SASL),
+        INERT("check_sasl_access", TABLE, NO_SASL),
+        INERT("permit_tls_clientcerts", NONE, NO_CERTS),
+        INERT("permit_tls_all_clientcerts", NONE, NO_CERTS),
+        INERT("check_ccert_access", TABLE, NO_CERTS),
+        NEEDS_DNS("check_client_a_access", TABLE, "clients are not checked by it"),
+        NEEDS_DNS("check_client_mx_access", TABLE, "clients are not checked by it"),
+        NEEDS_DNS("check_client_ns_access", TABLE, "clients are not checked by it"),
+        NEEDS_DNS("check_reverse_client_hostname_access", TABLE, "clients are not checked by it"),
+        NEEDS_DNS("check_reverse_client_hostname_a_access", TABLE, "clients are not checked by it"),
+        NEEDS_DNS("check_reverse_client_hostname_mx_access", TABLE,
+                  "clients are not checked by it"),
+        NEEDS_DNS("check_reverse_client_hostname_ns_access", TABLE,
+                  "clients are not checked by it"),
+        NEEDS_DNS("reject_rbl_client", WORD, "clients on that list are not refused"),
+        NEEDS_DNS("reject_rhsbl_client", WORD, "clients on that list are not refused"),
+        NEEDS_DNS("reject_rhsbl_reverse_client", WORD, "clients on that list are not refused"),
+        NEEDS_DNS("permit_dnswl_client", WORD, "clients on that list have no privilege"),
+        NEEDS_DNS("permit_rhswl_client", WORD, "clients on that list have no privilege"),
+        NEEDS_DNS("reject_unknown_client_hostname", NONE,
+                  "clients without a valid name are not refused"),
+        NEEDS_DNS("reject_unknown_reverse_client_hostname", NONE,
+                  "clients without a name are not refused"),
+        NEEDS_DNS("reject_unknown_forward_client_hostname", NONE,
+                  "clients without a valid name are not refused"),
+
+        /* HELO */
+        READY("check_helo_access", TABLE, PERMITS, await_check_helo_access),
+        READY("reject_invalid_helo_hostname", NONE, NONE, await_reject_invalid_helo),
+        READY("reject_non_fqdn_helo_hostname", NONE, NONE, await_reject_non_fqdn_helo),
+        NEEDS_DNS("check_helo_a_access", TABLE, "HELO names are not checked by it"),
+        NEEDS_DNS("check_helo_mx_access", TABLE, "HELO names are not checked by it"),
+        NEEDS_DNS("check_helo_ns_access", TABLE, "HELO names are not checked by it"),
+        NEEDS_DNS("reject_rhsbl_helo", WORD, "HELO names on that list are not refused"),
+        NEEDS_DNS("reject_unknown_helo_hostname", NONE,
+                  "HELO names that do not exist are not refused"),
+
+        /* sender */
+        READY("check_sender_access", TABLE, PERMITS, await_check_sender_access),
+        READY("reject_non_fqdn_sender", NONE, NONE, await_reject_non_fqdn_sender),
+        READY("reject_unlisted_sender", NONE, NONE, await_reject_unlisted_sender),
+        NEEDS_DNS("check_sender_a_access", TABLE, "senders are not checked by it"),
+        NEEDS_DNS("check_sender_mx_access", TABLE, "senders are not checked by it"),
+        NEEDS_DNS("check_sender_ns_access", TABLE, "senders are not checked by it"),
+        NEEDS_DNS("reject_rhsbl_sender", WORD, "senders on that list are not refused"),
+        NEEDS_DNS("reject_unknown_sender_domain", NONE,
+                  "senders whose domain does not exist are not refused"),
+        INERT("reject_sender_login_mismatch", NONE, NO_SASL),
+        INERT("reject_authenticated_sender_login_mismatch", NONE, NO_SASL),
+        INERT("reject_known_sender_login_mismatch", NONE, NO_SASL),
+        INERT("reject_unauthenticated_sender_login_mismatch", NONE, NO_SASL),
+        NOT_YET("reject_unverified_sender", NONE, "senders are not verified"),
+
+        /* recipient */
+        READY("check_recipient_access", TABLE, PERMITS, await_check_recipient_access),
+        READY("permit_auth_destination", NONE, NONE, await_permit_auth_destination),
+        READY("reject_unauth_destination", NONE, STOPS, await_reject_unauth_destination),
+        READY("defer_unauth_destination", NONE, STOPS, await_defer_unauth_destination),
+        READY("reject_non_fqdn_recipient", NONE, NONE, await_reject_non_fqdn_recipient),
+        READY("reject_unlisted_recipient", NONE, NONE, await_reject_unlisted_recipient),
+        NEEDS_DNS("check_recipient_a_access", TABLE, "recipients are not checked by it"),
+        NEEDS_DNS("check_recipient_mx_access", TABLE, "recipients are not checked by it"),
+        NEEDS_DNS("check_recipient_ns_access", TABLE, "recipients are not checked by it"),
+        NEEDS_DNS("permit_mx_backup", NONE, "mail for domains that we are a backup of is refused"),
+        NEEDS_DNS("reject_rhsbl_recipient", WORD, "recipients on that list are not refused"),
+        NEEDS_DNS("reject_unknown_recipient_domain", NONE,
+                  "recipients whose domain does not exist are not refused"),
+        NOT_YET("reject_unverified_recipient", NONE, "recipients are not verified"),
+
+        READY("check_etrn_access", TABLE, PERMITS, await_check_etrn_access),
+
+        NOT_YET("check_relay_domains", NONE,
+                "Postfix has it no more: write permit_mynetworks, reject_unauth_destination"),
+        NOT_YET("reject_maps_rbl", NONE, "Postfix has it no more: write reject_rbl_client DOMAIN"),
+        NOT_YET("permit_naked_ip_address", NONE, "Postfix has it no more: write permit_mynetworks"),
+};
+
+enum { RESTRICTION_COUNT = sizeof(restrictions) / sizeof(restrictions[0]) };
+
+static const struct {
+        const char *name;
+        const char *new_name;
+} old_names[] = {
+        {"reject_unknown_client", "reject_unknown_client_hostname"},
+        {"reject_invalid_hostname", "reject_invalid_helo_hostname"},
+        {"reject_non_fqdn_hostname", "reject_non_fqdn_helo_hostname"},
+        {"reject_unknown_hostname", "reject_unknown_helo_hostname"},
+        {"reject_unknown_address", "reject_unknown_sender_domain"},
+        {"check_recipient_maps", "reject_unlisted_recipient"},
+};
+
+enum { OLD_NAME_COUNT = sizeof(old_names) / sizeof(old_names[0]) };
+
+const struct restriction restriction_of_class = {
+        .name = "", .kind = KIND_READY, .reach = REACH_LIST, .await_ask = await_class};
+
+const struct restriction restriction_of_table = {.name = "access table",
+                                                 .kind = KIND_READY,
+                                                 .argument = ARGUMENT_TABLE,
+                                                 .reach = REACH_PERMITS,
+                                                 .await_ask = await_check_list_access};
+
+static const struct restriction *find(struct str name)
+{
+        for (size_t i = 0; i < RESTRICTION_COUNT; i++)
+                if (str_eq_nocase(name, str_from(restrictions[i].name)))
+                        return &restrictions[i];
+        return NULL;
+}
+
+const struct restriction *restriction_find(struct str name, bool *is_old)
+{
+        *is_old = false;
+        for (size_t i = 0; i < OLD_NAME_COUNT; i++)
+                if (str_eq_nocase(name, str_from(old_names[i].name))) {
+                        *is_old = true;
+                        return find(str_from(old_names[i].new_name));
+                }
+        return find(name);
+}
+
+/* ---- did you mean ---- */
+
+enum { NAME_BYTES_MAX = 64 };
+
+/* How many letters must be put in, taken out or changed. */
+static unsigned distance(struct str a, struct str b)
+{
+        unsigned row[NAME_BYTES_MAX + 1];
+        if (a.len > NAME_BYTES_MAX || b.len > NAME_BYTES_MAX)
+                return NAME_BYTES_MAX;
+        for (size_t j = 0; j <= b.len; j++)
+                row[j] = (unsigned)j;
+        for (size_t i = 1; i <= a.len; i++) {
+                unsigned corner = row[0];
+                row[0] = (unsigned)i;
+                for (size_t j = 1; j <= b.len; j++) {
+                        bool is_same = char_lower(a.ptr[i - 1]) == char_lower(b.ptr[j - 1]);
+                        unsigned best = corner + !is_same;
+                        if (row[j] + 1 < best)
+                                best = row[j] + 1;
+                        if (row[j - 1] + 1 < best)
+                                best = row[j - 1] + 1;
+                        corner = row[j];
+                        row[j] = best;
+                }
+        }
+        return row[b.len];
+}
+
+static void take_if_nearer(struct str name, struct str known, unsigned *least, struct str *best)
+{
+        unsigned d = distance(name, known);
+        if (d < *least) {
+                *least = d;
+                *best = known;
+        }
+}
+
+struct str restriction_nearest(struct str name, const struct map *classes)
+{
+        struct str best = {"", 0};
+        /* a third of the letters wrong is another word */
+        unsigned least = 1 + (unsigned)(name.len < NAME_BYTES_MAX ? name.len : 0) / 3;
+        for (size_t i = 0; i < RESTRICTION_COUNT; i++)
+                take_if_nearer(name, str_from(restrictions[i].name), &least, &best);
+        size_t at = 0;
+        const struct map_slot *slot;
+        while (classes && (slot = map_next(classes, &at)))
+                take_if_nearer(name, str_make(slot->key, slot->key_len), &least, &best);
+        return best;
+}
