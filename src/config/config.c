@@ -80,7 +80,7 @@ static void read_origin(struct reading *r)
 static void ask_machine(struct reading *r)
 {
         struct config_private *p = r->config->private;
-        machine_init(&p->machine, &p->arena);
+        machine_init(&p->machine, &p->arena, !find_set(r->config, STR("myhostname")));
         find_default(r, "config_directory", r->config->dir);
         find_default(r, "myhostname", p->machine.hostname);
         struct str domain = quick_text(r, "myhostname");

@@ -185,7 +185,8 @@ struct machine {
         struct str hostname; /* full, as far as it can be found out */
         bool is_fixed;       /* do not look: the tests' machine */
 };
-void machine_init(struct machine *m, struct arena *arena);
+/* `may_ask`: the resolver, for the full name. */
+void machine_init(struct machine *m, struct arena *arena, bool may_ask);
 /* The default of mynetworks (Postfix: mynetworks_style). */
 struct str machine_networks(const struct machine *m, struct arena *arena, struct str style,
                             struct str interfaces, struct str protocols);

@@ -15,13 +15,13 @@
  * configuration. A reference to nothing is empty, as there.
  *
  * Limits: references nest NESTING_MAX deep; a value has VALUE_BYTES_MAX; and as a=$b$b, b=$c$c ...
- * doubles without making a byte, the bytes that are looked at are limited too.
+ * doubles without making a byte, the work is limited too: a reference counts as WORK_BYTES_EACH.
  */
 #include "config/config_private.h"
 
 #include <errno.h>
 
-enum { WORK_BYTES_MAX = 4 * VALUE_BYTES_MAX };
+enum { WORK_BYTES_MAX = 2 * VALUE_BYTES_MAX, WORK_BYTES_EACH = 64 };
 
 struct expander {
         const struct scope *scope;
@@ -342,7 +342,7 @@ static int expand_source(struct expander *x, struct source s)
 {
         if (x->depth == NESTING_MAX)
                 return fail(x, s, 0, "references nest too deep here; a name refers to itself");
-        x->work += s.text.len + 1;
+        x->work += s.text.len + WORK_BYTES_EACH;
         if (x->work > WORK_BYTES_MAX)
                 return fail(x, s, 0, "replacing all these $names takes too long");
         x->depth++;

@@ -1,7 +1,8 @@
 /*
  * machine.c - defaults that only the machine can tell: its name, and which networks are its own
  *
- * Nothing here fails: a machine without a name or without interfaces gets cautious defaults.
+ * Nothing here fails: a machine without a name or without interfaces gets cautious defaults. The
+ * resolver is asked only for what main.cf leaves open, as it may take its time.
  */
 #include "config/config_private.h"
 
@@ -28,7 +29,7 @@ static struct str full_name(struct arena *arena, const char *name)
         return full;
 }
 
-void machine_init(struct machine *m, struct arena *arena)
+void machine_init(struct machine *m, struct arena *arena, bool may_ask)
 {
         if (m->is_fixed) {
                 m->hostname = STR("host.example.com");
@@ -39,7 +40,7 @@ void machine_init(struct machine *m, struct arena *arena)
                 snprintf(name, sizeof(name), "localhost");
         name[sizeof(name) - 1] = 0;
         m->hostname = str_from(NULL);
-        if (!strchr(name, '.'))
+        if (!strchr(name, '.') && may_ask)
                 m->hostname = full_name(arena, name);
         if (str_is_empty(m->hostname))
                 m->hostname =
