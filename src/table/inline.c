@@ -128,6 +128,7 @@ const struct table_type table_type_inline = {
         .find = text_map_query,
         .free = text_map_free,
         .count = text_map_count,
+        .each = text_map_each,
 };
 
 /* ---- static: ---- */

@@ -470,6 +470,16 @@ bool table_has_any_key(const struct table *t)
         return t->type->has_any_key;
 }
 
+bool table_each(struct table *t, table_visit *each, void *context)
+{
+        if (!t->type->each)
+                return false;
+        struct table_snapshot *s = table_snapshot_hold(t);
+        t->type->each(table_snapshot_contents(s), each, context);
+        table_snapshot_release(s);
+        return true;
+}
+
 /* ---- look-ups ---- */
 static enum table_result snapshot_query(struct table *t, const struct table_query *query)
 {

@@ -81,6 +81,14 @@ bool table_has_any_key(const struct table *t);
 enum table_result await_table_find(struct table *t, struct str key, struct arena *arena,
                                    struct str *value, struct why *why);
 
+/*
+ * Calls `each` for every entry, in an order that is always the same for the same text, until it
+ * returns false. For checks of a configuration, not for mail. Returns false, without a call, for
+ * a table that has no list of its keys (patterns, static:). Views are valid during the call.
+ */
+typedef bool table_visit(void *context, struct str key, struct str value);
+bool table_each(struct table *t, table_visit *each, void *context);
+
 /* ---- several tables, asked in order: "hash:/a, pcre:/b" (a *_maps parameter) ---- */
 struct table_list;
 

@@ -137,6 +137,8 @@ struct table_type {
         void (*free)(void *contents);
         /* For the log: how many entries or rules; may be NULL. */
         size_t (*count)(const void *contents);
+        /* NULL: cannot be listed. */
+        void (*each)(const void *contents, table_visit *each, void *context);
 };
 
 extern const struct table_type table_type_hash, table_type_btree, table_type_texthash;
@@ -175,6 +177,7 @@ bool text_map_find(const struct text_map *m, struct str key, struct str *value);
 enum table_result text_map_query(const void *contents, const struct table_query *query);
 void text_map_free(void *contents);
 size_t text_map_count(const void *contents);
+void text_map_each(const void *contents, table_visit *each, void *context);
 
 /* ---- POSIX regular expressions in PCRE2's words ---- */
 struct posix_flags {

@@ -146,7 +146,7 @@ static int text_open(struct table_text *text, void **contents)
         {                                                                                        \
                 .name = type_name, .source = SOURCE_FILE, .folds_key = true,                     \
                 .bytes_max = (size_t)UINT32_MAX - 16, .open = text_open, .find = text_map_query, \
-                .free = text_map_free, .count = text_map_count,                                  \
+                .free = text_map_free, .count = text_map_count, .each = text_map_each,           \
         }
 
 const struct table_type table_type_hash = TEXT_TYPE("hash");

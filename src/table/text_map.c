@@ -136,3 +136,15 @@ size_t text_map_count(const void *contents)
         const struct text_map *m = contents;
         return m->count;
 }
+
+void text_map_each(const void *contents, table_visit *each, void *context)
+{
+        const struct text_map *m = contents;
+        bool wants_more = true;
+        for (const char *at = m->block; wants_more && at < m->block + m->block_len;) {
+                struct str key = str_from(at);
+                struct str value = str_from(at + key.len + 1);
+                at = value.ptr + value.len + 1;
+                wants_more = each(context, key, value);
+        }
+}

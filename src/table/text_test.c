@@ -213,6 +213,44 @@ static void agrees_with_what_was_written(void **state)
         bench_done(&b);
 }
 
+struct visits {
+        char text[200];
+        size_t len;
+        int left;
+};
+
+static bool note_visit(void *context, struct str key, struct str value)
+{
+        struct visits *v = context;
+        v->len += (size_t)snprintf(v->text + v->len, sizeof(v->text) - v->len, "%.*s=%.*s;",
+                                   STR_ARG(key), STR_ARG(value));
+        return --v->left > 0;
+}
+
+static void entries_can_be_listed(void **state)
+{
+        struct bench b;
+        bench_init(&b);
+        bench_write(&b, "t", "Zeta one\nalpha two\nzeta three\nempty\n\n# no\nlast  four \n");
+        struct table *t = bench_must_open(&b, "hash:t");
+        struct visits all = {.left = 100};
+        assert_true(table_each(t, note_visit, &all));
+        assert_string_equal(all.text, "zeta=one;alpha=two;last=four;");
+        struct visits some = {.left = 2};
+        assert_true(table_each(t, note_visit, &some));
+        assert_string_equal(some.text, "zeta=one;alpha=two;");
+        struct visits pairs = {.left = 100};
+        assert_true(table_each(bench_must_open(&b, "inline:{a=b, {C = d e}}"), note_visit, &pairs));
+        assert_string_equal(pairs.text, "c=d e;a=b;");
+        bench_write(&b, "none", "");
+        struct visits none = {.left = 100};
+        assert_true(table_each(bench_must_open(&b, "texthash:none"), note_visit, &none));
+        assert_string_equal(none.text, "");
+        assert_false(table_each(bench_must_open(&b, "static:x"), note_visit, &none));
+        assert_false(table_each(bench_must_open(&b, "pcre:{{/x/ y}}"), note_visit, &none));
+        bench_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -224,6 +262,7 @@ int main(void)
                 cmocka_unit_test(what_is_no_text_is_refused),
                 cmocka_unit_test(doubts_are_counted_not_repeated),
                 cmocka_unit_test(agrees_with_what_was_written),
+                cmocka_unit_test(entries_can_be_listed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
