@@ -18,6 +18,7 @@ static void check_rows(const struct row *rows, size_t count)
                 char main_cf[4000];
                 rig_init(&r);
                 rig_write(&r, "table", "x OK\n");
+                rig_write(&r, "domains", "tabled.example OK\n.sub.example OK\n");
                 snprintf(main_cf, sizeof(main_cf), RIG_MAIN_CF "%s", rows[i].lines);
                 rig_load(&r, main_cf);
                 const struct finding *f = r.findings.first;
@@ -101,6 +102,12 @@ static void mistakes_are_found(void **state)
                  "postmaster@other.example"},
                 {"relay_domains = .other.example\n  another.example\n", SEVERITY_WARNING,
                  "no-abuse", 2, "abuse@another.example"},
+                {"relay_domains = hash:domains\n", SEVERITY_WARNING, "no-abuse", 1,
+                 "abuse@tabled.example is not in relay_recipient_maps"},
+                {"virtual_mailbox_domains = m.example\n", SEVERITY_WARNING, "no-postmaster", 1,
+                 "postmaster@m.example is not in virtual_mailbox_maps"},
+                {"virtual_alias_domains = inline:{v.example=x}\n", SEVERITY_WARNING, "no-abuse", 1,
+                 "abuse@v.example is not in virtual_alias_maps"},
                 {"smtpd_sender_restrictions = reject_non_fqdn_sender, permit\n", SEVERITY_ERROR,
                  NULL, 0, NULL},
         };
@@ -180,6 +187,29 @@ static void open_relays_are_found(void **state)
         check_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void role_addresses_are_looked_for(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        rig_load(&r,
+                 "relay_domains = one.example, two.example, three.example\n"
+                 "mydestination =\nvirtual_alias_maps = inline:{abuse@two.example=a@b.example}\n"
+                 "relay_recipient_maps = inline:{{postmaster@one.example=x}, "
+                 "{abuse@one.example=x}, {@three.example=x}}\n"
+                 "smtpd_recipient_restrictions = reject_unauth_destination\n");
+        size_t found = 0;
+        for (const struct finding *f = r.findings.first; f; f = f->next)
+                if (strcmp(f->code, "no-postmaster") == 0 || strcmp(f->code, "no-abuse") == 0) {
+                        found++;
+                        assert_str_equal(f->text,
+                                         "postmaster@two.example is not in relay_recipient_maps: "
+                                         "it is accepted all the same (RFC 5321 4.5.1), but who "
+                                         "reads it?");
+                }
+        assert_int_equal(found, 1);
+        rig_done(&r);
+}
+
 static void old_configurations_are_not_open(void **state)
 {
         struct rig r;
@@ -250,6 +280,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(mistakes_are_found),
                 cmocka_unit_test(open_relays_are_found),
+                cmocka_unit_test(role_addresses_are_looked_for),
                 cmocka_unit_test(old_configurations_are_not_open),
                 cmocka_unit_test(lists_have_a_ceiling),
                 cmocka_unit_test(a_service_has_its_own_lists),
