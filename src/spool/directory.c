@@ -175,7 +175,7 @@ static int compare_names(const void *a, const void *b)
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int names_read(int dir, struct names *out)
+int spool_names_read(int dir, struct names *out)
 {
         *out = (struct names){0};
         if (dir < 0)
@@ -205,13 +205,13 @@ int names_read(int dir, struct names *out)
         int code = -errno;
         closedir(d);
         if (code < 0)
-                names_done(out);
+                spool_names_done(out);
         else if (out->count)
                 qsort(out->names, out->count, sizeof(*out->names), compare_names);
         return code;
 }
 
-void names_done(struct names *n)
+void spool_names_done(struct names *n)
 {
         for (size_t i = 0; i < n->count; i++)
                 free(n->names[i]);
@@ -219,7 +219,7 @@ void names_done(struct names *n)
         *n = (struct names){0};
 }
 
-int file_read(int dir, const char *name, size_t bytes_max, struct buf *out)
+int spool_file_read(int dir, const char *name, size_t bytes_max, struct buf *out)
 {
         int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

@@ -259,7 +259,7 @@ static int read_segment(struct recovery *r, const struct first_look *look, bool 
         struct spool *sp = r->spool;
         char name[SEGMENT_NAME_BYTES];
         segment_name(look->number, name);
-        int rc = file_read(sp->directory.journal, name, FILE_BYTES_MAX, buf);
+        int rc = spool_file_read(sp->directory.journal, name, FILE_BYTES_MAX, buf);
         if (rc < 0)
                 return why_set(why, rc, "cannot read %s/journal/%s: %s", sp->directory.path, name,
                                why_errno(rc));
@@ -403,7 +403,7 @@ static int match_large(struct recovery *r, struct why *why)
 {
         const struct directory *d = &r->spool->directory;
         struct names files;
-        int rc = names_read(d->large, &files);
+        int rc = spool_names_read(d->large, &files);
         if (rc < 0)
                 return why_set(why, rc, "cannot read the directory %s/large: %s", d->path,
                                why_errno(rc));
@@ -443,7 +443,7 @@ static int match_large(struct recovery *r, struct why *why)
         }
         free(is_named);
         free(lost);
-        names_done(&files);
+        spool_names_done(&files);
         return 0;
 }
 
@@ -466,7 +466,7 @@ static void queue_all(struct recovery *r)
 int recovery_run(struct recovery *r, struct why *why)
 {
         struct names names;
-        int rc = names_read(r->spool->directory.journal, &names);
+        int rc = spool_names_read(r->spool->directory.journal, &names);
         if (rc < 0)
                 return why_set(why, rc, "cannot read the directory %s/journal: %s",
                                r->spool->directory.path, why_errno(rc));
@@ -481,7 +481,7 @@ int recovery_run(struct recovery *r, struct why *why)
                 rc = read_journal(r, looks, count, &buf, why);
         buf_done(&buf);
         free(looks);
-        names_done(&names);
+        spool_names_done(&names);
         if (rc == 0)
                 rc = match_large(r, why);
         if (rc == 0)

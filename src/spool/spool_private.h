@@ -50,10 +50,10 @@ struct names {
         char **names;
         size_t count;
 };
-int names_read(int dir, struct names *out);
-void names_done(struct names *n);
+int spool_names_read(int dir, struct names *out);
+void spool_names_done(struct names *n);
 /* The whole file. -EFBIG over bytes_max. */
-int file_read(int dir, const char *name, size_t bytes_max, struct buf *out);
+int spool_file_read(int dir, const char *name, size_t bytes_max, struct buf *out);
 /* Puts bytes into a new file of corrupt/, durably. Best effort: what fails is logged. */
 void directory_set_aside(const struct directory *d, const char *name, struct str bytes);
 
