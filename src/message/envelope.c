@@ -226,7 +226,7 @@ static int tag_note(uint64_t tag, unsigned end, unsigned *seen, struct why *why)
 
 static int recipient_decode(struct str bytes, struct recipient *r, struct why *why)
 {
-        struct field f;
+        struct field f = {0};
         unsigned seen = 0;
         uint64_t n;
         int code;
@@ -317,7 +317,7 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
 static int fields_decode(struct str bytes, struct recipient *recipients, struct envelope *e,
                          struct why *why)
 {
-        struct field f;
+        struct field f = {0};
         unsigned seen = 0;
         size_t count = 0;
         int code;
