@@ -251,6 +251,12 @@ static void lint_domains(struct lint *l)
                      "set local_recipient_maps, or mydestination to nothing",
                      "local_recipient_maps is empty: mail to users that do not exist is accepted, "
                      "and bounces to forged senders");
+        if (config_is_set(l->config, "mydestination") && !str_is_empty(p->mydestination) &&
+            !config_is_set(l->config, "local_transport"))
+                warn(l, "no-local-delivery", "mydestination",
+                     "set mydestination to nothing, local_transport to a server that has these "
+                     "users, or use virtual_mailbox_domains",
+                     "mail for mydestination is refused: there is no delivery to system users");
         if (p->allow_untrusted_routing)
                 warn(l, "untrusted-routing", "allow_untrusted_routing", "remove it",
                      "allow_untrusted_routing: strangers can relay through our domains by "

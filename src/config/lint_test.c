@@ -82,6 +82,7 @@ static const struct {
         {"delay_warning_time = 6d\n", "late-warning", SEVERITY_WARNING, 1},
         {"maximal_queue_lifetime = 1m\n", "short-lifetime", SEVERITY_WARNING, 1},
         {"queue_minfree = 1000\n", "small-queue-minfree", SEVERITY_WARNING, 1},
+        {"local_transport = smtp:[192.0.2.9]\n", NULL, 0, 0},
         {"smtp_use_tls = yes\n", "old-parameter-name", SEVERITY_NOTE, 1},
 };
 
@@ -133,6 +134,7 @@ static void finds_what_is_missing(void **state)
                 {"relay_domains = a.example\n", "accepts-any-recipient"},
                 {"local_recipient_maps =\nlocal_transport = smtp:[10.0.0.1]\n",
                  "accepts-any-recipient"},
+                {"mydestination = localhost\n", "no-local-delivery"},
                 {"myhostname = mx_1,\n", "bad-host-name"},
                 {"myhostname = -mx.example\n", "bad-host-name"},
                 {"myhostname = mx\n", "bare-host-name"},
