@@ -49,8 +49,8 @@ static const char *enhanced_fix(const char *enhanced, enum subject subject, stru
                 char detail;
                 char sender, recipient;
         } meanings[] = {
-                {'1', '0', '1'}, {'2', '8', '2'}, {'3', '7', '3'}, {'4', '0', '4'},
-                {'5', '0', '5'}, {'6', '0', '6'}, {'7', '7', '3'}, {'8', '8', '2'},
+                {'1', '7', '1'}, {'2', '8', '2'}, {'3', '7', '3'}, {'4', '7', '4'},
+                {'5', '0', '5'}, {'6', '7', '6'}, {'7', '7', '3'}, {'8', '8', '2'},
         };
         if (memcmp(enhanced + 1, ".1.", 3) != 0)
                 return enhanced;

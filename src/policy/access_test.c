@@ -202,7 +202,7 @@ static void actions_act(void **state)
                 {"reject", "554 5.7.1 " SENDER_REJECTED "Access denied", false, false},
                 {"REJECT  go  away ", "554 5.7.1 " SENDER_REJECTED "go  away", false, false},
                 {"REJECT 5.7.27 null", "554 5.7.27 " SENDER_REJECTED "null", false, false},
-                {"REJECT 5.1.1 who", "554 5.1.0 " SENDER_REJECTED "who", false, false},
+                {"REJECT 5.1.1 who", "554 5.1.7 " SENDER_REJECTED "who", false, false},
                 {"REJECT 5.1.2 where", "554 5.1.8 " SENDER_REJECTED "where", false, false},
                 {"REJECT 4.7.1 wrong class", "554 5.7.1 " SENDER_REJECTED "wrong class", false,
                  false},
