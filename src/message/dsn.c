@@ -186,7 +186,9 @@ static void put_text(struct put *p, const struct report *r)
                 put_char(p, '>');
                 if (one->diagnostic.len) {
                         put_str(p, STR(": "));
-                        if (one->remote_mta.len) {
+                        if (one->is_smtp && one->remote_mta.len == 0) {
+                                put_str(p, STR("the destination's mail system said: "));
+                        } else if (one->is_smtp) {
                                 put_str(p, STR("host "));
                                 put_clean(p, str_part(one->remote_mta, 0, NAME_SHOWN_MAX),
                                           PUT_ASCII, NULL);
