@@ -92,7 +92,7 @@ struct delivery_counts {
         size_t destinations;
         size_t connections;
         size_t messages; /* being tried now */
-        size_t waiting;  /* due, and not begun: over qmgr_message_active_limit */
+        size_t waiting;  /* due, and not begun: over qmgr_message_recipient_limit */
 };
 void delivery_count(const struct delivery *d, struct delivery_counts *out);
 

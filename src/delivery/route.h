@@ -13,10 +13,10 @@ struct routes;
 
 /*
  * transport_maps, relayhost, the *_transport parameters, the unix services of master.cf with their
- * overrides, TLS for clients. Takes references of its own to the configuration and the policy. Findings:
- * an unknown transport, one that is not there yet (lmtp, local, pipe), a relayhost that is ourselves,
- * missing maps, TLS levels that would check certificates. Returns routes also when there are errors, for
- * tools.
+ * overrides, TLS for clients. Takes references of its own to the configuration, the tables and the policy.
+ * Findings: an unknown transport, one that is not there yet (lmtp, local, pipe), a relayhost that is
+ * ourselves, missing maps, TLS levels that would check certificates. Returns routes also when there are
+ * errors, for tools.
  */
 struct routes *routes_new(struct config *c, struct table_set *tables, struct policy *policy,
                           struct findings *findings);

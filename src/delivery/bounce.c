@@ -1,0 +1,216 @@
+/*
+ * bounce.c - what the sender is told: failures, delays and, when asked for, success (RFC 3461, RFC 3464)
+ *
+ * A notification is a message of our own with the null sender, committed to the spool like any other. The
+ * null sender is never told anything, nor is double_bounce_sender: two mail systems must not answer each
+ * other.
+ *
+ * A failure returns the whole message up to bounce_size_limit unless the sender said RET=HDRS; all other
+ * notices return the header.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "delivery/delivery_private.h"
+#include "message/dsn.h"
+#include "message/header.h"
+
+#include <errno.h>
+
+enum {
+        HEADER_BYTES_MAX = 256 * 1024,    /* of the original, in a notification */
+        NOTICE_BYTES_SPARE = 1024 * 1024, /* what the text about the recipients may take */
+        BYTES_FOR_RECIPIENT = 16 * 1024,
+        SETTLE_BYTES = 32 * 1024,
+};
+
+bool bounce_is_wanted(const struct recipient *r, enum dsn_action action)
+{
+        if (r->notify & SMTP_NOTIFY_NEVER)
+                return false;
+        switch (action) {
+        case DSN_FAILED:
+                return r->notify == 0 || (r->notify & SMTP_NOTIFY_FAILURE);
+        case DSN_DELAYED:
+                return r->notify == 0 || (r->notify & SMTP_NOTIFY_DELAY);
+        case DSN_DELIVERED:
+        case DSN_RELAYED:
+        case DSN_EXPANDED:
+                return r->notify & SMTP_NOTIFY_SUCCESS;
+        }
+        return false;
+}
+
+static bool is_double_bounce(struct str sender, struct str local)
+{
+        ptrdiff_t at = str_find_last(sender, '@');
+        struct str part = at < 0 ? sender : str_part(sender, 0, (size_t)at);
+        return local.len && str_eq_nocase(part, local);
+}
+
+bool bounce_has_reader(const struct delivery_attempt *a)
+{
+        const struct params *p = &routes_config(a->routes)->params;
+        struct str sender = a->envelope.sender;
+        return sender.len && !is_double_bounce(sender, p->double_bounce_sender);
+}
+
+/* ---- the original ---- */
+
+struct original {
+        struct buf bytes;
+        size_t header_bytes;
+        bool is_whole;
+};
+
+/* Its header, and with `wants_body` the rest. */
+static int await_read(struct delivery_attempt *a, bool wants_body, struct original *o,
+                      struct why *why)
+{
+        struct spool_reader reader;
+        struct str piece;
+        size_t from = 0;
+        bool has_header = false;
+        int rc;
+        spool_reader_init(&reader, a->message);
+        while ((rc = await_spool_reader_next(&reader, &piece, why)) == 0 && piece.len) {
+                bool is_over = buf_append_str(&o->bytes, piece) < 0;
+                if (!has_header)
+                        has_header = header_find_end(buf_str(&o->bytes), &from, is_over,
+                                                     &o->header_bytes);
+                if (is_over || (has_header && !wants_body))
+                        break;
+        }
+        o->is_whole = rc == 0 && piece.len == 0;
+        if (rc == 0 && !has_header)
+                header_find_end(buf_str(&o->bytes), &from, true, &o->header_bytes);
+        spool_reader_done(&reader);
+        return rc;
+}
+
+/* ---- the notice ---- */
+
+static void fill_recipient(const struct delivery_attempt *a, size_t i, enum dsn_action action,
+                           int64_t retry_until_us, struct dsn_recipient *out)
+{
+        const struct recipient_state *s = &a->states[i];
+        *out = (struct dsn_recipient){
+                .recipient = &a->envelope.recipients[i],
+                .action = action,
+                .status = str_from(s->dsn),
+                .diagnostic = s->public,
+                .is_smtp = s->is_reply,
+                .remote_mta = s->remote_mta,
+                .will_retry_until_us = retry_until_us,
+        };
+}
+
+static size_t recipients_for(struct delivery_attempt *a, enum dsn_action action,
+                             const size_t *which, size_t count, struct dsn_recipient *out)
+{
+        const struct params *p = &routes_config(a->routes)->params;
+        int64_t until_us = action == DSN_DELAYED ? spool_message_arrival_us(a->message) +
+                                                           p->maximal_queue_lifetime * 1000
+                                                 : 0;
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++)
+                if (bounce_is_wanted(&a->envelope.recipients[which[i]], action))
+                        fill_recipient(a, which[i], action, until_us, &out[kept++]);
+        return kept;
+}
+
+static int await_fill_draft(struct spool_draft *draft, struct str text, struct why *why)
+{
+        while (text.len) {
+                struct str part = str_part(text, 0, SETTLE_BYTES);
+                if (buf_append_str(spool_draft_buf(draft), part) < 0)
+                        return why_set(why, -EMSGSIZE, "the notification is too large");
+                text = str_tail(text, part.len);
+                int rc = await_spool_draft_settle(draft, why);
+                if (rc < 0)
+                        return rc;
+        }
+        return 0;
+}
+
+static int await_commit(struct delivery_attempt *a, struct spool_draft **draft, struct why *why)
+{
+        struct recipient to = {.address = a->envelope.sender, .original = a->envelope.sender};
+        struct envelope e = {
+                .recipients = &to,
+                .recipient_count = 1,
+                .body = SMTP_BODY_8BITMIME, /* the returned part is as it was */
+                .smtputf8 = a->envelope.smtputf8,
+                .arrival_us = clock_wall_us(),
+        };
+        return await_spool_commit(draft, &e, 0, why);
+}
+
+static const char *name_of(enum dsn_action action)
+{
+        switch (action) {
+        case DSN_FAILED:
+                return "sender non-delivery notification";
+        case DSN_DELAYED:
+                return "sender delay notification";
+        default:
+                return "sender delivery status notification";
+        }
+}
+
+static int await_write(struct delivery_attempt *a, struct dsn *d, struct why *why)
+{
+        char id[QUEUE_ID_BYTES_MAX];
+        struct spool_draft *draft = spool_draft_new(a->delivery->spool);
+        snprintf(id, sizeof(id), "%s", spool_draft_id(draft));
+        d->boundary_id = str_from(id);
+        struct buf text;
+        buf_init(&text, d->header.len + d->body.len + NOTICE_BYTES_SPARE +
+                                d->recipient_count * BYTES_FOR_RECIPIENT);
+        int rc = dsn_format(d, &text);
+        if (rc < 0)
+                why_set(why, rc, "the notification is too large");
+        if (rc == 0)
+                rc = await_fill_draft(draft, buf_str(&text), why);
+        buf_done(&text);
+        if (rc == 0)
+                rc = await_commit(a, &draft, why);
+        spool_draft_free(&draft);
+        if (rc == 0)
+                log_mail(LOG_LEVEL_INFO, "bounce", spool_message_id(a->message), "%s: %s",
+                         name_of(d->recipients[0].action), id);
+        return rc;
+}
+
+int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                      size_t count, struct why *why)
+{
+        const struct params *p = &routes_config(a->routes)->params;
+        struct dsn_recipient *list = arena_array(&a->arena, struct dsn_recipient, count);
+        size_t kept = recipients_for(a, action, which, count, list);
+        if (kept == 0 || !bounce_has_reader(a))
+                return 0;
+        bool wants_body = action == DSN_FAILED && a->envelope.ret != SMTP_RET_HDRS &&
+                          spool_message_bytes(a->message) <= p->bounce_size_limit;
+        struct original o = {0};
+        buf_init(&o.bytes, wants_body ? (size_t)p->bounce_size_limit + 1 : HEADER_BYTES_MAX);
+        int rc = await_read(a, wants_body, &o, why);
+        struct str all = buf_str(&o.bytes);
+        bool has_body = wants_body && o.is_whole;
+        struct dsn d = {
+                .original = &a->envelope,
+                .original_id = str_from(spool_message_id(a->message)),
+                .reporting_mta = p->myhostname,
+                .from = arena_printf(&a->arena, "MAILER-DAEMON@%.*s", STR_ARG(p->myorigin)),
+                .mail_name = p->mail_name,
+                .now_us = clock_wall_us(),
+                .recipients = list,
+                .recipient_count = kept,
+                .header = str_part(all, 0, o.header_bytes),
+                .body = has_body ? str_tail(all, o.header_bytes) : STR(""),
+                .returns_body = has_body,
+        };
+        if (rc == 0)
+                rc = await_write(a, &d, why);
+        buf_done(&o.bytes);
+        return rc;
+}

@@ -1,0 +1,339 @@
+/*
+ * client.c - a connection to a next hop: connect, greeting, EHLO, STARTTLS, and its end
+ *
+ * Straight code. A reply line over REPLY_LINE_BYTES_MAX, rubbish, or a reply without end is a dead
+ * connection.
+ */
+#include "delivery/client.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+enum { REPLY_LINE_BYTES_MAX = 4096 };
+
+static int64_t until(int64_t timeout_ms)
+{
+        return timeout_ms > 0 ? loop_now_ms() + timeout_ms : CLOCK_NEVER;
+}
+
+int await_client_reply(struct client *c, int64_t timeout_ms)
+{
+        int64_t deadline_ms = until(timeout_ms);
+        struct wire_line line;
+        int rc;
+        do {
+                rc = await_wire_line(c->wire, REPLY_LINE_BYTES_MAX, deadline_ms, &line);
+                if (rc == -EMSGSIZE)
+                        rc = -EBADMSG;
+                if (rc == 0)
+                        rc = smtp_reply_reader_feed(&c->reader, line.text);
+        } while (rc == 0);
+        if (rc < 0 || c->reader.code == 421)
+                c->is_dead = c->is_lost = true;
+        return rc < 0 ? rc : 0;
+}
+
+static int await_command(struct client *c, struct str command, int64_t timeout_ms)
+{
+        check(wire_put(c->wire, command) == 0);
+        return await_client_reply(c, timeout_ms);
+}
+
+/* The first word of a reply is what the server calls itself. */
+static void note_name(struct client *c, int at)
+{
+        struct str rest = buf_str(&c->reader.text);
+        struct str word;
+        str_next_word(&rest, " \t\n", &word);
+        snprintf(c->named[at], sizeof(c->named[at]), "%.*s", STR_ARG(word));
+}
+
+/* Trouble of this stage into the caller's memory; `rc` passes through. */
+static int give_up(struct client *c, enum client_stage stage, int rc, struct arena *arena,
+                   struct trouble *trouble)
+{
+        *trouble = rc < 0 ? *client_trouble_lost(c, stage, rc, arena)
+                          : *client_trouble_reply(c, stage, arena);
+        return rc < 0 ? rc : -ECONNABORTED;
+}
+
+/* ---- greeting ---- */
+
+static int await_greeting(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        const struct params *p = c->transport->params;
+        int rc = await_client_reply(c, p->smtp_helo_timeout);
+        if (rc < 0)
+                return give_up(c, AT_GREETING, rc, arena, trouble);
+        if (c->reader.code / 100 == 2) {
+                note_name(c, 0);
+                return 0;
+        }
+        rc = give_up(c, AT_GREETING, 0, arena, trouble);
+        if (p->smtp_skip_5xx_greeting && trouble->is_permanent) {
+                trouble->is_permanent = false; /* this host, not this mail */
+                trouble->dsn[0] = '4';
+        }
+        return rc;
+}
+
+/* ---- EHLO ---- */
+
+static bool is_discarded(struct str keyword, const struct params *p)
+{
+        struct str list = p->smtp_discard_ehlo_keywords;
+        struct str word;
+        while (str_next_word(&list, ", \t\r\n", &word))
+                if (str_eq_nocase(word, keyword))
+                        return true;
+        return false;
+}
+
+static void note_keyword(struct client *c, struct str line)
+{
+        struct str rest = line;
+        struct str keyword;
+        struct str value;
+        if (!str_next_word(&rest, " \t", &keyword) || is_discarded(keyword, c->transport->params))
+                return;
+        str_next_word(&rest, " \t", &value);
+        if (str_eq_nocase(keyword, STR("PIPELINING")))
+                c->has_pipelining = true;
+        else if (str_eq_nocase(keyword, STR("8BITMIME")))
+                c->has_8bitmime = true;
+        else if (str_eq_nocase(keyword, STR("SMTPUTF8")))
+                c->has_smtputf8 = true;
+        else if (str_eq_nocase(keyword, STR("DSN")))
+                c->has_dsn = true;
+        else if (str_eq_nocase(keyword, STR("STARTTLS")))
+                c->has_starttls = true;
+        else if (str_eq_nocase(keyword, STR("SIZE")))
+                c->has_size =
+                        str_to_int64(value, 0, INT64_MAX, &c->size_max) == 0 || value.len == 0;
+}
+
+static void note_keywords(struct client *c)
+{
+        c->has_pipelining = c->has_size = c->has_8bitmime = false;
+        c->has_smtputf8 = c->has_dsn = c->has_starttls = false;
+        c->size_max = 0;
+        struct str rest = buf_str(&c->reader.text);
+        str_cut(&rest, '\n');
+        while (rest.len)
+                note_keyword(c, str_cut(&rest, '\n'));
+}
+
+static int await_helo(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        const struct params *p = c->transport->params;
+        struct str helo = arena_printf(arena, "HELO %.*s\r\n", STR_ARG(p->smtp_helo_name));
+        int rc = await_command(c, helo, p->smtp_helo_timeout);
+        if (rc < 0 || c->reader.code / 100 != 2)
+                return give_up(c, AT_HELO, rc, arena, trouble);
+        note_name(c, 1);
+        return 0;
+}
+
+static int await_ehlo(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        const struct params *p = c->transport->params;
+        if (p->smtp_never_send_ehlo)
+                return await_helo(c, arena, trouble);
+        struct str ehlo = arena_printf(arena, "EHLO %.*s\r\n", STR_ARG(p->smtp_helo_name));
+        int rc = await_command(c, ehlo, p->smtp_helo_timeout);
+        if (rc < 0)
+                return give_up(c, AT_EHLO, rc, arena, trouble);
+        if (c->reader.code / 100 == 5)
+                return await_helo(c, arena, trouble);
+        if (c->reader.code / 100 != 2)
+                return give_up(c, AT_EHLO, 0, arena, trouble);
+        note_name(c, 1);
+        note_keywords(c);
+        return 0;
+}
+
+/* ---- TLS ---- */
+
+static struct str server_name(const struct client *c)
+{
+        struct str name = c->transport->params->smtp_tls_servername;
+        if (!str_eq(name, STR("hostname")) && !str_eq(name, STR("nexthop")))
+                return name;
+        /* RFC 6066 3: no literals */
+        return strcmp(c->host, c->address) == 0 ? STR("") : str_from(c->host);
+}
+
+static void log_tls(const struct client *c)
+{
+        char what[160];
+        if (c->transport->params->smtp_tls_loglevel < 1)
+                return;
+        wire_tls_describe(c->wire, what, sizeof(what));
+        char service[80];
+        snprintf(service, sizeof(service), "%.*s", STR_ARG(c->transport->name));
+        log_info(service, "Untrusted TLS connection established to %s: %s", c->relay, what);
+}
+
+static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        struct why why;
+        int rc = await_wire_tls_connect(c->wire, c->transport->tls, server_name(c),
+                                        until(c->transport->params->smtp_starttls_timeout), &why);
+        if (rc == 0) {
+                log_tls(c);
+                return 0;
+        }
+        c->is_dead = true;
+        struct str text = arena_printf(arena, "Cannot start TLS with %s[%s]: %s", c->host,
+                                       c->address, why.text);
+        *trouble = *client_trouble_say(false, "4.7.5", text, arena);
+        return rc == -ECANCELED ? rc : -EPROTO;
+}
+
+static int tls_is_missing(struct client *c, struct str why, struct arena *arena,
+                          struct trouble *trouble)
+{
+        *trouble = *client_trouble_say(false, "4.7.4",
+                                       arena_printf(arena, "TLS is required, but %.*s %s[%s]",
+                                                    STR_ARG(why), c->host, c->address),
+                                       arena);
+        return -ECONNABORTED;
+}
+
+static int await_starttls(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        const struct transport *t = c->transport;
+        if (!c->has_starttls)
+                return t->needs_tls
+                               ? tls_is_missing(c, STR("was not offered by host"), arena, trouble)
+                               : 0;
+        int rc = await_command(c, STR("STARTTLS\r\n"), t->params->smtp_starttls_timeout);
+        if (rc < 0)
+                return give_up(c, AT_STARTTLS, rc, arena, trouble);
+        if (c->reader.code != 220) {
+                if (t->needs_tls)
+                        return tls_is_missing(c, STR("was refused by host"), arena, trouble);
+                return c->is_dead ? give_up(c, AT_STARTTLS, 0, arena, trouble) : 0;
+        }
+        wire_discard_input(c->wire); /* what came before the handshake is anybody's */
+        rc = await_handshake(c, arena, trouble);
+        return rc < 0 ? rc : await_ehlo(c, arena, trouble);
+}
+
+/* ---- open and close ---- */
+
+static bool bind_address(const struct params *p, sa_family_t family, struct host_address *out)
+{
+        struct str text = family == AF_INET6 ? p->smtp_bind_address6 : p->smtp_bind_address;
+        char z[64];
+        if (text.len == 0 || text.len >= sizeof(z))
+                return false;
+        snprintf(z, sizeof(z), "%.*s", STR_ARG(text));
+        out->to.any.sa_family = family;
+        if (family == AF_INET6) {
+                out->to_len = sizeof(out->to.v6);
+                return inet_pton(AF_INET6, z, &out->to.v6.sin6_addr) == 1;
+        }
+        out->to_len = sizeof(out->to.v4);
+        return inet_pton(AF_INET, z, &out->to.v4.sin_addr) == 1;
+}
+
+static int await_connect(struct client *c, const struct host_address *a, struct arena *arena,
+                         struct trouble *trouble)
+{
+        const struct params *p = c->transport->params;
+        struct host_address from = {0};
+        bool is_bound = bind_address(p, a->to.any.sa_family, &from);
+        struct why why;
+        int rc = await_wire_connect(&a->to.any, a->to_len, is_bound ? &from.to.any : NULL,
+                                    is_bound ? from.to_len : 0, until(p->smtp_connect_timeout),
+                                    &c->wire, &why);
+        if (rc == 0)
+                return 0;
+        c->is_dead = true;
+        *trouble = *client_trouble_say(
+                false, "4.4.1",
+                arena_printf(arena, "connect to %s: %s", c->relay,
+                             rc == -ETIMEDOUT ? "Connection timed out" : why.text),
+                arena);
+        return rc == -ECANCELED ? rc : -ENOTCONN;
+}
+
+static int await_introduction(struct client *c, bool without_tls, struct arena *arena,
+                              struct trouble *trouble)
+{
+        const struct transport *t = c->transport;
+        bool has_tls = t->tls && !without_tls;
+        bool is_wrapped = has_tls && t->params->smtp_tls_wrappermode;
+        int rc = is_wrapped ? await_handshake(c, arena, trouble) : 0;
+        if (rc == 0)
+                rc = await_greeting(c, arena, trouble);
+        if (rc == 0)
+                rc = await_ehlo(c, arena, trouble);
+        if (rc == 0 && has_tls && !is_wrapped)
+                rc = await_starttls(c, arena, trouble);
+        return rc;
+}
+
+static struct client *client_new(const struct transport *t, const struct host_address *a)
+{
+        struct client *c = calloc(1, sizeof(*c));
+        check(c);
+        c->transport = t;
+        bool is_v6 = a->to.any.sa_family == AF_INET6;
+        c->port = ntohs(is_v6 ? a->to.v6.sin6_port : a->to.v4.sin_port);
+        snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(a->name));
+        snprintf(c->address, sizeof(c->address), "%s", a->text);
+        snprintf(c->relay, sizeof(c->relay), "%s[%s]:%u", c->host, c->address, c->port);
+        smtp_reply_reader_init(&c->reader);
+        return c;
+}
+
+int await_client_open(const struct transport *t, const struct host_address *a, bool without_tls,
+                      struct arena *arena, struct client **out, struct trouble *trouble)
+{
+        struct client *c = client_new(t, a);
+        int rc = await_connect(c, a, arena, trouble);
+        if (rc == 0)
+                rc = await_introduction(c, without_tls, arena, trouble);
+        if (rc < 0) {
+                client_close(&c);
+                *out = NULL;
+                return rc;
+        }
+        c->opened_ms = loop_now_ms();
+        *out = c;
+        return 0;
+}
+
+void client_close(struct client **cp)
+{
+        struct client *c = *cp;
+        *cp = NULL;
+        if (!c)
+                return;
+        if (c->wire && !c->is_dead)
+                wire_put(c->wire, STR("QUIT\r\n")); /* leaves with wire_free() */
+        wire_free(&c->wire);
+        smtp_reply_reader_done(&c->reader);
+        free(c);
+}
+
+bool client_is_usable(struct client *c)
+{
+        const struct params *p = c->transport->params;
+        if (c->is_dead)
+                return false;
+        if (p->smtp_connection_reuse_count_limit &&
+            c->message_count >= p->smtp_connection_reuse_count_limit)
+                return false;
+        if (loop_now_ms() - c->opened_ms >= p->smtp_connection_reuse_time_limit)
+                return false;
+        /* input now is a farewell: 421, or the end of the connection */
+        if (wire_is_broken(c->wire) || wire_has_input(c->wire))
+                c->is_dead = c->is_lost = true;
+        return !c->is_dead;
+}

@@ -1,0 +1,200 @@
+/*
+ * closing.c - the end of an attempt: the sender is told, results that wait for that are recorded, and the
+ * message is done or waits for its next time
+ *
+ * A failure is recorded only when its bounce is in the spool, or when nobody wants one: a crash in between
+ * tries the recipient again, and is refused again. A bounce that cannot be stored (disk full) leaves its
+ * recipients waiting.
+ *
+ * A message that is older than maximal_queue_lifetime (bounce_queue_lifetime for the null sender) is not
+ * tried again: who still waits has failed, with 4.4.7 and the last reason.
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "delivery/delivery_private.h"
+
+static const struct params *params_of(const struct delivery_attempt *a)
+{
+        return &routes_config(a->routes)->params;
+}
+
+static int64_t arrival_us(const struct delivery_attempt *a)
+{
+        return spool_message_arrival_us(a->message);
+}
+
+static int64_t expires_us(const struct delivery_attempt *a)
+{
+        const struct params *p = params_of(a);
+        int64_t lifetime_ms =
+                a->envelope.sender.len ? p->maximal_queue_lifetime : p->bounce_queue_lifetime;
+        return arrival_us(a) + lifetime_ms * 1000;
+}
+
+static bool is_deferred(const struct recipient_state *s)
+{
+        return s->has_result && s->status == DELIVERY_DEFERRED;
+}
+
+static bool wants_success(const struct delivery_attempt *a, size_t i)
+{
+        const struct recipient_state *s = &a->states[i];
+        return s->has_result && s->status == DELIVERY_SENT && !s->has_dsn &&
+               bounce_is_wanted(&a->envelope.recipients[i],
+                                s->is_relayed ? DSN_RELAYED : DSN_DELIVERED);
+}
+
+/* What there is to do beside waiting. */
+struct agenda {
+        size_t failed;
+        size_t deferred;
+        size_t succeeded; /* and want to tell */
+        bool has_expired;
+        bool tells_delay;
+};
+
+static struct agenda agenda_of(const struct delivery_attempt *a)
+{
+        struct agenda g = {0};
+        for (size_t i = 0; i < a->envelope.recipient_count; i++) {
+                const struct recipient_state *s = &a->states[i];
+                g.failed += s->has_result && s->status == DELIVERY_BOUNCED;
+                g.deferred += is_deferred(s);
+                g.succeeded += wants_success(a, i);
+        }
+        int64_t now_us = clock_wall_us();
+        int64_t warn_ms = params_of(a)->delay_warning_time;
+        g.has_expired = g.deferred && now_us >= expires_us(a);
+        g.tells_delay = g.deferred && !g.has_expired && warn_ms > 0 &&
+                        now_us >= arrival_us(a) + warn_ms * 1000 &&
+                        !spool_message_is_delay_told(a->message);
+        return g;
+}
+
+/* ---- notices ---- */
+
+enum which { WHICH_FAILED, WHICH_DEFERRED, WHICH_RELAYED, WHICH_DELIVERED };
+
+static bool is_one_of(const struct delivery_attempt *a, size_t i, enum which which)
+{
+        const struct recipient_state *s = &a->states[i];
+        switch (which) {
+        case WHICH_FAILED:
+                return s->has_result && s->status == DELIVERY_BOUNCED;
+        case WHICH_DEFERRED:
+                return is_deferred(s);
+        case WHICH_RELAYED:
+                return wants_success(a, i) && s->is_relayed;
+        case WHICH_DELIVERED:
+                return wants_success(a, i) && !s->is_relayed;
+        }
+        return false;
+}
+
+static size_t *choose(struct delivery_attempt *a, enum which which, size_t *count)
+{
+        size_t *chosen = arena_array(&a->arena, size_t, a->envelope.recipient_count);
+        *count = 0;
+        for (size_t i = 0; i < a->envelope.recipient_count; i++)
+                if (is_one_of(a, i, which))
+                        chosen[(*count)++] = i;
+        return chosen;
+}
+
+static int await_tell(struct delivery_attempt *a, enum which which, enum dsn_action action)
+{
+        size_t count;
+        size_t *chosen = choose(a, which, &count);
+        struct why why;
+        if (count == 0)
+                return 0;
+        int rc = await_bounce_send(a, action, chosen, count, &why);
+        if (rc < 0)
+                log_mail(LOG_LEVEL_WARNING, "bounce", spool_message_id(a->message),
+                         "cannot tell the sender: %s", why.text);
+        return rc;
+}
+
+static void expire(struct delivery_attempt *a)
+{
+        log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(a->message),
+                 "from=<%.*s>, status=expired, returned to sender", STR_ARG(a->envelope.sender));
+        for (size_t i = 0; i < a->envelope.recipient_count; i++) {
+                struct recipient_state *s = &a->states[i];
+                if (!is_deferred(s))
+                        continue;
+                s->status = DELIVERY_BOUNCED;
+                snprintf(s->dsn, sizeof(s->dsn), "4.4.7");
+        }
+}
+
+static void record_failed(struct delivery_attempt *a, bool is_told)
+{
+        for (size_t i = 0; i < a->envelope.recipient_count; i++) {
+                const struct recipient_state *s = &a->states[i];
+                if (!s->has_result || s->status != DELIVERY_BOUNCED)
+                        continue;
+                struct spool_result r = {
+                        .recipient = i,
+                        .state = is_told ? SPOOL_BOUNCED : SPOOL_WAITING,
+                        .reason = s->text,
+                };
+                spool_message_record(a->message, &r, 1);
+        }
+}
+
+/* ---- the end ---- */
+
+static void settle(struct delivery_attempt *a)
+{
+        const struct params *p = params_of(a);
+        bool is_done = true;
+        for (size_t i = 0; is_done && i < a->envelope.recipient_count; i++)
+                is_done = spool_message_state(a->message, i) != SPOOL_WAITING;
+        if (is_done)
+                log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(a->message), "removed");
+        int64_t next_us = backoff_next_us(clock_wall_us(), arrival_us(a), expires_us(a),
+                                          p->minimal_backoff_time, p->maximal_backoff_time);
+        spool_message_settle(&a->message, next_us);
+        attempt_free(&a);
+}
+
+static void closing_main(void *arg)
+{
+        struct delivery_attempt *a = arg;
+        struct delivery *d = a->delivery;
+        struct delivery_task me;
+        delivery_task_begin(d, &me);
+        struct agenda g = agenda_of(a);
+        if (g.has_expired)
+                expire(a);
+        if (g.failed || g.has_expired)
+                record_failed(a, await_tell(a, WHICH_FAILED, DSN_FAILED) == 0);
+        if (g.succeeded) { /* sent is sent, whether the sender hears of it or not */
+                await_tell(a, WHICH_RELAYED, DSN_RELAYED);
+                await_tell(a, WHICH_DELIVERED, DSN_DELIVERED);
+        }
+        if (g.tells_delay && await_tell(a, WHICH_DEFERRED, DSN_DELAYED) == 0)
+                spool_message_set_delay_told(a->message);
+        settle(a);
+        d->closer_count--;
+        delivery_task_end(&me);
+        delivery_look_again(d);
+}
+
+void attempt_close(struct delivery_attempt *a)
+{
+        struct delivery *d = a->delivery;
+        if (a->is_interrupted) { /* stopping: the spool keeps the message as it is */
+                attempt_free(&a);
+                return;
+        }
+        struct agenda g = agenda_of(a);
+        if (g.failed || g.succeeded || g.has_expired || g.tells_delay) {
+                d->closer_count++;
+                task_start(d->loop, closing_main, a);
+        } else {
+                settle(a);
+        }
+}

@@ -1,0 +1,252 @@
+/*
+ * transport.c - the ways out: unix services of master.cf (the stock ones are always there), with limits
+ * and client TLS taken from their parameters once, at load
+ *
+ * Postfix's error(8) is two transports by its service's name: as "retry" it defers, else it bounces. So it
+ * is here.
+ */
+#include "delivery/transport.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <math.h>
+
+static const struct {
+        struct str command;
+        const char *reason; /* NULL: it is here */
+} commands[] = {
+        {STR_INIT("smtp"), NULL},
+        {STR_INIT("virtual"), NULL},
+        {STR_INIT("error"), NULL},
+        {STR_INIT("retry"), NULL},
+        {STR_INIT("discard"), NULL},
+        {STR_INIT("local"), "there is no local delivery here"},
+        {STR_INIT("lmtp"), "delivery by LMTP is not there yet"},
+};
+
+bool transport_command_is_here(struct str command, const char **reason)
+{
+        *reason = "this program is not part of the system";
+        for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+                if (str_eq(commands[i].command, command)) {
+                        *reason = commands[i].reason;
+                        return !*reason;
+                }
+        }
+        return false;
+}
+
+/* ---- feedback ---- */
+
+int feedback_parse(struct str text, struct feedback *out)
+{
+        ptrdiff_t slash = str_find(text, '/');
+        struct str number = str_trim(slash < 0 ? text : str_part(text, 0, (size_t)slash));
+        struct str divisor = slash < 0 ? STR("") : str_trim(str_tail(text, (size_t)slash + 1));
+        *out = (struct feedback){FEEDBACK_PLAIN, 1};
+        if (slash >= 0) {
+                if (str_eq_nocase(divisor, STR("concurrency")))
+                        out->kind = FEEDBACK_BY_CONCURRENCY;
+                else if (str_eq_nocase(divisor, STR("sqrt_concurrency")))
+                        out->kind = FEEDBACK_BY_SQRT;
+                else
+                        return -EINVAL;
+        }
+        char digits[32];
+        char *end;
+        if (number.len == 0 || number.len >= sizeof(digits) ||
+            !(char_is_digit(number.ptr[0]) || number.ptr[0] == '.'))
+                return -EINVAL;
+        snprintf(digits, sizeof(digits), "%.*s", STR_ARG(number));
+        double value = strtod(digits, &end);
+        if (*end || !isfinite(value) || value < 0 || value > 1)
+                return -EINVAL;
+        out->value = value;
+        return 0;
+}
+
+double feedback_amount(const struct feedback *f, double concurrency)
+{
+        if (concurrency < 1)
+                concurrency = 1;
+        switch (f->kind) {
+        case FEEDBACK_BY_CONCURRENCY:
+                return f->value / concurrency;
+        case FEEDBACK_BY_SQRT:
+                return f->value / sqrt(concurrency);
+        case FEEDBACK_PLAIN:
+                break;
+        }
+        return f->value;
+}
+
+static void feedback_read(struct feedback *out, struct str text, const struct config *c,
+                          const char *parameter, struct findings *findings)
+{
+        if (feedback_parse(text, out) == 0)
+                return;
+        findings_add(findings, SEVERITY_ERROR, "bad-feedback", config_place(c, parameter),
+                     "use a number from 0 to 1, number/concurrency or number/sqrt_concurrency",
+                     "%s: \"%.*s\" is no concurrency feedback", parameter, STR_ARG(text));
+        *out = (struct feedback){FEEDBACK_PLAIN, 1};
+}
+
+/* ---- limits ---- */
+
+/* The configuration has put TRANSPORT_destination_... in the place of default_destination_... */
+static void read_limits(struct transport *t, const struct config *c, struct findings *findings)
+{
+        const struct params *p = t->params;
+        t->concurrency_initial = p->initial_destination_concurrency;
+        t->concurrency_limit = p->default_destination_concurrency_limit;
+        t->recipient_limit = p->default_destination_recipient_limit;
+        t->failed_cohort_limit = p->default_destination_concurrency_failed_cohort_limit;
+        feedback_read(&t->positive, p->default_destination_concurrency_positive_feedback, c,
+                      "default_destination_concurrency_positive_feedback", findings);
+        feedback_read(&t->negative, p->default_destination_concurrency_negative_feedback, c,
+                      "default_destination_concurrency_negative_feedback", findings);
+}
+
+/* ---- TLS ---- */
+
+static struct str cipher_list(const struct params *p, int grade, struct str exclude,
+                              struct arena *arena)
+{
+        struct str list = grade == TLS_GRADE_HIGH   ? p->tls_high_cipherlist
+                          : grade == TLS_GRADE_NULL ? p->tls_null_cipherlist
+                                                    : p->tls_medium_cipherlist;
+        struct str all = list;
+        struct str one;
+        while (str_next_word(&exclude, ", \t\r\n:", &one))
+                all = arena_printf(arena, "%.*s:!%.*s", STR_ARG(all), STR_ARG(one));
+        return all;
+}
+
+static struct str tls_excluded(const struct params *p, bool is_mandatory, struct arena *arena)
+{
+        if (!is_mandatory)
+                return p->smtp_tls_exclude_ciphers;
+        return arena_printf(arena, "%.*s %.*s", STR_ARG(p->smtp_tls_exclude_ciphers),
+                            STR_ARG(p->smtp_tls_mandatory_exclude_ciphers));
+}
+
+static int tls_level(const struct params *p)
+{
+        if (p->smtp_tls_security_level != TLS_LEVEL_UNSET)
+                return p->smtp_tls_security_level;
+        return p->smtp_enforce_tls ? TLS_LEVEL_ENCRYPT
+               : p->smtp_use_tls   ? TLS_LEVEL_MAY
+                                   : TLS_LEVEL_NONE;
+}
+
+/* Levels that would check a certificate must not be silently weaker than they say. */
+static void refuse_level(const struct transport *t, struct place at, struct findings *findings)
+{
+        findings_add(findings, SEVERITY_ERROR, "tls-level-not-yet", at,
+                     "use \"encrypt\" (no mail without TLS, no check of the certificate)",
+                     "transport %.*s: smtp_tls_security_level asks for the server's certificate to "
+                     "be checked (dane, fingerprint, verify, secure), which is not there yet",
+                     STR_ARG(t->name));
+}
+
+static void read_tls(struct transport *t, struct place at, struct arena *arena,
+                     struct findings *findings)
+{
+        const struct params *p = t->params;
+        int level = tls_level(p);
+        if (level >= TLS_LEVEL_DANE) {
+                refuse_level(t, at, findings);
+                return;
+        }
+        t->needs_tls = level == TLS_LEVEL_ENCRYPT;
+        if (level == TLS_LEVEL_NONE || level == TLS_LEVEL_UNSET)
+                return;
+        int grade = t->needs_tls ? p->smtp_tls_mandatory_ciphers : p->smtp_tls_ciphers;
+        struct str chain =
+                p->smtp_tls_chain_files.len ? p->smtp_tls_chain_files : p->smtp_tls_cert_file;
+        struct tls_options options = {
+                .chain_file = chain,
+                .key_file =
+                        p->smtp_tls_chain_files.len || !chain.len ? STR("") : p->smtp_tls_key_file,
+                .protocols = t->needs_tls ? p->smtp_tls_mandatory_protocols : p->smtp_tls_protocols,
+                .ciphers = cipher_list(p, grade, tls_excluded(p, t->needs_tls, arena), arena),
+        };
+        struct why why;
+        t->tls = tls_context_new(&options, &why);
+        if (!t->tls)
+                findings_add(findings, SEVERITY_ERROR, "tls-client", at, NULL,
+                             "transport %.*s: no TLS for sending: %s", STR_ARG(t->name), why.text);
+}
+
+/* ---- the set ---- */
+
+static void warn_of_what_is_missing(const struct transport *t, struct place at,
+                                    struct findings *findings)
+{
+        const struct params *p = t->params;
+        if (p->smtp_send_xforward_command)
+                findings_add(findings, SEVERITY_WARNING, "xforward-not-yet", at, NULL,
+                             "transport %.*s: smtp_send_xforward_command has no effect yet",
+                             STR_ARG(t->name));
+        if (p->smtp_header_checks.len)
+                findings_add(findings, SEVERITY_WARNING, "smtp-header-checks-not-yet", at,
+                             "use header_checks, which are made when mail comes in",
+                             "transport %.*s: smtp_header_checks have no effect yet",
+                             STR_ARG(t->name));
+}
+
+const struct transport *transport_find(const struct transport_set *set, struct str name)
+{
+        for (size_t i = 0; i < set->count; i++)
+                if (str_eq(set->transports[i].name, name))
+                        return &set->transports[i];
+        return NULL;
+}
+
+static void transport_add(struct transport_set *set, const struct config *c,
+                          const struct service *s, struct arena *arena, struct findings *findings)
+{
+        struct transport *t = &set->transports[set->count++];
+        bool is_retry = str_eq(s->command, STR("error")) && str_eq(s->name, STR("retry"));
+        *t = (struct transport){
+                .name = s->name,
+                .command = is_retry ? STR("retry") : s->command,
+                .params = &s->params,
+                .process_limit = s->process_limit > 0 ? s->process_limit : 0,
+        };
+        read_limits(t, c, findings);
+        if (str_eq(t->command, STR("smtp"))) {
+                read_tls(t, s->at, arena, findings);
+                warn_of_what_is_missing(t, s->at, findings);
+        }
+}
+
+/* Named in local_transport from the start, and not there: so that its mail says why it waits. */
+static void add_local(struct transport_set *set, const struct config *c, struct findings *findings)
+{
+        if (transport_find(set, STR("local")))
+                return;
+        struct transport *t = &set->transports[set->count++];
+        *t = (struct transport){
+                .name = STR("local"), .command = STR("local"), .params = &c->params};
+        read_limits(t, c, findings);
+}
+
+void transport_set_init(struct transport_set *set, const struct config *c, struct arena *arena,
+                        struct findings *findings)
+{
+        *set = (struct transport_set){
+                .transports = arena_array(arena, struct transport, c->service_count + 1),
+        };
+        for (size_t i = 0; i < c->service_count; i++)
+                if (!c->services[i].is_inet)
+                        transport_add(set, c, &c->services[i], arena, findings);
+        add_local(set, c, findings);
+}
+
+void transport_set_done(struct transport_set *set)
+{
+        for (size_t i = 0; i < set->count; i++)
+                tls_context_unref(&set->transports[i].tls);
+}
