@@ -22,7 +22,6 @@
 enum {
         ROUND_BYTES_MAX = 256 << 10,
         ROUND_MESSAGES_MAX = 256,
-        LOOK_MS = 1000,
 };
 
 static struct segment *oldest(const struct journal *j)
@@ -45,11 +44,12 @@ static bool pays(const struct journal *j, const struct segment *s)
 void compact_look(struct journal *j)
 {
         int64_t now_ms = clock_mono_ms();
-        if (now_ms < j->clean_at_ms || atomic_load(&j->copies) || j->error)
+        if (now_ms < j->clean_at_ms)
                 return;
-        j->clean_at_ms = now_ms + LOOK_MS;
+        j->clean_at_ms = now_ms + j->look_ms;
         struct segment *s = oldest(j);
-        if (!s || !pays(j, s) || atomic_load(&j->spool->is_closing))
+        if (!s || j->error || atomic_load(&j->copies) || !pays(j, s) ||
+            atomic_load(&j->spool->is_closing))
                 return;
         j->victim = s;
         for (size_t i = 0; i < j->spool->side_count; i++) {
@@ -63,9 +63,7 @@ void compact_look(struct journal *j)
 
 int64_t compact_next_ms(const struct journal *j)
 {
-        if (!oldest(j) || atomic_load(&j->copies))
-                return CLOCK_NEVER;
-        return j->clean_at_ms;
+        return oldest(j) ? j->clean_at_ms : CLOCK_NEVER;
 }
 
 void compact_answered(struct journal *j)

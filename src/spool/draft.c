@@ -160,17 +160,16 @@ int await_spool_draft_settle(struct spool_draft *d, struct why *why)
 
 static int encode_record(struct spool_draft *d, const struct envelope *e, struct why *why)
 {
-        static __thread struct buf envelope;
-        envelope.bytes_max = SPOOL_ENVELOPE_BYTES_MAX;
-        buf_clear(&envelope);
-        int rc = envelope_encode(e, &envelope);
+        struct buf *envelope = &d->side->scratch;
+        buf_clear(envelope);
+        int rc = envelope_encode(e, envelope);
         if (rc < 0 || e->recipient_count > RECORD_RECIPIENTS_MAX)
                 return why_set(why, -E2BIG, "the envelope is larger than %d bytes",
                                SPOOL_ENVELOPE_BYTES_MAX);
         bool is_large = d->fd >= 0;
         struct record_message m = {
                 .id = str_from(d->id),
-                .envelope = buf_str(&envelope),
+                .envelope = buf_str(envelope),
                 .content_bytes = spool_draft_bytes(d),
                 .content_crc = is_large ? d->crc : crc32c(0, d->content.ptr, d->content.len),
                 .recipient_count = (uint32_t)e->recipient_count,
@@ -190,8 +189,8 @@ static int encode_record(struct spool_draft *d, const struct envelope *e, struct
                                  is_large ? 0 : d->content.len, is_large ? 0 : m.content_crc);
                 d->message = message_new(d->side, d->serial, &m);
         }
-        if (envelope.room > SPOOL_READ_BYTES)
-                buf_done(&envelope);
+        if (envelope->room > SPOOL_READ_BYTES)
+                buf_done(envelope);
         if (rc < 0)
                 return why_set(why, -E2BIG, "the envelope is larger than %d bytes",
                                RECORD_META_BYTES_MAX);

@@ -36,6 +36,7 @@ enum {
         RETRY_MS = 250,
         GROUP_BYTES_MAX = 16 << 20,
         GROUP_IOV_MAX = 1000,
+        CLOSING_TRIES = 3,
 };
 
 static const char padding[RECORD_ALIGN];
@@ -522,6 +523,12 @@ static void remove_dead_segments(struct journal *j)
         }
 }
 
+static bool is_all_durable(const struct journal *j)
+{
+        return !j->carried.first && !j->seal_count &&
+               (!j->active || j->active->bytes == j->active->synced);
+}
+
 static void *writer_main(void *arg)
 {
         struct journal *j = arg;
@@ -531,13 +538,13 @@ static void *writer_main(void *arg)
                 remove_dead_segments(j);
                 compact_look(j);
         }
-        if (j->carried.first) {
+        for (int tries = 0; tries < CLOSING_TRIES && !is_all_durable(j); tries++) {
                 group = (struct request_list){0};
                 j->error_until_ms = 0;
                 write_group(j, &group);
+                if (j->active && j->active->bytes > j->active->synced)
+                        sync_active(j);
         }
-        if (j->active && j->active->bytes > j->active->synced)
-                sync_active(j);
         remove_dead_segments(j);
         return NULL;
 }

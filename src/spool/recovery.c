@@ -341,7 +341,8 @@ static int look_at(struct recovery *r, const char *name, struct first_look *look
         rc = segment_header_decode(buf_str(buf), &look->header, why);
         if (rc == -EPROTONOSUPPORT)
                 return why_prefix(why, rc, "%s/journal/%s", d->path, name);
-        look->is_blank = without_zeros(str_part(buf_str(buf), 0, SEGMENT_HEADER_BYTES)) == 0;
+        look->is_blank = buf->len < SEGMENT_HEADER_BYTES ||
+                         without_zeros(str_part(buf_str(buf), 0, SEGMENT_HEADER_BYTES)) == 0;
         look->is_readable = rc == 0 && look->header.number == look->number;
         look->is_used = without_zeros(str_tail(buf_str(buf), SEGMENT_HEADER_BYTES)) > 0;
         if (look->is_readable)

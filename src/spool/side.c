@@ -278,6 +278,7 @@ void spool_serve(struct spool *s, struct loop *l, void (*due)(void *, struct spo
 void side_init(struct side *side, struct spool *s, struct loop *l, size_t number)
 {
         *side = (struct side){.spool = s, .loop = l, .number = number};
+        buf_init(&side->scratch, SPOOL_ENVELOPE_BYTES_MAX);
         heap_init(&side->fresh);
         heap_init(&side->due);
         list_init(&side->dirty);
@@ -313,6 +314,7 @@ void side_done(struct side *side)
                 if (r->kind != REQUEST_COMMIT)
                         request_free(&r);
         free(side->buckets);
+        buf_done(&side->scratch);
         heap_done(&side->fresh);
         heap_done(&side->due);
         reason_table_done(&side->reasons);

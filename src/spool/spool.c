@@ -6,6 +6,7 @@ enum {
         LARGE_BYTES_MIN = 4 << 10,
         LARGE_BYTES_MAX = 16 << 20,
         STRAGGLER_MS = 10000,
+        LOOK_MS = 1000,
         ROOM_LOOK_MS = 1000,
 };
 
@@ -33,6 +34,7 @@ static struct spool *make(const struct spool_options *options)
                 side_init(&s->sides[i], s, options->loop_count ? options->loops[i] : NULL, i);
         journal_init(&s->journal, s);
         s->journal.straggler_ms = STRAGGLER_MS;
+        s->journal.look_ms = LOOK_MS;
         return s;
 }
 

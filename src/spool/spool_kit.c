@@ -2,6 +2,7 @@
 #include "spool/spool_kit.h"
 
 #include "base/check.h"
+#include "loop/pool.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -36,13 +37,15 @@ void kit_init(struct kit *k, const char *path)
 int kit_open(struct kit *k, struct why *why)
 {
         k->loop = loop_new(why);
-        check(k->loop);
+        check(k->loop && pool_start(2, why) == 0);
         k->options.loops = &k->loop;
         k->due_count = 0;
         k->waiter = NULL;
         int rc = spool_open(&k->options, &k->spool, why);
-        if (rc < 0)
+        if (rc < 0) {
+                pool_stop();
                 loop_free(&k->loop);
+        }
         return rc;
 }
 
@@ -59,6 +62,7 @@ static void run_script(void *arg)
 {
         struct run *r = arg;
         r->script(r->kit);
+        r->kit->waiter = NULL;
         loop_stop(r->kit->loop);
 }
 
@@ -72,6 +76,7 @@ void kit_run(struct kit *k, void (*script)(struct kit *k))
 void kit_close(struct kit *k)
 {
         spool_close(&k->spool);
+        pool_stop(); /* before the loop that its threads write to */
         loop_free(&k->loop);
 }
 

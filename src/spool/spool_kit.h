@@ -19,7 +19,7 @@ struct kit {
 
 /* `path` NULL: a new directory under TMPDIR, or in memory. */
 void kit_init(struct kit *k, const char *path);
-/* Makes a loop and opens the spool for it. */
+/* Makes a loop and a pool, and opens the spool for them. */
 int kit_open(struct kit *k, struct why *why);
 /* Runs `script` as a task on the loop until it returns; once for each open. */
 void kit_run(struct kit *k, void (*script)(struct kit *k));

@@ -174,7 +174,9 @@ struct journal {
         struct segment *victim;
         int victim_fd;
         int64_t clean_at_ms;
-        int64_t straggler_ms; /* how long a segment may hold a few messages before they are copied */
+        atomic_llong look_ms; /* how often segments are looked at */
+        atomic_llong
+                straggler_ms; /* how long a segment may hold a few messages before they are copied */
 
         atomic_int failing;            /* what the last commit met; 0 or a negative errno value */
         atomic_llong failing_until_ms; /* until then the next would meet the same */
@@ -225,6 +227,7 @@ struct side {
         struct spool_message **buckets; /* by id; a power of two */
         size_t room;
         struct reason_table reasons;
+        struct buf scratch; /* for an envelope's bytes */
 
         struct heap fresh; /* to be tried for the first time, by age */
         struct heap due;   /* to be tried again, by monotonic microseconds */

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/unit.h"
-#include "loop/pool.h"
 #include "spool/segment.h"
 #include "spool/spool_kit.h"
 
@@ -18,16 +17,14 @@ static struct buf seen;
 
 static int setup(void **state)
 {
-        struct why why;
         buf_init(&content, 64 << 20);
         buf_init(&seen, 64 << 20);
         kit_init(&kit, NULL);
-        return pool_start(2, &why);
+        return 0;
 }
 
 static int teardown(void **state)
 {
-        pool_stop();
         kit_done(&kit);
         buf_done(&content);
         buf_done(&seen);
