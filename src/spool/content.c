@@ -97,6 +97,8 @@ static int await_piece(struct spool_reader *r, struct why *why)
                 .len = left < SPOOL_READ_BYTES ? (size_t)left : SPOOL_READ_BYTES,
         };
         bool is_large = m->flags & MESSAGE_LARGE;
+        if (r->fd < 0 && m->flags & MESSAGE_GONE)
+                return why_set(why, -ENOENT, "%s is no longer in the queue", message_id(m));
         struct segment *held = NULL;
         if (r->fd < 0) {
                 if (is_large) {

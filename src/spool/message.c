@@ -59,8 +59,25 @@ void message_free(struct spool_message **mp)
                 reason_drop(&side->reasons, m->places[i].reason);
         hot_drop(side->spool, &m->hot);
         message_set_segment(m, NULL, 0, 0);
-        free(m);
         *mp = NULL;
+        if (m->pins)
+                m->flags |= MESSAGE_GONE;
+        else
+                free(m);
+}
+
+struct spool_message *spool_message_pin(struct spool_message *m)
+{
+        m->pins++;
+        return m;
+}
+
+void spool_message_unpin(struct spool_message **mp)
+{
+        struct spool_message *m = *mp;
+        *mp = NULL;
+        if (m && --m->pins == 0 && m->flags & MESSAGE_GONE)
+                free(m);
 }
 
 /* ---- as bytes ---- */

@@ -16,7 +16,7 @@ enum spool_queue message_queue(const struct spool_message *m)
         return m->flags & MESSAGE_HOLD ? SPOOL_QUEUE_HOLD : SPOOL_QUEUE_DEFERRED;
 }
 
-void message_info(const struct spool_message *m, struct arena *arena, struct spool_info *out)
+void spool_message_info(const struct spool_message *m, struct arena *arena, struct spool_info *out)
 {
         *out = (struct spool_info){
                 .id = message_id(m),
@@ -60,7 +60,7 @@ bool spool_list(struct spool *s, struct loop *l, uint64_t *cursor, size_t count_
         do {
                 for (const struct spool_message *m = side->buckets[at & mask]; m; m = m->next) {
                         struct spool_info info;
-                        message_info(m, &arena, &info);
+                        spool_message_info(m, &arena, &info);
                         each(context, &info);
                         arena_clear(&arena);
                         seen++;

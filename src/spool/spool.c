@@ -134,7 +134,7 @@ int spool_peek(struct str directory, void (*each)(void *context, const struct sp
                 if (!r.table[i])
                         continue;
                 struct spool_info info;
-                message_info(r.table[i], &arena, &info);
+                spool_message_info(r.table[i], &arena, &info);
                 each(context, &info);
                 arena_clear(&arena);
         }

@@ -176,6 +176,14 @@ struct spool_info {
  */
 bool spool_list(struct spool *s, struct loop *l, uint64_t *cursor, size_t count_max,
                 void (*each)(void *context, const struct spool_info *info), void *context);
+/* One message's; the envelope is in `arena`, the rest valid while the message is. */
+void spool_message_info(const struct spool_message *m, struct arena *arena, struct spool_info *out);
+/*
+ * While it is pinned a message may be delivered and go, but its memory stays: for a reader that is not the
+ * delivery's. All on the message's loop; unpin after spool_reader_done(). Reading what has gone is -ENOENT.
+ */
+struct spool_message *spool_message_pin(struct spool_message *m);
+void spool_message_unpin(struct spool_message **m);
 /* The message with this id on this loop, or NULL. */
 struct spool_message *spool_find(struct spool *s, struct loop *l, struct str id);
 /* Tries it (or, NULL, all of this loop) now; held messages stay. Returns how many. */

@@ -321,6 +321,7 @@ enum message_bits {
         MESSAGE_FRESH = 0x800,        /* in side.fresh, not in side.due */
         MESSAGE_READ = 0x1000,        /* read to its end once: not worth memory */
         MESSAGE_QUEUED = 0x2000,      /* fresh, due or held: counted */
+        MESSAGE_GONE = 0x4000,        /* done, and pinned: out of every list */
 };
 
 struct spool_message {
@@ -341,8 +342,9 @@ struct spool_message {
         uint32_t recipient_count;
         uint32_t flags;
         uint32_t record_bytes;
-        /* then: struct place[recipient_count], id with NUL, envelope */
         uint32_t id_bytes;
+        uint32_t pins; /* readers that outlive the message; then its memory stays */
+        /* then: struct place[recipient_count], id with NUL, envelope */
         struct place places[];
 };
 
@@ -370,7 +372,6 @@ int message_encode(const struct spool_message *m, struct buf *out);
 int message_encode_state(struct spool_message *m, struct buf *out);
 int64_t message_next_us(const struct spool_message *m);
 enum spool_queue message_queue(const struct spool_message *m);
-void message_info(const struct spool_message *m, struct arena *arena, struct spool_info *out);
 
 void hot_drop(struct spool *s, struct hot **h);
 

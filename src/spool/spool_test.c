@@ -431,6 +431,50 @@ static void test_limits(void **state)
         run(go_over);
 }
 
+/* ---- a reader that is not the delivery's ---- */
+
+/* Reads what it can while the message is deleted: before the first piece, after it. */
+static void read_pinned(struct kit *k, bool reads_first, size_t len)
+{
+        char id[QUEUE_ID_BYTES_MAX];
+        struct why why;
+        struct str piece;
+        assert_int_equal(
+                await_kit_commit(k, kit_content(&content, len, 9), 1, SPOOL_HOLD, id, &why), 0);
+        struct spool_message *m = spool_message_pin(spool_find(k->spool, k->loop, str_from(id)));
+        struct spool_reader r;
+        spool_reader_init(&r, m);
+        if (reads_first) {
+                assert_int_equal(await_spool_reader_next(&r, &piece, &why), 0);
+                assert_true(piece.len > 0);
+        }
+        spool_delete(m);
+        assert_null(spool_find(k->spool, k->loop, str_from(id)));
+        assert_int_equal(counts(k).held, 0);
+        int rc = await_spool_reader_next(&r, &piece, &why);
+        if (!reads_first) {
+                assert_int_equal(rc, -ENOENT);
+                assert_non_null(strstr(why.text, "no longer in the queue"));
+        } else {
+                assert_int_equal(rc, 0); /* the file was open, or it was in memory */
+        }
+        spool_reader_done(&r);
+        spool_message_unpin(&m);
+        assert_null(m);
+}
+
+static void pin(struct kit *k)
+{
+        read_pinned(k, true, 1 << 20);
+        read_pinned(k, true, 4096);
+        read_pinned(k, false, 4096);
+}
+
+static void test_pin(void **state)
+{
+        run(pin);
+}
+
 /* ---- a newer format ---- */
 
 static void test_newer(void **state)
@@ -460,6 +504,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_list, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_pin, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_newer, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
