@@ -99,6 +99,8 @@ static int open_base(struct str base, struct why *why)
         memcpy(text, base.ptr, base.len);
         text[base.len] = 0;
         int fd = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT && mkdir(text, 0700) == 0)
+                fd = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return why_set(why, -errno, "cannot open virtual_mailbox_base %s: %s", text,
                                why_errno(errno));

@@ -5,7 +5,7 @@
  * directory is synced: when maildir_commit() returns 0 the message is there for good. Before that a
  * reader of the Maildir sees nothing of it.
  *
- * Missing directories below the base are made (mode 0700). No component of the path is followed
+ * Missing directories are made (mode 0700): those below the base, and the base itself, not its parents. No component of the path is followed
  * when it is a symbolic link: whoever owns a mailbox cannot send mail out of the base. The base itself
  * is the administrator's and may be a link.
  *

@@ -245,6 +245,12 @@ static void test_not_a_directory(void **state)
         assert_int_equal(deliver("file/", hello, &why), -ENOTDIR);
         assert_non_null(strstr(why.text, "file/"));
         struct maildir m;
+        snprintf(path, sizeof(path), "%s/new/base", base);
+        assert_int_equal(maildir_begin(&m, str_from(path), STR("a/"), &why), -ENOENT);
+        snprintf(path, sizeof(path), "%s/new", base);
+        assert_int_equal(maildir_begin(&m, str_from(path), STR("a/"), &why), 0);
+        maildir_abandon(&m);
+        assert_int_equal(count_files("new/a/tmp", NULL), 0);
         assert_int_equal(maildir_begin(&m, STR("/nowhere/at/all"), STR("a/"), &why), -ENOENT);
         assert_int_equal(maildir_begin(&m, STR(""), STR("a/"), &why), -EINVAL);
 }
