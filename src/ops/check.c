@@ -1,0 +1,28 @@
+/* check.c - what is wrong with a configuration */
+#include "ops/check.h"
+
+#include "base/why.h"
+#include "ops/identity.h"
+#include "ops/listen.h"
+#include "ops/site.h"
+
+void check_configuration(const char *dir, const struct config_override *overrides,
+                         struct findings *findings)
+{
+        struct config *c = config_load(dir, overrides, findings);
+        if (!c)
+                return;
+        struct listen_set listen;
+        listen_plan(c, 1, &listen, findings);
+        listen_done(&listen);
+
+        /* so that a file which only root can read is found now */
+        struct identity identity;
+        struct why why;
+        if (identity_find(c, &identity, findings) == 0 && identity_become(&identity, &why) < 0)
+                findings_add(findings, SEVERITY_ERROR, "cannot-become",
+                             config_place(c, "mail_owner"), NULL, "%s", why.text);
+        struct site *s = site_new(c, findings);
+        site_unref(&s);
+        config_unref(&c);
+}

@@ -1,0 +1,105 @@
+/* control_client.c - asking a server that runs; blocking, for commands */
+#include "ops/control_client.h"
+
+#include "base/clock.h"
+#include "ops/control_path.h"
+#include "ops/queue_directory.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PIECE_BYTES = 64 * 1024, START_MS = 10 * 1000, POLL_MS = 20 };
+
+static int try_connect(const struct config *c, struct why *why)
+{
+        char path[CONTROL_PATH_BYTES_MAX];
+        snprintf(path, sizeof(path), "%.*s", STR_ARG(c->params.control_socket));
+        struct sockaddr_un address;
+        int dir_fd;
+        int rc = control_path_resolve(path, &address, &dir_fd, why);
+        if (rc < 0)
+                return rc == -ENOENT ? -ENOTCONN : rc;
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        rc = fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno
+                                                                                           : 0;
+        if (dir_fd >= 0)
+                close(dir_fd);
+        if (rc == 0)
+                return fd;
+        if (fd >= 0)
+                close(fd);
+        if (rc == -ENOENT || rc == -ECONNREFUSED)
+                return why_set(why, -ENOTCONN, "the server is not running (%s)", path);
+        if (rc == -EACCES)
+                return why_set(
+                        why, rc,
+                        "%s: permission denied; be root, or the user that the server runs as",
+                        path);
+        return why_set(why, rc, "cannot reach the server at %s: %s", path, why_errno(rc));
+}
+
+/* A server that is just starting listens soon; one that is ending will be gone. */
+static int connect_to(const struct config *c, struct why *why)
+{
+        int64_t deadline_ms = clock_mono_ms() + START_MS;
+        int fd;
+        while ((fd = try_connect(c, why)) == -ENOTCONN && queue_directory_is_locked(c) &&
+               clock_mono_ms() < deadline_ms)
+                usleep(POLL_MS * 1000);
+        return fd;
+}
+
+static int send_request(int fd, const struct request *request)
+{
+        struct buf line;
+        buf_init(&line, REQUEST_BYTES_MAX);
+        request_format(request, &line);
+        ssize_t n = send(fd, line.ptr, line.len, MSG_NOSIGNAL);
+        int rc = n == (ssize_t)line.len ? 0 : -EPIPE;
+        buf_done(&line);
+        return rc;
+}
+
+static void print_piece(void *context, char mark, struct str piece)
+{
+        fwrite(piece.ptr, 1, piece.len, mark == '|' ? stdout : stderr);
+}
+
+static int read_answer(int fd, struct answer_reader *reader)
+{
+        static char piece[PIECE_BYTES];
+        while (!reader->is_done) {
+                ssize_t n = read(fd, piece, sizeof(piece));
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return -EPIPE;
+                int rc = answer_reader_feed(reader, str_make(piece, (size_t)n));
+                if (rc < 0)
+                        return rc;
+                if (ferror(stdout))
+                        return -EPIPE;
+        }
+        return reader->code;
+}
+
+int control_ask(const struct config *c, const struct request *request, struct why *why)
+{
+        why->text[0] = 0;
+        int fd = connect_to(c, why);
+        if (fd < 0)
+                return fd;
+        struct answer_reader reader;
+        answer_reader_init(&reader, print_piece, NULL);
+        int rc = send_request(fd, request);
+        if (rc == 0)
+                rc = read_answer(fd, &reader);
+        close(fd);
+        if (rc > 0)
+                why_set(why, rc, "%.*s", STR_ARG(answer_reader_text(&reader)));
+        else if (rc < 0)
+                why_set(why, rc, "the server's answer broke off");
+        answer_reader_done(&reader);
+        return rc;
+}

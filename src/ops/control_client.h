@@ -1,0 +1,17 @@
+/*
+ * control_client.h - asking a server that runs, from a command
+ */
+#ifndef OPS_CONTROL_CLIENT_H
+#define OPS_CONTROL_CLIENT_H
+
+#include "config/config.h"
+#include "ops/protocol.h"
+
+/*
+ * Sends the request and copies the answer to standard output and error. Returns 0 (done), 1 (failed; *why
+ * says why when it is not empty), or a negative errno value with *why: -ENOTCONN when no server runs on this
+ * configuration, -EACCES when it is not ours to ask, -EPIPE when the answer broke off.
+ */
+int control_ask(const struct config *c, const struct request *request, struct why *why);
+
+#endif

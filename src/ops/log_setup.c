@@ -1,0 +1,102 @@
+/* log_setup.c - where log lines go, by the configuration */
+#include "ops/log_setup.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { PATH_BYTES_MAX = 512 };
+
+/* in the order of syslog_facility's words in params.def */
+static const int facilities[] = {
+        LOG_MAIL,   LOG_AUTH,   LOG_AUTHPRIV, LOG_CRON,   LOG_DAEMON, LOG_FTP,    LOG_KERN,
+        LOG_LPR,    LOG_NEWS,   LOG_SYSLOG,   LOG_USER,   LOG_UUCP,   LOG_LOCAL0, LOG_LOCAL1,
+        LOG_LOCAL2, LOG_LOCAL3, LOG_LOCAL4,   LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7,
+};
+
+static enum log_target target_of(const struct params *params)
+{
+        struct str file = str_trim(params->maillog_file);
+        if (file.len == 0 || str_eq(file, STR("/dev/stderr")))
+                return LOG_TO_STDERR;
+        return str_eq_nocase(file, STR("syslog")) ? LOG_TO_SYSLOG : LOG_TO_FILE;
+}
+
+static bool is_device(struct str path)
+{
+        return str_starts(path, STR("/dev/"));
+}
+
+/* Is it `prefix` itself, or something below it? */
+static bool is_below(struct str path, struct str prefix)
+{
+        if (!str_starts(path, prefix))
+                return false;
+        return path.len == prefix.len || str_ends(prefix, STR("/")) || path.ptr[prefix.len] == '/';
+}
+
+void log_setup_lint(const struct config *c, struct findings *findings)
+{
+        struct str path = str_trim(c->params.maillog_file);
+        struct place at = config_place(c, "maillog_file");
+        if (target_of(&c->params) != LOG_TO_FILE)
+                return;
+        if (path.len >= PATH_BYTES_MAX || path.ptr[0] != '/') {
+                findings_add(findings, SEVERITY_ERROR, "bad-log-file", at,
+                             "give the whole path, from /, or: syslog",
+                             "maillog_file \"%.*s\" is not the whole path of a file",
+                             STR_ARG(path));
+                return;
+        }
+        struct str rest = c->params.maillog_file_prefixes;
+        struct str prefix;
+        while (config_list_next(&rest, &prefix))
+                if (is_below(path, prefix))
+                        return;
+        findings_add(findings, SEVERITY_ERROR, "bad-log-file", at,
+                     "add its directory to maillog_file_prefixes",
+                     "maillog_file %.*s is under none of maillog_file_prefixes (%.*s)",
+                     STR_ARG(path), STR_ARG(c->params.maillog_file_prefixes));
+}
+
+int log_setup_make_file(const struct config *c, const struct identity *owner, struct why *why)
+{
+        struct str file = str_trim(c->params.maillog_file);
+        if (target_of(&c->params) != LOG_TO_FILE || is_device(file) || !owner->drops)
+                return 0;
+        char path[PATH_BYTES_MAX];
+        snprintf(path, sizeof(path), "%.*s", STR_ARG(file));
+        int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        if (fd < 0 && errno == EEXIST)
+                return 0;
+        int rc = fd < 0 || fchown(fd, owner->uid, owner->gid) < 0 ? -errno : 0;
+        if (fd >= 0)
+                close(fd);
+        if (rc < 0)
+                return why_set(why, rc, "cannot make log file %s: %s", path, why_errno(rc));
+        return 0;
+}
+
+int log_setup_open(const struct config *c, struct why *why)
+{
+        char path[PATH_BYTES_MAX];
+        char name[64];
+        char hostname[128];
+        snprintf(path, sizeof(path), "%.*s", STR_ARG(str_trim(c->params.maillog_file)));
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(c->params.syslog_name));
+        snprintf(hostname, sizeof(hostname), "%.*s", STR_ARG(c->params.myhostname));
+        enum log_target target = target_of(&c->params);
+        const struct log_options options = {
+                .target = target,
+                .format = c->params.log_format == LOG_FORMAT_JSON ? LOG_AS_JSON : LOG_AS_POSTFIX,
+                .path = target == LOG_TO_FILE ? path : NULL,
+                .name = name,
+                .hostname = hostname,
+                .facility = facilities[c->params.syslog_facility],
+        };
+        return log_open(&options, why);
+}

@@ -1,0 +1,100 @@
+/*
+ * ops_private.h - the worker, as its parts see it
+ *
+ * All of it belongs to the office's loop, but what a station's own loop keeps.
+ */
+#ifndef OPS_OPS_PRIVATE_H
+#define OPS_OPS_PRIVATE_H
+
+#include "loop/task.h"
+#include "ops/channel.h"
+#include "ops/protocol.h"
+#include "ops/site.h"
+#include "ops/worker.h"
+
+#include <pthread.h>
+
+/* Where a listener of a station stands. */
+struct post {
+        struct listener *listener;
+        char text[LISTEN_TEXT_BYTES_MAX];
+};
+
+/* One loop and what lives on it; touched on that loop alone once its thread runs. */
+struct station {
+        struct worker *worker;
+        struct loop *loop;
+        pthread_t thread;
+        size_t index;
+        struct delivery *delivery;
+        struct post *posts; /* one for each address */
+        size_t post_count;
+        size_t retiring; /* listeners that wait for their sessions to end */
+        struct task *retiring_waiter;
+};
+
+struct worker {
+        const struct worker_options *options;
+        struct loop *office;
+        struct station *stations;
+        size_t station_count;
+        struct site *site;
+        struct spool *spool;
+        struct front_door *door;
+        struct listen_set listen;
+
+        int signal_fd;
+        struct watch signal_watch;
+        struct watch channel_watch;
+
+        struct control *control;
+        int64_t started_us; /* wall clock */
+        int exit_code;
+        bool is_stopping;
+        bool is_ready;
+        struct task *refresher;
+
+        /* a reload under way */
+        bool is_reloading;
+        struct task *reloader;
+        struct listen_set incoming; /* where the supervisor's sockets go; NULL list: none wanted */
+        bool has_answer;
+        char refusal[sizeof(((struct channel_message *)0)->text)]; /* empty: it agreed */
+        uint64_t reloads;
+        uint64_t reloads_refused;
+        int64_t reloaded_us;
+};
+
+/* worker.c */
+/* Errors and warnings, for those who were not there when it started. */
+void worker_log_findings(const struct findings *findings);
+void worker_stop(struct worker *w);
+/* Tells the supervisor to stop us: it closes its sockets first. */
+void worker_ask_for_stop(struct worker *w);
+
+/* station.c: all of these suspend the office's task until every loop has done it */
+void await_stations_start(struct worker *w);
+void await_stations_change(struct worker *w, struct site *site, struct listen_set *listen);
+void await_stations_stop(struct worker *w, int64_t deadline_ms);
+
+/* reload.c */
+/* 0, or a negative errno value with *why; findings are added in any case. */
+int await_reload(struct worker *w, struct findings *findings, struct why *why);
+/* The supervisor's part of it has come. */
+void reload_receive(struct worker *w, const struct channel_message *m, int fd);
+
+/* control.c */
+struct conversation; /* with one command */
+int control_start(struct worker *w, struct why *why);
+void await_control_stop(struct worker *w);
+/* Sends text, each line marked; 0 or an error of the wire: then the command is gone. */
+int await_conversation_put(struct conversation *c, char mark, struct str text);
+/* The last line; `code` 0 with no text, or a failure. */
+void conversation_end(struct conversation *c, int code, const char *text);
+struct worker *conversation_worker(struct conversation *c);
+
+/* control_queue.c, status.c: each answers one request */
+void await_control_queue(struct conversation *c, const struct request *request);
+void await_control_status(struct conversation *c, const struct request *request);
+
+#endif

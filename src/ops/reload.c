@@ -1,0 +1,174 @@
+/*
+ * reload.c - a new configuration for a server that runs
+ *
+ * The new site is made beside the old one by the pool. When it has errors the old one stays. Else the
+ * supervisor is asked to open what the new one listens on, as only it may; when it cannot, the old one
+ * stays too. Then every loop changes over: connections and deliveries that began before go on with
+ * what they began with.
+ */
+#include "ops/ops_private.h"
+
+#include "base/log.h"
+#include "loop/pool.h"
+#include "ops/log_setup.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { SUPERVISOR_MS = 30 * 1000 };
+
+struct making {
+        const struct worker_options *options;
+        const struct config *old;
+        struct findings *findings;
+        struct site *site;
+        struct listen_set listen;
+        size_t loop_count;
+};
+
+static void must_not_change(const struct making *m, const struct config *c, const char *name,
+                            struct str old, struct str new)
+{
+        if (!str_eq(old, new))
+                findings_add(m->findings, SEVERITY_ERROR, "needs-restart", config_place(c, name),
+                             "forepost stop, then serve",
+                             "%s cannot change while the server runs (it is %.*s)", name,
+                             STR_ARG(old));
+}
+
+static void compare(const struct making *m, const struct config *c)
+{
+        const struct params *old = &m->old->params;
+        must_not_change(m, c, "queue_directory", old->queue_directory, c->params.queue_directory);
+        if (str_eq(old->queue_directory, c->params.queue_directory))
+                must_not_change(m, c, "control_socket", old->control_socket,
+                                c->params.control_socket);
+        if (old->worker_threads != c->params.worker_threads)
+                findings_add(m->findings, SEVERITY_WARNING, "needs-restart",
+                             config_place(c, "worker_threads"), "forepost stop, then serve",
+                             "worker_threads takes effect at the next start");
+}
+
+/* On a pool thread. */
+static int make_site(void *arg)
+{
+        struct making *m = arg;
+        struct config *c = config_load(m->options->dir, m->options->overrides, m->findings);
+        if (!c)
+                return -ENOENT;
+        compare(m, c);
+        m->site = site_new(c, m->findings);
+        listen_plan(c, m->loop_count, &m->listen, m->findings);
+        config_unref(&c);
+        return findings_has_errors(m->findings) ? -EINVAL : 0;
+}
+
+static int unmake_site(void *arg)
+{
+        struct making *m = arg;
+        site_unref(&m->site);
+        listen_done(&m->listen);
+        return 0;
+}
+
+void reload_receive(struct worker *w, const struct channel_message *m, int fd)
+{
+        if (m->kind == CHANNEL_SOCKET && fd >= 0) {
+                struct listen_address *a = listen_find(&w->incoming, m->text);
+                if (a && m->loop < w->incoming.loop_count && a->fds[m->loop] < 0)
+                        a->fds[m->loop] = fd;
+                else
+                        close(fd);
+                return;
+        }
+        if (m->kind != CHANNEL_DONE && m->kind != CHANNEL_FAILED)
+                return;
+        snprintf(w->refusal, sizeof(w->refusal), "%s", m->kind == CHANNEL_FAILED ? m->text : "");
+        w->has_answer = true;
+        if (w->reloader)
+                task_wake(w->reloader);
+}
+
+/* The sockets that are new come from the supervisor into w->incoming. */
+static int await_sockets(struct worker *w, struct why *why)
+{
+        const struct channel_message m = {.kind = CHANNEL_LISTEN};
+        w->has_answer = false;
+        w->reloader = task_self();
+        int rc = channel_send(w->options->channel, &m, -1);
+        int64_t deadline_ms = loop_now_ms() + SUPERVISOR_MS;
+        while (rc == 0 && !w->has_answer)
+                rc = await_wake("waiting for", STR("the supervisor's sockets"), deadline_ms);
+        w->reloader = NULL;
+        if (rc < 0)
+                return why_set(why, rc, "the supervisor does not answer: %s", why_errno(rc));
+        if (w->refusal[0])
+                return why_set(why, -EADDRNOTAVAIL, "%s", w->refusal);
+        return 0;
+}
+
+static void reopen_log(struct config *c)
+{
+        struct why why;
+        if (log_setup_open(c, &why) < 0)
+                log_warning("master", "%s; the log goes where it went before", why.text);
+}
+
+static void await_change(struct worker *w, struct making *m)
+{
+        site_open(m->site, w->spool);
+        core_mailboxes_use(m->site->mailboxes);
+        m->listen = w->incoming;
+        w->incoming = (struct listen_set){0};
+        listen_drop_closed(&m->listen, &w->listen);
+        await_stations_change(w, m->site, &m->listen);
+        reopen_log(m->site->config);
+
+        struct site *old_site = w->site;
+        struct listen_set old_listen = w->listen;
+        w->site = m->site;
+        w->listen = m->listen;
+        m->site = old_site;
+        m->listen = old_listen;
+        w->reloads++;
+        w->reloaded_us = clock_wall_us();
+}
+
+static int await_exchange(struct worker *w, struct making *m, struct why *why)
+{
+        int rc = await_pool_run("reading", STR("the configuration"), make_site, m);
+        if (rc < 0)
+                return why_set(why, rc,
+                               "the new configuration has errors; the old one stays in force");
+        w->incoming = m->listen;
+        m->listen = (struct listen_set){0};
+        rc = await_sockets(w, why);
+        if (rc < 0) {
+                listen_done(&w->incoming);
+                return why_prefix(why, rc, "the old configuration stays in force");
+        }
+        await_change(w, m);
+        return 0;
+}
+
+int await_reload(struct worker *w, struct findings *findings, struct why *why)
+{
+        if (w->is_reloading || w->is_stopping)
+                return why_set(why, -EBUSY,
+                               w->is_stopping ? "the server is stopping"
+                                              : "another reload is under way");
+        w->is_reloading = true;
+        struct making m = {.options = w->options,
+                           .old = w->site->config,
+                           .findings = findings,
+                           .loop_count = w->station_count};
+        int rc = await_exchange(w, &m, why);
+        w->reloads_refused += rc < 0;
+        worker_log_findings(findings);
+        if (rc == 0)
+                log_info("master", "reload -- version %s, configuration %.*s", FOREPOST_VERSION,
+                         STR_ARG(w->site->config->dir));
+        await_pool_run("letting go of", STR("a configuration"), unmake_site, &m);
+        w->is_reloading = false;
+        return rc;
+}

@@ -1,0 +1,89 @@
+/* site.c - everything that is made from one configuration */
+#include "ops/site.h"
+
+#include "base/check.h"
+#include "ops/log_setup.h"
+
+static void make_service(struct site *s, size_t i, struct findings *findings)
+{
+        struct site_service *out = &s->services[i];
+        out->service = &s->config->services[i];
+        out->policy = policy_new(s->config, &out->service->params, s->tables, findings);
+        struct why why;
+        if (session_tls_new(&out->service->params, &out->tls, &why) < 0)
+                findings_add(findings, SEVERITY_ERROR, "bad-tls", out->service->at, NULL,
+                             "TLS for service %.*s: %s", STR_ARG(out->service->name), why.text);
+}
+
+struct site *site_new(struct config *c, struct findings *findings)
+{
+        struct site *s = calloc(1, sizeof(*s));
+        check(s);
+        s->refs = 1;
+        s->config = config_ref(c);
+        char *dir = strndup(c->dir.ptr, c->dir.len);
+        check(dir);
+        s->tables = table_set_new(dir);
+        free(dir);
+        s->policy = policy_new(c, &c->params, s->tables, findings);
+        s->routes = routes_new(c, s->tables, s->policy, findings);
+        s->mailboxes = core_mailboxes_new(c, s->tables, findings);
+        s->service_count = c->service_count;
+        s->services = calloc(c->service_count + 1, sizeof(*s->services));
+        check(s->services);
+        for (size_t i = 0; i < c->service_count; i++)
+                if (c->services[i].is_inet)
+                        make_service(s, i, findings);
+        log_setup_lint(c, findings);
+        config_lint(c, findings);
+        return s;
+}
+
+void site_open(struct site *s, struct spool *spool)
+{
+        for (size_t i = 0; i < s->service_count; i++) {
+                struct site_service *service = &s->services[i];
+                if (!service->service)
+                        continue;
+                const struct session_service_parts parts = {
+                        .config = s->config,
+                        .service = service->service,
+                        .policy = service->policy,
+                        .routes = s->routes,
+                        .tls = service->tls,
+                        .spool = spool,
+                };
+                service->session = session_service_new(&parts);
+        }
+}
+
+struct site *site_ref(struct site *s)
+{
+        __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
+        return s;
+}
+
+void site_unref(struct site **sp)
+{
+        struct site *s = *sp;
+        *sp = NULL;
+        if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
+                return;
+        for (size_t i = 0; i < s->service_count; i++) {
+                session_service_unref(&s->services[i].session);
+                tls_context_unref(&s->services[i].tls);
+                policy_unref(&s->services[i].policy);
+        }
+        free(s->services);
+        core_mailboxes_unref(&s->mailboxes);
+        routes_unref(&s->routes);
+        policy_unref(&s->policy);
+        table_set_free(&s->tables);
+        config_unref(&s->config);
+        free(s);
+}
+
+void site_refresh(struct site *s)
+{
+        table_set_refresh(s->tables);
+}

@@ -1,0 +1,49 @@
+/*
+ * site.h - everything that is made from one configuration
+ *
+ * Tables, a policy and a TLS context for each inet service, routes, mailboxes; and, once there is a spool, the
+ * services themselves. `forepost check` makes one and throws it away; the server keeps one and, at a
+ * reload, makes the next beside it.
+ *
+ * Threads: made and opened by one thread that may block; counted, so any may hold it.
+ */
+#ifndef OPS_SITE_H
+#define OPS_SITE_H
+
+#include "core/core.h"
+#include "delivery/delivery.h"
+#include "session/session.h"
+
+struct site_service {
+        const struct service *service; /* of the configuration */
+        struct policy *policy;
+        struct tls_context *tls;         /* NULL: no STARTTLS */
+        struct session_service *session; /* NULL until site_open() */
+};
+
+struct site {
+        int refs;
+        struct config *config;
+        struct table_set *tables;
+        struct policy *policy; /* of main.cf, without a service's overrides */
+        struct routes *routes;
+        struct core_mailboxes *mailboxes;
+        struct site_service *services; /* by index in config->services; unused for those not inet */
+        size_t service_count;
+};
+
+/*
+ * Makes all of it, as the user who will serve, and adds what is wrong to *findings. Also when there are
+ * errors; such a site must not serve. Takes a reference to the configuration.
+ */
+struct site *site_new(struct config *c, struct findings *findings);
+/* Makes the services that sessions are made from. */
+void site_open(struct site *s, struct spool *spool);
+
+struct site *site_ref(struct site *s);
+void site_unref(struct site **s);
+
+/* Looks at all files of tables. Blocks. */
+void site_refresh(struct site *s);
+
+#endif

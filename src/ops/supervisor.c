@@ -1,0 +1,509 @@
+/*
+ * supervisor.c - the process that keeps the sockets, and a worker running
+ *
+ * Started as root it stays root, does next to nothing, and talks to no stranger: it opens sockets, makes
+ * the queue directory, forks the worker, and forks another when that one dies, at once the first time,
+ * then more and more slowly. A worker that dies gets the configuration that the last one had: a main.cf
+ * that was broken meanwhile does not matter.
+ *
+ * Diagnostics: "ready on ..."; "worker process N died: signal 11"; as Postfix's master: "daemon started",
+ * "terminating on signal 15".
+ */
+#include "ops/supervisor.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "ops/channel.h"
+#include "ops/listen.h"
+#include "ops/log_setup.h"
+#include "ops/queue_directory.h"
+#include "ops/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+        BACKOFF_MS_MAX = 30 * 1000,
+        BACKOFF_MS_MIN = 100,
+        HEALTHY_MS = 10 * 1000,   /* a worker that lived so long begins anew */
+        STOP_MS = 20 * 1000,      /* then it is killed */
+        STARTS_MAX = 5,           /* workers that die before the first is ready */
+        DESCRIPTORS_MIN = 262144, /* what root asks for */
+};
+
+struct supervisor {
+        const char *dir;
+        const struct config_override *overrides;
+        struct findings findings; /* of the configuration in force, without the site's */
+        struct config *config;
+        struct identity identity;
+        struct listen_set listen;
+        size_t loop_count;
+        int lock_fd;
+        int signal_fd;
+
+        pid_t worker; /* 0: none */
+        int channel;  /* to it; -1: it has closed its end */
+        int64_t worker_started_ms;
+        int64_t start_at_ms; /* the next one; CLOCK_NEVER: it runs */
+        int64_t backoff_ms;
+        unsigned starts;
+        bool was_ready;
+        bool is_stopping;
+        int64_t kill_at_ms;
+        int exit_code;
+        bool is_worker; /* we are the child */
+};
+
+/* ---- before the first worker ---- */
+
+static void raise_limits(void)
+{
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        struct rlimit more = {.rlim_cur = DESCRIPTORS_MIN, .rlim_max = DESCRIPTORS_MIN};
+        if (limit.rlim_max < DESCRIPTORS_MIN && geteuid() == 0 &&
+            setrlimit(RLIMIT_NOFILE, &more) == 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* 0, 1 and 2 are open from here on, so that no socket becomes standard error. */
+static void open_standard_files(void)
+{
+        int fd;
+        do {
+                fd = open("/dev/null", O_RDWR);
+        } while (fd >= 0 && fd <= 2);
+        if (fd > 2)
+                close(fd);
+}
+
+static int watch_signals(struct supervisor *s)
+{
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        return s->signal_fd < 0 ? -errno : 0;
+}
+
+static void set_up_log(struct supervisor *s)
+{
+        struct why why;
+        log_setup_lint(s->config, &s->findings);
+        if (findings_has_errors(&s->findings))
+                return;
+        if (log_setup_make_file(s->config, &s->identity, &why) < 0 ||
+            log_setup_open(s->config, &why) < 0)
+                findings_add(&s->findings, SEVERITY_ERROR, "no-log",
+                             config_place(s->config, "maillog_file"), NULL, "%s", why.text);
+}
+
+/* Everything that needs our rights, or must be before there is a worker. What fails is in the findings. */
+static void prepare(struct supervisor *s)
+{
+        identity_find(s->config, &s->identity, &s->findings);
+        s->loop_count = worker_loop_count(&s->config->params);
+        listen_plan(s->config, s->loop_count, &s->listen, &s->findings);
+        if (findings_has_errors(&s->findings))
+                return;
+        queue_directory_make(s->config, &s->identity, &s->findings);
+        if (findings_has_errors(&s->findings))
+                return;
+        s->lock_fd = queue_directory_lock(s->config, &s->identity, &s->findings);
+        if (s->lock_fd < 0)
+                return;
+        listen_open(&s->listen, &s->findings);
+        set_up_log(s);
+}
+
+/* ---- the worker ---- */
+
+/* In the child. */
+static int be_worker(struct supervisor *s, int channel)
+{
+        s->is_worker = true;
+        close(s->signal_fd);
+        s->signal_fd = -1;
+        const struct worker_options options = {
+                .config = s->config,
+                .findings = &s->findings,
+                .prints_all = !s->was_ready,
+                .listen = &s->listen,
+                .identity = &s->identity,
+                .dir = s->dir,
+                .overrides = s->overrides,
+                .channel = channel,
+        };
+        int code = worker_run(&options);
+        close(channel);
+        return code;
+}
+
+static void schedule_start(struct supervisor *s)
+{
+        int64_t now_ms = clock_mono_ms();
+        s->start_at_ms = now_ms + s->backoff_ms;
+        s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_MS_MIN;
+        if (s->backoff_ms > BACKOFF_MS_MAX)
+                s->backoff_ms = BACKOFF_MS_MAX;
+}
+
+static void start_worker(struct supervisor *s)
+{
+        int fds[2];
+        struct why why;
+        s->start_at_ms = CLOCK_NEVER;
+        s->worker_started_ms = clock_mono_ms();
+        s->starts++;
+        if (channel_open(fds, &why) < 0) {
+                log_error("master", "%s", why.text);
+                schedule_start(s);
+                return;
+        }
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+                close(fds[0]);
+                s->exit_code = be_worker(s, fds[1]);
+                return;
+        }
+        close(fds[1]);
+        if (pid < 0) {
+                log_error("master", "cannot fork a worker: %s", why_errno(errno));
+                close(fds[0]);
+                schedule_start(s);
+                return;
+        }
+        s->worker = pid;
+        s->channel = fds[0];
+}
+
+static void close_channel(struct supervisor *s)
+{
+        if (s->channel >= 0)
+                close(s->channel);
+        s->channel = -1;
+}
+
+static void tell(struct supervisor *s, enum channel_kind kind)
+{
+        const struct channel_message m = {.kind = kind};
+        if (s->channel >= 0)
+                channel_send(s->channel, &m, -1);
+}
+
+/* Nobody can connect from here on; the worker ends what is under way. */
+static void begin_stop(struct supervisor *s)
+{
+        if (s->is_stopping)
+                return;
+        s->is_stopping = true;
+        s->exit_code = 0;
+        s->start_at_ms = CLOCK_NEVER;
+        s->kill_at_ms = clock_mono_ms() + STOP_MS;
+        listen_done(&s->listen);
+        tell(s, CHANNEL_STOP);
+}
+
+/* ---- reload: the worker has found the new configuration good ---- */
+
+static void send_sockets(struct supervisor *s, const struct listen_set *listen)
+{
+        for (size_t i = 0; i < listen->count; i++) {
+                const struct listen_address *a = &listen->list[i];
+                if (listen_find(&s->listen, a->text))
+                        continue; /* the worker has it */
+                for (size_t k = 0; k < listen->loop_count; k++) {
+                        struct channel_message m = {.kind = CHANNEL_SOCKET, .loop = (uint32_t)k};
+                        snprintf(m.text, sizeof(m.text), "%s", a->text);
+                        channel_send(s->channel, &m, a->fds[k]);
+                }
+        }
+}
+
+static const struct finding *first_error(const struct findings *findings)
+{
+        const struct finding *f = findings->first;
+        while (f && f->severity < SEVERITY_ERROR)
+                f = f->next;
+        return f;
+}
+
+static void refuse_reload(struct supervisor *s, const struct findings *findings)
+{
+        struct channel_message m = {.kind = CHANNEL_FAILED};
+        const struct finding *f = first_error(findings);
+        if (f) {
+                finding_format(f, m.text, sizeof(m.text));
+                m.text[strcspn(m.text, "\n")] = 0;
+        } else {
+                snprintf(m.text, sizeof(m.text), "the server is stopping");
+        }
+        channel_send(s->channel, &m, -1);
+}
+
+/* What both have stays open; what only the old one has is closed; what only the new one has is opened. */
+static void change_sockets(struct supervisor *s, struct listen_set *new)
+{
+        listen_take_over(new, &s->listen);
+        listen_done(&s->listen);
+        s->listen = *new;
+        *new = (struct listen_set){0};
+}
+
+static void open_new(struct supervisor *s, struct listen_set *new, struct findings *findings)
+{
+        /* addresses that are open already are left alone: they are borrowed for the time being */
+        struct listen_set wanted = *new;
+        for (size_t i = 0; i < wanted.count; i++) {
+                const struct listen_address *old = listen_find(&s->listen, wanted.list[i].text);
+                if (old)
+                        wanted.list[i].fds[0] = old->fds[0];
+        }
+        listen_open(new, findings);
+        for (size_t i = 0; i < new->count; i++)
+                if (listen_find(&s->listen, new->list[i].text))
+                        new->list[i].fds[0] = -1;
+}
+
+static void reload(struct supervisor *s)
+{
+        struct findings findings;
+        findings_init(&findings);
+        struct listen_set listen = {0};
+        struct config *c = s->is_stopping ? NULL : config_load(s->dir, s->overrides, &findings);
+        if (c)
+                listen_plan(c, s->loop_count, &listen, &findings);
+        if (c && !findings_has_errors(&findings))
+                open_new(s, &listen, &findings);
+        struct why why;
+        if (c && !findings_has_errors(&findings) && log_setup_make_file(c, &s->identity, &why) < 0)
+                findings_add(&findings, SEVERITY_ERROR, "no-log", config_place(c, "maillog_file"),
+                             NULL, "%s", why.text);
+        if (!c || findings_has_errors(&findings)) {
+                refuse_reload(s, &findings);
+                listen_done(&listen);
+                config_unref(&c);
+                findings_done(&findings);
+                return;
+        }
+        send_sockets(s, &listen);
+        change_sockets(s, &listen);
+        config_unref(&s->config);
+        s->config = c;
+        findings_done(&s->findings);
+        s->findings = findings;
+        if (log_setup_open(c, &why) < 0)
+                log_warning("master", "%s", why.text);
+        tell(s, CHANNEL_DONE);
+}
+
+/* ---- what happens ---- */
+
+static void print_ready(const struct supervisor *s)
+{
+        fprintf(stderr, "forepost %s: ready on ", FOREPOST_VERSION);
+        for (size_t i = 0; i < s->listen.count; i++) {
+                struct str command = s->config->services[s->listen.list[i].service].command;
+                fprintf(stderr, "%s%s (%.*s)", i ? ", " : "", s->listen.list[i].text,
+                        STR_ARG(command));
+        }
+        fprintf(stderr, ", queue %.*s, %zu thread%s\n", STR_ARG(s->config->params.queue_directory),
+                s->loop_count, s->loop_count == 1 ? "" : "s");
+}
+
+static void worker_is_ready(struct supervisor *s)
+{
+        if (s->was_ready) {
+                log_info("master", "worker process %d serves", (int)s->worker);
+                return;
+        }
+        s->was_ready = true;
+        log_info("master", "daemon started -- version %s, configuration %.*s", FOREPOST_VERSION,
+                 STR_ARG(s->config->dir));
+        print_ready(s);
+}
+
+static void hear_worker(struct supervisor *s)
+{
+        struct channel_message m;
+        int fd;
+        int rc = channel_receive(s->channel, &m, &fd, MSG_DONTWAIT);
+        if (fd >= 0)
+                close(fd); /* it has nothing to give */
+        if (rc == -EAGAIN)
+                return;
+        if (rc != 1) {
+                close_channel(s);
+                return;
+        }
+        switch (m.kind) {
+        case CHANNEL_READY:
+                worker_is_ready(s);
+                break;
+        case CHANNEL_STOP:
+                log_info("master", "terminating on request");
+                begin_stop(s);
+                break;
+        case CHANNEL_LISTEN:
+                reload(s);
+                break;
+        case CHANNEL_LAST_WORDS:
+                log_write(LOG_LEVEL_PANIC, "master", "worker process %d: %s", (int)s->worker,
+                          m.text);
+                break;
+        default:
+                log_warning("master", "worker process %d said %u", (int)s->worker, m.kind);
+                break;
+        }
+}
+
+static void log_death(const struct supervisor *s, pid_t pid, int status)
+{
+        if (WIFSIGNALED(status))
+                log_warning("master", "worker process %d died: signal %d (%s)", (int)pid,
+                            WTERMSIG(status), strsignal(WTERMSIG(status)));
+        else if (WEXITSTATUS(status) != 0 || !s->is_stopping)
+                log_warning("master", "worker process %d ended: exit status %d", (int)pid,
+                            WEXITSTATUS(status));
+}
+
+static void worker_is_gone(struct supervisor *s, int status)
+{
+        while (s->channel >= 0)
+                hear_worker(s);                  /* its last words, then the end */
+        if (s->was_ready || WIFSIGNALED(status)) /* else it has said itself what is wrong */
+                log_death(s, s->worker, status);
+        s->worker = 0;
+        if (s->is_stopping) {
+                s->exit_code = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+                return;
+        }
+        bool has_said = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+        if (!s->was_ready && (has_said || s->starts == STARTS_MAX)) {
+                if (!has_said)
+                        fprintf(stderr, "forepost: the worker dies at the start; giving up\n");
+                s->is_stopping = true;
+                s->exit_code = 1;
+                return;
+        }
+        if (clock_mono_ms() - s->worker_started_ms >= HEALTHY_MS)
+                s->backoff_ms = 0;
+        schedule_start(s);
+}
+
+static void hear_signals(struct supervisor *s)
+{
+        struct signalfd_siginfo info;
+        while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+                if (info.ssi_signo == SIGCHLD)
+                        continue; /* looked at below, whatever came */
+                if (info.ssi_signo == SIGHUP) {
+                        tell(s, CHANNEL_RELOAD);
+                        continue;
+                }
+                if (!s->is_stopping)
+                        log_info("master", "terminating on signal %u", info.ssi_signo);
+                begin_stop(s);
+        }
+        int status;
+        pid_t pid;
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+                if (pid == s->worker)
+                        worker_is_gone(s, status);
+}
+
+static int sleep_ms(const struct supervisor *s)
+{
+        int64_t at_ms = s->is_stopping ? s->kill_at_ms : s->start_at_ms;
+        if (at_ms == CLOCK_NEVER)
+                return -1;
+        int64_t left = at_ms - clock_mono_ms();
+        return left < 0 ? 0 : left > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : (int)left;
+}
+
+static void check_times(struct supervisor *s)
+{
+        int64_t now_ms = clock_mono_ms();
+        if (s->is_stopping && s->worker && now_ms >= s->kill_at_ms) {
+                log_warning("master", "worker process %d does not end; killing it", (int)s->worker);
+                kill(s->worker, SIGKILL);
+                s->kill_at_ms = CLOCK_NEVER;
+        }
+        if (!s->is_stopping && !s->worker && now_ms >= s->start_at_ms)
+                start_worker(s);
+}
+
+/* Until the end; or, in a child, until the worker has ended. */
+static void supervise(struct supervisor *s)
+{
+        check_times(s);
+        while (!s->is_worker && (s->worker || !s->is_stopping)) {
+                struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
+                                       {.fd = s->channel, .events = POLLIN}};
+                if (poll(fds, 2, sleep_ms(s)) < 0 && errno != EINTR)
+                        break;
+                if (fds[1].revents && s->channel >= 0)
+                        hear_worker(s);
+                hear_signals(s);
+                check_times(s);
+        }
+}
+
+static void done(struct supervisor *s)
+{
+        close_channel(s);
+        listen_done(&s->listen);
+        if (s->signal_fd >= 0)
+                close(s->signal_fd);
+        if (s->lock_fd >= 0)
+                close(s->lock_fd);
+        config_unref(&s->config);
+        findings_done(&s->findings);
+}
+
+int supervisor_run(const char *dir, const struct config_override *overrides)
+{
+        struct supervisor s = {.dir = dir,
+                               .overrides = overrides,
+                               .lock_fd = -1,
+                               .signal_fd = -1,
+                               .channel = -1,
+                               .start_at_ms = 0,
+                               .kill_at_ms = CLOCK_NEVER,
+                               .exit_code = 1};
+        open_standard_files();
+        umask(077);
+        raise_limits();
+        findings_init(&s.findings);
+        s.config = config_load(dir, overrides, &s.findings);
+        if (s.config)
+                prepare(&s);
+        if (!s.config || findings_has_errors(&s.findings)) {
+                worker_print_findings(&s.findings, true);
+        } else if (watch_signals(&s) < 0) {
+                fprintf(stderr, "forepost: cannot watch signals: %s\n", why_errno(errno));
+        } else {
+                supervise(&s);
+        }
+        int code = s.exit_code;
+        done(&s);
+        return code;
+}
