@@ -8,10 +8,15 @@
 
 #include "base/check.h"
 
-static const struct command *const commands[] = {&command_config, &command_map_query};
+static const struct command *const commands[] = {
+        &command_serve,        &command_check,      &command_config,        &command_map_query,
+        &command_queue_list,   &command_queue_show, &command_queue_count,   &command_queue_flush,
+        &command_queue_delete, &command_queue_hold, &command_queue_release, &command_reload,
+        &command_stop,         &command_status,
+};
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
-static const char *const groups[] = {"map", NULL};
+static const char *const groups[] = {"map", "queue", NULL};
 
 static bool is(const char *a, const char *b)
 {
@@ -32,7 +37,7 @@ static void print_common_options(void)
                "  -c DIR          configuration directory (default /etc/forepost)\n"
                "  -o NAME=VALUE   overrides main.cf; may be given several times\n"
                "  --help\n"
-               "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the server does not run.\n");
+               "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the server is not running.\n");
 }
 
 /* All commands, or (group) those of one. */
