@@ -31,6 +31,12 @@ static bool is_refused(const struct intake *in)
         return in->refusal.code != 0;
 }
 
+bool intake_refuses(const struct session *s, struct smtp_reply *reply)
+{
+        *reply = s->transaction->intake->refusal;
+        return is_refused(s->transaction->intake);
+}
+
 void intake_refuse(struct session *s, struct smtp_reply reply)
 {
         struct intake *in = s->transaction->intake;

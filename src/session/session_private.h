@@ -16,7 +16,6 @@ struct transaction {
         struct smtp_address sender;
         struct envelope envelope;
         size_t recipient_room;
-        size_t refused_recipients;      /* RCPTs that were refused */
         size_t over_limit;              /* RCPTs over smtpd_recipient_limit */
         struct smtp_address first_rcpt; /* as accepted, before aliases */
         size_t rcpt_count;              /* RCPTs that were accepted */
@@ -123,6 +122,8 @@ struct buf *intake_buf(struct session *s);
 void await_intake_piece(struct session *s);
 /* Refuse in the end, whatever else comes; the first refusal counts. */
 void intake_refuse(struct session *s, struct smtp_reply reply);
+/* Is it refused already, and with what? */
+bool intake_refuses(const struct session *s, struct smtp_reply *reply);
 /* The content is complete: judges, commits, and ends the transaction. */
 struct smtp_reply await_intake_end(struct session *s);
 /* Some line of the client's ended in LF alone. */

@@ -130,10 +130,8 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         struct smtp_offers offers = session_offers(s);
         struct smtp_rcpt_command rcpt;
         struct smtp_reply reply;
-        if (smtp_rcpt_parse(args, &rules, &offers, &s->arena, &rcpt, &reply) < 0) {
-                t->refused_recipients++;
+        if (smtp_rcpt_parse(args, &rules, &offers, &s->arena, &rcpt, &reply) < 0)
                 return reply;
-        }
         if (t->rcpt_count >= (size_t)s->params->smtpd_recipient_limit)
                 return too_many(s);
 
@@ -145,7 +143,6 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                 is_refused = smtp_reply_refuses(&reply);
         }
         if (is_refused) {
-                t->refused_recipients++;
                 s->facts.recipient = t->first_rcpt;
                 return reply;
         }
