@@ -28,8 +28,9 @@ int64_t backoff_next_us(int64_t now_us, int64_t arrival_us, int64_t expires_us, 
         return next_us > expires_us && expires_us > now_us ? expires_us : next_us;
 }
 
-int64_t backoff_rest_ms(int64_t last_rest_ms, int64_t max_ms)
+int64_t backoff_rest_ms(int64_t last_rest_ms, int64_t backoff_ms)
 {
+        int64_t max_ms = backoff_ms / 4 * 3;
         int64_t rest_ms = last_rest_ms > 0 ? last_rest_ms * 2 : FIRST_REST_MS;
         return rest_ms < max_ms ? rest_ms : max_ms;
 }

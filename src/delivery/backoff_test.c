@@ -62,12 +62,12 @@ static void not_past_the_last_chance(void **state)
 static void rests(void **state)
 {
         int64_t ms = 0;
-        static const int64_t expected[] = {10000, 20000, 40000, 80000, 160000, 300000, 300000};
+        static const int64_t expected[] = {10000, 20000, 40000, 80000, 160000, 225000, 225000};
         for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
                 ms = backoff_rest_ms(ms, 300000);
                 assert_int_equal(ms, expected[i]);
         }
-        assert_int_equal(backoff_rest_ms(0, 2000), 2000);
+        assert_int_equal(backoff_rest_ms(0, 2000), 1500);
 }
 
 static void feedbacks(void **state)

@@ -216,8 +216,11 @@ void await_smtp_deliver(struct delivery_job *job);
  */
 int64_t backoff_next_us(int64_t now_us, int64_t arrival_us, int64_t expires_us, int64_t min_ms,
                         int64_t max_ms);
-/* A destination's rest: 10 s, doubling with each failure in a row, up to minimal_backoff_time. */
-int64_t backoff_rest_ms(int64_t last_rest_ms, int64_t max_ms);
+/*
+ * A destination's rest: 10 s, doubling with each failure in a row, up to three quarters of
+ * minimal_backoff_time (backoff_ms): a message that failed with it must find it over when it comes back.
+ */
+int64_t backoff_rest_ms(int64_t last_rest_ms, int64_t backoff_ms);
 /* As Postfix writes delays: two digits that count, at most two behind the point, no zeros at the end. */
 enum { DELAY_BYTES = 24 };
 void delay_format(int64_t us, char out[DELAY_BYTES]);

@@ -13,6 +13,7 @@
  * has no worker to spare (its lane is full) the destination waits in line for one.
  */
 #include "base/check.h"
+#include "base/clock.h"
 #include "delivery/delivery_private.h"
 
 enum {
@@ -219,6 +220,7 @@ static void defer_at_once(struct destination *dest, struct delivery_job *job)
                                      STR_ARG(buf_str(&dest->text))),
                 .public = buf_str(&dest->public),
         };
+        job->begun_us = job->ready_us = clock_mono_us();
         attempt_job_result_all(job, &result);
         attempt_job_done(job);
 }

@@ -59,7 +59,7 @@ static int say(struct connection *c, const char *text)
         return wire_put(c->wire, STR("\r\n"));
 }
 
-static int await_serve(struct connection *c)
+static int await_serve(struct connection *c, int64_t delay_ms)
 {
         struct str line;
         int rc;
@@ -72,6 +72,8 @@ static int await_serve(struct connection *c)
                 else if (str_starts_nocase(line, STR("DATA"))) {
                         say(c, "354 go");
                         rc = await_data(c);
+                        if (rc == 0 && delay_ms)
+                                rc = await_sleep(delay_ms);
                         say(c, "250 2.0.0 Ok: queued");
                 } else if (str_starts_nocase(line, STR("QUIT"))) {
                         say(c, "221 2.0.0 Bye");
@@ -103,11 +105,9 @@ static int await_hang(struct connection *c)
         return rc;
 }
 
-static int await_some(struct connection *c, struct str count)
+static int await_some(struct connection *c, int64_t left)
 {
-        int64_t left = 0;
         struct str bytes;
-        check(str_to_int64(count, 1, INT64_MAX, &left) == 0);
         while (left > 0) {
                 int rc = await_wire_bytes(c->wire, patience(), &bytes);
                 if (rc < 0)
@@ -135,12 +135,14 @@ static int await_special(struct connection *c, struct str line)
         struct str word = str_cut(&argument, ' ');
         struct why why;
         int64_t ms = 0;
+        if (argument.len)
+                check(str_to_int64(argument, 0, INT64_MAX, &ms) == 0);
         if (str_eq(word, STR("@data")))
                 return await_data(c);
         if (str_eq(word, STR("@some")))
-                return await_some(c, argument);
+                return await_some(c, ms);
         if (str_eq(word, STR("@serve")))
-                return await_serve(c);
+                return await_serve(c, ms);
         if (str_eq(word, STR("@flood")))
                 return await_flood(c);
         if (str_eq(word, STR("@hang")))
@@ -156,7 +158,7 @@ static int await_special(struct connection *c, struct str line)
                 memset(a, 'a', sizeof(a) - 1);
                 return say(c, a);
         }
-        check(str_eq(word, STR("@wait")) && str_to_int64(argument, 0, 60000, &ms) == 0);
+        check(str_eq(word, STR("@wait")));
         await_wire_flush(c->wire, patience());
         return await_sleep(ms);
 }

@@ -6,7 +6,7 @@
  *      <text       reads a line that must begin so
  *      @data       reads up to the final dot; what came is kept in `contents`
  *      @some N     reads at least N bytes
- *      @serve      answers everything as a good server until QUIT or the end
+ *      @serve [MS] answers everything as a good server until QUIT or the end, the final dot after MS
  *      @tls        takes TLS
  *      @flood      sends a reply without end
  *      @long       sends a line of 10,000 bytes

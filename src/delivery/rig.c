@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "loop/pool.h"
 
 #include <ftw.h>
 #include <sys/stat.h>
@@ -165,7 +164,6 @@ void rig_run(struct rig *r, const char *settings, const char *const *scripts, si
         static bool is_registered;
         if (!is_registered) {
                 delivery_agent_register("virtual", await_catch);
-                check(pool_start(2, &why) == 0);
                 is_registered = true;
         }
         snprintf(r->dir, sizeof(r->dir), "/tmp/forepost-delivery-XXXXXX");
