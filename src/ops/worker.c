@@ -256,9 +256,7 @@ static int open_spool(struct worker *w, struct why *why)
                 .segment_bytes = p->spool_segment_size,
                 .large_bytes = p->large_message_threshold,
                 .hot_bytes_max = p->spool_memory_limit,
-                .free_bytes_min = p->queue_minfree
-                                          ? p->queue_minfree
-                                          : p->message_size_limit + p->message_size_limit / 2,
+                .free_bytes_min = p->queue_minfree,
         };
         int rc = spool_open(&options, &w->spool, why);
         free(loops);
