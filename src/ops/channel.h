@@ -15,6 +15,8 @@ enum channel_kind {
         CHANNEL_READY = 1,  /* worker: it listens, and the spool is open */
         CHANNEL_STOP,       /* worker: it was asked to stop; supervisor: stop */
         CHANNEL_RELOAD,     /* supervisor: read the configuration anew */
+        CHANNEL_KEYS,       /* worker: what keys does the new configuration have? */
+        CHANNEL_KEY,        /* supervisor: a copy of the file `text` */
         CHANNEL_LISTEN,     /* worker: the new configuration is good; open what it listens on */
         CHANNEL_SOCKET,     /* supervisor: here is a new one, of address `text` for loop `loop` */
         CHANNEL_DONE,       /* supervisor: that was all */

@@ -16,13 +16,16 @@ void check_configuration(const char *dir, const struct config_override *override
         listen_plan(c, 1, &listen, findings);
         listen_done(&listen);
 
-        /* so that a file which only root can read is found now */
+        struct keys keys;
+        keys_make(&keys, c, NULL, findings);
+
+        /* so that a table which only root can read is found now; the keys are read by root */
         struct identity identity;
         struct why why;
         if (identity_find(c, &identity, findings) == 0 && identity_become(&identity, &why) < 0)
                 findings_add(findings, SEVERITY_ERROR, "cannot-become",
                              config_place(c, "mail_owner"), NULL, "%s", why.text);
-        struct site *s = site_new(c, findings);
+        struct site *s = site_new(c, &keys, findings);
         site_unref(&s);
         config_unref(&c);
 }

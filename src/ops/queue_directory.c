@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -57,10 +58,42 @@ static bool may_write(const struct identity *owner, const struct stat *st)
         return (st->st_mode & 0007) == 0007;
 }
 
+/* Takes the descriptor. */
+static bool is_empty(int fd)
+{
+        DIR *d = fdopendir(fd);
+        size_t count = 0;
+        if (!d) {
+                close(fd);
+                return false;
+        }
+        while (count < 3 && readdir(d))
+                count++;
+        closedir(d);
+        return count == 2; /* . and .. */
+}
+
+/* Root's own new directory becomes the server's, as if we had made it. */
+static bool adopt(const char *path, const struct identity *owner)
+{
+        if (!owner->drops)
+                return false;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+        bool is_ours = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 &&
+                       is_empty(fcntl(fd, F_DUPFD_CLOEXEC, 0)) && fchmod(fd, 0700) == 0 &&
+                       fchown(fd, owner->uid, owner->gid) == 0;
+        if (fd >= 0)
+                close(fd);
+        return is_ours;
+}
+
 static void check_directory(const struct config *c, const char *path, const struct identity *owner,
                             const struct stat *st, struct findings *findings)
 {
         char cure[CURE_BYTES_MAX];
+        if (adopt(path, owner))
+                return;
         if (!S_ISDIR(st->st_mode)) {
                 add_error(c, findings, "name a directory", path, "is not a directory");
         } else if (is_of_postfix(path)) {

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 /*
- * Makes queue_directory when it is missing (not its parents), for the user that will serve. Errors in
- * *findings: a missing parent, another owner, a Postfix queue; each with the command that mends it.
+ * Makes queue_directory when it is missing (not its parents), for the user that will serve; an empty one of
+ * root's is given to him. Errors in *findings: a missing parent, one that he cannot write, a Postfix
+ * queue; each with the command that mends it. One that is open to others is a warning.
  */
 void queue_directory_make(const struct config *c, const struct identity *owner,
                           struct findings *findings);

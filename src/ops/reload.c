@@ -23,6 +23,7 @@ struct making {
         struct findings *findings;
         struct site *site;
         struct listen_set listen;
+        const struct key_files *key_files;
         size_t loop_count;
 };
 
@@ -57,7 +58,9 @@ static int make_site(void *arg)
         if (!c)
                 return -ENOENT;
         compare(m, c);
-        m->site = site_new(c, m->findings);
+        struct keys keys;
+        keys_make(&keys, c, m->key_files, m->findings);
+        m->site = site_new(c, &keys, m->findings);
         listen_plan(c, m->loop_count, &m->listen, m->findings);
         config_unref(&c);
         return findings_has_errors(m->findings) ? -EINVAL : 0;
@@ -81,6 +84,10 @@ void reload_receive(struct worker *w, const struct channel_message *m, int fd)
                         close(fd);
                 return;
         }
+        if (m->kind == CHANNEL_KEY && fd >= 0) {
+                key_files_add(&w->key_files, m->text, fd);
+                return;
+        }
         if (m->kind != CHANNEL_DONE && m->kind != CHANNEL_FAILED)
                 return;
         snprintf(w->refusal, sizeof(w->refusal), "%s", m->kind == CHANNEL_FAILED ? m->text : "");
@@ -89,16 +96,19 @@ void reload_receive(struct worker *w, const struct channel_message *m, int fd)
                 task_wake(w->reloader);
 }
 
-/* The sockets that are new come from the supervisor into w->incoming. */
-static int await_sockets(struct worker *w, struct why *why)
+/*
+ * Asks the supervisor for what needs its rights. Keys come into w->key_files, sockets that are new into
+ * w->incoming.
+ */
+static int await_supervisor(struct worker *w, enum channel_kind kind, struct why *why)
 {
-        const struct channel_message m = {.kind = CHANNEL_LISTEN};
+        const struct channel_message m = {.kind = kind};
         w->has_answer = false;
         w->reloader = task_self();
         int rc = channel_send(w->options->channel, &m, -1);
         int64_t deadline_ms = loop_now_ms() + SUPERVISOR_MS;
         while (rc == 0 && !w->has_answer)
-                rc = await_wake("waiting for", STR("the supervisor's sockets"), deadline_ms);
+                rc = await_wake("waiting for", STR("the supervisor"), deadline_ms);
         w->reloader = NULL;
         if (rc < 0)
                 return why_set(why, rc, "the supervisor does not answer: %s", why_errno(rc));
@@ -136,13 +146,18 @@ static void await_change(struct worker *w, struct making *m)
 
 static int await_exchange(struct worker *w, struct making *m, struct why *why)
 {
-        int rc = await_pool_run("reading", STR("the configuration"), make_site, m);
+        int rc = w->options->identity->drops ? await_supervisor(w, CHANNEL_KEYS, why) : 0;
+        if (rc < 0)
+                return why_prefix(why, rc, "the old configuration stays in force");
+        m->key_files = &w->key_files;
+        rc = await_pool_run("reading", STR("the configuration"), make_site, m);
+        key_files_done(&w->key_files);
         if (rc < 0)
                 return why_set(why, rc,
                                "the new configuration has errors; the old one stays in force");
         w->incoming = m->listen;
         m->listen = (struct listen_set){0};
-        rc = await_sockets(w, why);
+        rc = await_supervisor(w, CHANNEL_LISTEN, why);
         if (rc < 0) {
                 listen_done(&w->incoming);
                 return why_prefix(why, rc, "the old configuration stays in force");

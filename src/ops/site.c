@@ -9,18 +9,16 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
         struct site_service *out = &s->services[i];
         out->service = &s->config->services[i];
         out->policy = policy_new(s->config, &out->service->params, s->tables, findings);
-        struct why why;
-        if (session_tls_new(&out->service->params, &out->tls, &why) < 0)
-                findings_add(findings, SEVERITY_ERROR, "bad-tls", out->service->at, NULL,
-                             "TLS for service %.*s: %s", STR_ARG(out->service->name), why.text);
 }
 
-struct site *site_new(struct config *c, struct findings *findings)
+struct site *site_new(struct config *c, struct keys *keys, struct findings *findings)
 {
         struct site *s = calloc(1, sizeof(*s));
         check(s);
         s->refs = 1;
         s->config = config_ref(c);
+        s->keys = *keys;
+        *keys = (struct keys){0};
         char *dir = strndup(c->dir.ptr, c->dir.len);
         check(dir);
         s->tables = table_set_new(dir);
@@ -50,7 +48,7 @@ void site_open(struct site *s, struct spool *spool)
                         .service = service->service,
                         .policy = service->policy,
                         .routes = s->routes,
-                        .tls = service->tls,
+                        .tls = s->keys.tls[i],
                         .spool = spool,
                 };
                 service->session = session_service_new(&parts);
@@ -71,7 +69,6 @@ void site_unref(struct site **sp)
                 return;
         for (size_t i = 0; i < s->service_count; i++) {
                 session_service_unref(&s->services[i].session);
-                tls_context_unref(&s->services[i].tls);
                 policy_unref(&s->services[i].policy);
         }
         free(s->services);
@@ -79,6 +76,7 @@ void site_unref(struct site **sp)
         routes_unref(&s->routes);
         policy_unref(&s->policy);
         table_set_free(&s->tables);
+        keys_done(&s->keys);
         config_unref(&s->config);
         free(s);
 }

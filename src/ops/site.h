@@ -12,18 +12,19 @@
 
 #include "core/core.h"
 #include "delivery/delivery.h"
+#include "ops/keys.h"
 #include "session/session.h"
 
 struct site_service {
         const struct service *service; /* of the configuration */
         struct policy *policy;
-        struct tls_context *tls;         /* NULL: no STARTTLS */
         struct session_service *session; /* NULL until site_open() */
 };
 
 struct site {
         int refs;
         struct config *config;
+        struct keys keys;
         struct table_set *tables;
         struct policy *policy; /* of main.cf, without a service's overrides */
         struct routes *routes;
@@ -34,9 +35,10 @@ struct site {
 
 /*
  * Makes all of it, as the user who will serve, and adds what is wrong to *findings. Also when there are
- * errors; such a site must not serve. Takes a reference to the configuration.
+ * errors; such a site must not serve. Takes a reference to the configuration, and the keys, which were
+ * made from it.
  */
-struct site *site_new(struct config *c, struct findings *findings);
+struct site *site_new(struct config *c, struct keys *keys, struct findings *findings);
 /* Makes the services that sessions are made from. */
 void site_open(struct site *s, struct spool *spool);
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ops/channel.h"
+#include "ops/keys.h"
 #include "ops/listen.h"
 #include "ops/log_setup.h"
 #include "ops/queue_directory.h"
@@ -222,6 +223,32 @@ static void begin_stop(struct supervisor *s)
         tell(s, CHANNEL_STOP);
 }
 
+/* ---- reload: the worker wants to read the new configuration's keys ---- */
+
+static void send_key(void *context, struct str path)
+{
+        struct supervisor *s = context;
+        struct channel_message m = {.kind = CHANNEL_KEY};
+        int fd = path.len < sizeof(m.text) ? keys_copy_file(path) : -ENAMETOOLONG;
+        if (fd < 0)
+                return; /* the worker will find out, and say so */
+        snprintf(m.text, sizeof(m.text), "%.*s", STR_ARG(path));
+        channel_send(s->channel, &m, fd);
+        close(fd);
+}
+
+static void send_keys(struct supervisor *s)
+{
+        struct findings findings;
+        findings_init(&findings);
+        struct config *c = config_load(s->dir, s->overrides, &findings);
+        if (c)
+                keys_each_file(c, send_key, s);
+        config_unref(&c);
+        findings_done(&findings);
+        tell(s, CHANNEL_DONE);
+}
+
 /* ---- reload: the worker has found the new configuration good ---- */
 
 static void send_sockets(struct supervisor *s, const struct listen_set *listen)
@@ -361,6 +388,9 @@ static void hear_worker(struct supervisor *s)
         case CHANNEL_STOP:
                 log_info("master", "terminating on request");
                 begin_stop(s);
+                break;
+        case CHANNEL_KEYS:
+                send_keys(s);
                 break;
         case CHANNEL_LISTEN:
                 reload(s);

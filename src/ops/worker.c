@@ -1,7 +1,7 @@
 /*
  * worker.c - the process that serves
  *
- * Start: give up privileges, make the site, open the spool, start the loops, then the office's tasks.
+ * Start: read the keys, give up privileges, make the site, open the spool, start the loops, then the office's tasks.
  * Stop: listeners and deliveries (what is under way may finish until a deadline), loops, spool.
  */
 #include "ops/ops_private.h"
@@ -355,8 +355,11 @@ static int prepare_process(const struct worker_options *options, struct why *why
 int worker_run(const struct worker_options *options)
 {
         struct why why;
+        struct keys keys;
+        keys_make(&keys, options->config, NULL, options->findings);
         if (prepare_process(options, &why) < 0) {
                 fprintf(stderr, "forepost: %s\n", why.text);
+                keys_done(&keys);
                 return WORKER_FAILED;
         }
         struct worker w = {.options = options,
@@ -364,7 +367,7 @@ int worker_run(const struct worker_options *options)
                            .signal_fd = -1,
                            .started_us = clock_wall_us()};
         *options->listen = (struct listen_set){0};
-        w.site = site_new(options->config, options->findings);
+        w.site = site_new(options->config, &keys, options->findings);
         worker_print_findings(options->findings, options->prints_all);
         if (findings_has_errors(options->findings)) {
                 if (!options->prints_all)

@@ -1,0 +1,157 @@
+/* keys.c - certificates and keys, which as a rule only root may read */
+#include "ops/keys.h"
+
+#include "base/check.h"
+#include "session/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { KEY_FILE_BYTES_MAX = 1024 * 1024, PATH_BYTES_MAX = 1024 };
+
+static bool has_tls(const struct service *s)
+{
+        return s->is_inet && s->params.smtpd_tls_security_level > TLS_LEVEL_NONE;
+}
+
+void keys_each_file(const struct config *c, void (*each)(void *context, struct str path),
+                    void *context)
+{
+        for (size_t i = 0; i < c->service_count; i++) {
+                const struct params *p = &c->services[i].params;
+                if (!has_tls(&c->services[i]))
+                        continue;
+                struct str rest = p->smtpd_tls_chain_files;
+                struct str path;
+                while (config_list_next(&rest, &path))
+                        each(context, path);
+                if (p->smtpd_tls_cert_file.len)
+                        each(context, p->smtpd_tls_cert_file);
+                if (p->smtpd_tls_key_file.len)
+                        each(context, p->smtpd_tls_key_file);
+        }
+}
+
+int keys_copy_file(struct str path)
+{
+        char name[PATH_BYTES_MAX];
+        if (path.len >= sizeof(name))
+                return -ENAMETOOLONG;
+        memcpy(name, path.ptr, path.len);
+        name[path.len] = 0;
+        int from = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (from < 0)
+                return -errno;
+        char *bytes = malloc(KEY_FILE_BYTES_MAX);
+        check(bytes);
+        ssize_t len = read(from, bytes, KEY_FILE_BYTES_MAX);
+        close(from);
+        int to = len > 0 ? memfd_create("key", MFD_CLOEXEC) : -EIO;
+        if (to >= 0 && write(to, bytes, (size_t)len) != len) {
+                close(to);
+                to = -EIO;
+        }
+        explicit_bzero(bytes, KEY_FILE_BYTES_MAX);
+        free(bytes);
+        return to == -1 ? -errno : to;
+}
+
+void key_files_add(struct key_files *files, const char *path, int fd)
+{
+        files->list = realloc(files->list, (files->count + 1) * sizeof(*files->list));
+        check(files->list);
+        struct key_file *f = &files->list[files->count++];
+        *f = (struct key_file){.path = strdup(path), .fd = fd};
+        check(f->path);
+}
+
+void key_files_done(struct key_files *files)
+{
+        for (size_t i = 0; i < files->count; i++) {
+                close(files->list[i].fd);
+                free(files->list[i].path);
+        }
+        free(files->list);
+        *files = (struct key_files){0};
+}
+
+/* Where a copy of this file can be read; else the path itself. */
+static struct str replace(struct str path, const struct key_files *files, struct arena *arena)
+{
+        for (size_t i = 0; files && i < files->count; i++)
+                if (str_eq(path, str_from(files->list[i].path)))
+                        return arena_printf(arena, "/proc/self/fd/%d", files->list[i].fd);
+        return path;
+}
+
+static struct str replace_list(struct str list, const struct key_files *files, struct arena *arena)
+{
+        struct str out = STR("");
+        struct str path;
+        while (config_list_next(&list, &path)) {
+                struct str other = replace(path, files, arena);
+                out = arena_printf(arena, "%.*s%s%.*s", STR_ARG(out), out.len ? " " : "",
+                                   STR_ARG(other));
+        }
+        return out;
+}
+
+/* People know the file, not our copy of it. */
+static struct str name_files(struct str text, const struct key_files *files, struct arena *arena)
+{
+        for (size_t i = 0; files && i < files->count; i++) {
+                struct str copy = arena_printf(arena, "/proc/self/fd/%d", files->list[i].fd);
+                ptrdiff_t at = str_find_str(text, copy);
+                if (at < 0)
+                        continue;
+                struct str before = str_part(text, 0, (size_t)at);
+                struct str after = str_tail(text, before.len + copy.len);
+                return arena_printf(arena, "%.*s%s%.*s", STR_ARG(before), files->list[i].path,
+                                    STR_ARG(after));
+        }
+        return text;
+}
+
+static void make_one(struct keys *keys, const struct config *c, size_t i,
+                     const struct key_files *files, struct findings *findings)
+{
+        const struct service *service = &c->services[i];
+        struct arena arena;
+        struct why why;
+        arena_init(&arena, 0);
+        struct params *p = arena_new(&arena, struct params);
+        *p = service->params;
+        p->smtpd_tls_chain_files = replace_list(p->smtpd_tls_chain_files, files, &arena);
+        p->smtpd_tls_cert_file = replace(p->smtpd_tls_cert_file, files, &arena);
+        p->smtpd_tls_key_file = replace(p->smtpd_tls_key_file, files, &arena);
+        if (session_tls_new(p, &keys->tls[i], &why) < 0) {
+                const char *name = p->smtpd_tls_chain_files.len ? "smtpd_tls_chain_files"
+                                                                : "smtpd_tls_cert_file";
+                struct place at = config_is_set(c, name) ? config_place(c, name) : service->at;
+                struct str text = name_files(str_from(why.text), files, &arena);
+                findings_add(findings, SEVERITY_ERROR, "bad-tls", at, NULL, "service %.*s: %.*s",
+                             STR_ARG(service->name), STR_ARG(text));
+        }
+        arena_done(&arena);
+}
+
+void keys_make(struct keys *keys, const struct config *c, const struct key_files *files,
+               struct findings *findings)
+{
+        *keys = (struct keys){.count = c->service_count};
+        keys->tls = calloc(c->service_count + 1, sizeof(struct tls_context *));
+        check(keys->tls);
+        for (size_t i = 0; i < c->service_count; i++)
+                if (has_tls(&c->services[i]))
+                        make_one(keys, c, i, files, findings);
+}
+
+void keys_done(struct keys *keys)
+{
+        for (size_t i = 0; i < keys->count; i++)
+                tls_context_unref(&keys->tls[i]);
+        free(keys->tls);
+        *keys = (struct keys){0};
+}
