@@ -164,6 +164,7 @@ struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *
         list_init(&d->workers);
         list_init(&d->tasks);
         map_init(&d->destinations);
+        buf_init(&d->key, DESTINATION_KEY_BYTES_MAX);
         map_init(&d->lanes);
         spool_serve(s, l, message_due, d);
         return d;
@@ -227,6 +228,7 @@ static void delivery_free(struct delivery *d)
         for (size_t i = 0; (slot = map_next(&d->lanes, &i));)
                 free(slot->value);
         map_done(&d->destinations);
+        buf_done(&d->key);
         map_done(&d->lanes);
         while (!list_is_empty(&d->spare_attempts)) {
                 struct delivery_attempt *a =

@@ -33,6 +33,8 @@ struct due_queue {
         size_t count;
 };
 
+enum { DESTINATION_KEY_BYTES_MAX = 64 * 1024 };
+
 struct delivery {
         struct loop *loop;
         struct spool *spool;
@@ -52,6 +54,7 @@ struct delivery {
         size_t closer_count;    /* tasks that write bounces */
 
         struct map destinations; /* by transport and next hop */
+        struct buf key;          /* of the one that is looked for */
         struct map lanes;        /* by transport name; never more than there are transports */
         struct list workers;
         struct timer sweep; /* forgets destinations that have rested */

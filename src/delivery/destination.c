@@ -88,17 +88,15 @@ static struct destination *destination_new(struct delivery *d, struct str key)
 struct destination *destination_find(struct delivery *d, struct routes *routes,
                                      const struct route *route)
 {
-        static __thread struct buf key; /* keeps its memory for the next message */
-        if (!key.bytes_max)
-                buf_init(&key, 64 * 1024);
-        buf_clear(&key);
-        buf_append_str(&key, route->transport->name);
-        buf_append_char(&key, ' ');
-        buf_append_str(&key, str_part(route->nexthop, 0, 32 * 1024));
-        struct destination *dest = map_find(&d->destinations, buf_str(&key));
+        struct buf *key = &d->key;
+        buf_clear(key);
+        buf_append_str(key, route->transport->name);
+        buf_append_char(key, ' ');
+        buf_append_str(key, str_part(route->nexthop, 0, DESTINATION_KEY_BYTES_MAX / 2));
+        struct destination *dest = map_find(&d->destinations, buf_str(key));
         bool is_new = !dest;
         if (is_new)
-                dest = destination_new(d, buf_str(&key));
+                dest = destination_new(d, buf_str(key));
         if (dest->routes != routes)
                 use_routes(dest, routes, route->transport);
         if (is_new)
