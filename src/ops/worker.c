@@ -77,10 +77,10 @@ static void await_stop(void *arg)
         log_info("master", "stopping; what is under way has %d seconds", STOP_MS / 1000);
         if (w->refresher)
                 task_cancel(w->refresher);
-        while (w->refresher || w->is_reloading)
+        while (!w->is_ready || w->refresher ||
+               w->is_reloading) /* what has begun comes to its end */
                 await_sleep(IDLE_MS);
-        if (w->is_ready)
-                await_stations_stop(w, loop_now_ms() + STOP_MS);
+        await_stations_stop(w, loop_now_ms() + STOP_MS);
         await_control_stop(w);
         loop_watch_remove(w->office, &w->signal_watch);
         loop_watch_remove(w->office, &w->channel_watch);
@@ -201,6 +201,8 @@ static void await_begin(void *arg)
         struct why why;
         await_stations_start(w);
         w->is_ready = true;
+        if (w->is_stopping)
+                return;
         if (control_start(w, &why) < 0) {
                 log_error("master", "%s", why.text);
                 fprintf(stderr, "forepost: %s\n", why.text);
