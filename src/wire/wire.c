@@ -309,7 +309,8 @@ static bool fill(struct wire *w)
 
 static void service(struct wire *w)
 {
-        if (w->is_connecting)
+        /* done, and the task has not run yet: what it was promised is not taken back */
+        if (w->is_connecting || w->is_done)
                 return;
         if (w->wants_handshake) {
                 w->is_done = tls_handshake(w) || w->error;

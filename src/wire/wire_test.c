@@ -287,6 +287,62 @@ static void much_goes_both_ways_under_tls(void **state)
         tls_context_unref(&tls[1]);
 }
 
+/*
+ * Input comes while the reader is busy elsewhere, and more of it in the very turn in which the reader asks
+ * for it: the kernel's second word about bytes that were read already must not undo the first.
+ */
+enum { ROUNDS = 40 };
+static int64_t round_ms[ROUNDS];
+
+static void far_speaks_at_bad_times(void *arg)
+{
+        struct tls_context **tls = arg;
+        struct why why;
+        assert_int_equal(await_wire_tls_accept(far, tls[0], soon(), &why), 0);
+        for (int i = 0; i < ROUNDS; i++) {
+                round_ms[i] = loop_now_ms() + 4;
+                wire_put(far, STR("a"));
+                assert_int_equal(await_wire_flush(far, soon()), 0);
+                assert_int_equal(await_sleep(round_ms[i] - loop_now_ms()), 0);
+                wire_put(far, STR("b"));
+                assert_int_equal(await_wire_flush(far, soon()), 0);
+                struct str bytes;
+                assert_int_equal(await_wire_bytes(far, soon(), &bytes), 0);
+                wire_consume(far, bytes.len);
+        }
+        end_one();
+}
+
+static void near_listens_late(void *arg)
+{
+        struct tls_context **tls = arg;
+        struct why why;
+        assert_int_equal(await_wire_tls_connect(near, tls[1], STR(""), soon(), &why), 0);
+        for (int i = 0; i < ROUNDS; i++) {
+                while (!round_ms[i])
+                        assert_int_equal(await_sleep(1), 0);
+                assert_int_equal(await_sleep(round_ms[i] - loop_now_ms()), 0);
+                for (size_t got = 0; got < 2;) {
+                        struct str bytes;
+                        assert_int_equal(await_wire_bytes(near, soon(), &bytes), 0);
+                        got += bytes.len;
+                        wire_consume(near, bytes.len);
+                }
+                wire_put(near, STR("c"));
+                assert_int_equal(await_wire_flush(near, soon()), 0);
+        }
+        end_one();
+}
+
+static void input_at_bad_times_is_not_lost(void **state)
+{
+        struct tls_context *tls[2];
+        make_contexts(tls);
+        run(far_speaks_at_bad_times, near_listens_late, tls);
+        tls_context_unref(&tls[0]);
+        tls_context_unref(&tls[1]);
+}
+
 /* ---- what goes wrong ---- */
 
 static void shake_with_rubbish(void *arg)
@@ -452,6 +508,7 @@ int main(void)
                 WITH_PAIR(replies_leave_together),
                 WITH_PAIR(much_goes_both_ways),
                 WITH_PAIR(much_goes_both_ways_under_tls),
+                WITH_PAIR(input_at_bad_times_is_not_lost),
                 WITH_PAIR(handshakes_fail_clearly),
                 WITH_PAIR(waits_end),
                 WITH_PAIR(early_input_is_seen_and_dropped),
