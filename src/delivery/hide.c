@@ -39,9 +39,13 @@ static size_t ipv6_bytes(struct str s)
                 colons += s.ptr[len++] == ':';
         if (colons < 2)
                 return 0;
-        for (; len > 2; len--) /* "2001:db8::1:" and "2001:db8::1." end before the last character */
-                if (is_address(str_part(s, 0, len), AF_INET6))
+        /* it may end before the last character: "2001:db8::1:", "2001:db8::1.", "::core" */
+        for (; len >= 2; len--) {
+                bool splits_word = len < s.len && is_host_char(s.ptr[len]) && s.ptr[len] != '.' &&
+                                   s.ptr[len - 1] != ':';
+                if (!splits_word && is_address(str_part(s, 0, len), AF_INET6))
                         return len;
+        }
         return 0;
 }
 

@@ -131,15 +131,6 @@ static struct str tls_excluded(const struct params *p, bool is_mandatory, struct
                             STR_ARG(p->smtp_tls_mandatory_exclude_ciphers));
 }
 
-static int tls_level(const struct params *p)
-{
-        if (p->smtp_tls_security_level != TLS_LEVEL_UNSET)
-                return p->smtp_tls_security_level;
-        return p->smtp_enforce_tls ? TLS_LEVEL_ENCRYPT
-               : p->smtp_use_tls   ? TLS_LEVEL_MAY
-                                   : TLS_LEVEL_NONE;
-}
-
 /* Levels that would check a certificate must not be silently weaker than they say. */
 static void refuse_level(const struct transport *t, struct place at, struct findings *findings)
 {
@@ -154,7 +145,7 @@ static void read_tls(struct transport *t, struct place at, struct arena *arena,
                      struct findings *findings)
 {
         const struct params *p = t->params;
-        int level = tls_level(p);
+        int level = p->smtp_tls_security_level; /* old names are settled in config/ */
         if (level >= TLS_LEVEL_DANE) {
                 refuse_level(t, at, findings);
                 return;
