@@ -20,21 +20,29 @@
 
 enum { COLLECT_BYTES_MAX = 64 * 1024 };
 
-static struct {
-        pthread_rwlock_t lock;
+/*
+ * Immutable, so that a line can be put together without a lock. Those that a reload has replaced are kept:
+ * some thread may be at a line with them. Equal ones are not made twice.
+ */
+struct settings {
+        struct settings *next; /* of all that ever were */
         enum log_target target;
         enum log_format format;
-        int fd;
         char path[512];
         char name[64];
         char hostname[128];
         int facility;
         bool wants_debug;
-} out = {.lock = PTHREAD_RWLOCK_INITIALIZER,
-         .fd = 2,
-         .name = "forepost",
-         .hostname = "localhost",
-         .facility = 2 << 3};
+};
+
+static struct settings initial = {.name = "forepost", .hostname = "localhost", .facility = 2 << 3};
+
+static struct {
+        pthread_rwlock_t lock; /* over fd */
+        int fd;
+        struct settings *now;
+        struct settings *all;
+} out = {.lock = PTHREAD_RWLOCK_INITIALIZER, .fd = 2, .now = &initial};
 
 static __thread struct {
         bool is_on;
@@ -83,6 +91,46 @@ static void close_target(void)
                 close(out.fd);
 }
 
+static const struct settings *settings_now(void)
+{
+        return __atomic_load_n(&out.now, __ATOMIC_ACQUIRE);
+}
+
+static bool settings_equal(const struct settings *a, const struct settings *b)
+{
+        return a->target == b->target && a->format == b->format && a->facility == b->facility &&
+               a->wants_debug == b->wants_debug && strcmp(a->path, b->path) == 0 &&
+               strcmp(a->name, b->name) == 0 && strcmp(a->hostname, b->hostname) == 0;
+}
+
+/* Under the lock. */
+static void use_settings(const struct log_options *o, const char *path)
+{
+        struct settings *s = calloc(1, sizeof(*s));
+        if (!s)
+                return; /* as it was */
+        s->target = o->target;
+        s->format = o->format;
+        copy_text(s->path, sizeof(s->path), path);
+        copy_text(s->name, sizeof(s->name), o->name ? o->name : "forepost");
+        copy_text(s->hostname, sizeof(s->hostname), o->hostname ? o->hostname : "localhost");
+        char *dot = strchr(s->hostname, '.');
+        if (dot)
+                *dot = 0;
+        s->facility = o->facility;
+        s->wants_debug = o->wants_debug;
+        for (struct settings *old = out.all; old; old = old->next) {
+                if (settings_equal(old, s)) {
+                        __atomic_store_n(&out.now, old, __ATOMIC_RELEASE);
+                        free(s);
+                        return;
+                }
+        }
+        s->next = out.all;
+        out.all = s;
+        __atomic_store_n(&out.now, s, __ATOMIC_RELEASE);
+}
+
 int log_open(const struct log_options *o, struct why *why)
 {
         const char *path = o->path ? o->path : o->target == LOG_TO_SYSLOG ? "/dev/log" : "";
@@ -93,16 +141,7 @@ int log_open(const struct log_options *o, struct why *why)
         pthread_rwlock_wrlock(&out.lock);
         close_target();
         out.fd = fd;
-        out.target = o->target;
-        out.format = o->format;
-        copy_text(out.path, sizeof(out.path), path);
-        copy_text(out.name, sizeof(out.name), o->name ? o->name : "forepost");
-        copy_text(out.hostname, sizeof(out.hostname), o->hostname ? o->hostname : "localhost");
-        char *dot = strchr(out.hostname, '.');
-        if (dot)
-                *dot = 0;
-        out.facility = o->facility;
-        out.wants_debug = o->wants_debug;
+        use_settings(o, path);
         pthread_rwlock_unlock(&out.lock);
         return 0;
 }
@@ -110,7 +149,7 @@ int log_open(const struct log_options *o, struct why *why)
 int log_reopen(struct why *why)
 {
         pthread_rwlock_wrlock(&out.lock);
-        int fd = open_target(out.target, out.path, why);
+        int fd = open_target(out.now->target, out.now->path, why);
         if (fd >= 0) {
                 close_target();
                 out.fd = fd;
@@ -135,7 +174,7 @@ static void write_all(int fd, const char *bytes, size_t len)
 static void emit(const char *line, size_t len)
 {
         pthread_rwlock_rdlock(&out.lock);
-        if (out.target == LOG_TO_SYSLOG)
+        if (out.now->target == LOG_TO_SYSLOG)
                 send(out.fd, line, len, MSG_NOSIGNAL);
         else
                 write_all(out.fd, line, len);
@@ -165,16 +204,18 @@ void log_flush(void)
 }
 
 /* Lines of one turn share a second: break it down once. */
-static const struct tm *broken_down(time_t second)
+static const struct tm *broken_down(time_t second, enum log_format format)
 {
         static __thread time_t last = -1;
+        static __thread enum log_format last_format;
         static __thread struct tm tm;
-        if (second != last) {
-                if (out.format == LOG_AS_JSON)
+        if (second != last || format != last_format) {
+                if (format == LOG_AS_JSON)
                         gmtime_r(&second, &tm);
                 else
                         localtime_r(&second, &tm);
                 last = second;
+                last_format = format;
         }
         return &tm;
 }
@@ -204,7 +245,7 @@ static size_t append_json(char *at, size_t room, const char *text)
 static size_t format_json(char *line, size_t room, enum log_level level, const char *service,
                           const char *queue_id, const char *text, int64_t now_us)
 {
-        const struct tm *tm = broken_down((time_t)(now_us / 1000000));
+        const struct tm *tm = broken_down((time_t)(now_us / 1000000), LOG_AS_JSON);
         size_t len =
                 clip(snprintf(line, room,
                               "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\",\"level\":\"%s\","
@@ -222,22 +263,23 @@ static size_t format_json(char *line, size_t room, enum log_level level, const c
         return len;
 }
 
-static size_t format_postfix(char *line, size_t room, enum log_level level, const char *service,
-                             const char *queue_id, const char *text, int64_t now_us)
+static size_t format_postfix(const struct settings *s, char *line, size_t room,
+                             enum log_level level, const char *service, const char *queue_id,
+                             const char *text, int64_t now_us)
 {
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        const struct tm *tm = broken_down((time_t)(now_us / 1000000));
+        const struct tm *tm = broken_down((time_t)(now_us / 1000000), LOG_AS_POSTFIX);
         size_t len = 0;
-        if (out.target == LOG_TO_SYSLOG)
-                len += clip(snprintf(line, room, "<%d>", out.facility | level_severity[level]),
+        if (s->target == LOG_TO_SYSLOG)
+                len += clip(snprintf(line, room, "<%d>", s->facility | level_severity[level]),
                             room);
         len += clip(snprintf(line + len, room - len, "%.3s %2d %02d:%02d:%02d ",
                              months + 3 * tm->tm_mon, tm->tm_mday, tm->tm_hour, tm->tm_min,
                              tm->tm_sec),
                     room - len);
-        if (out.target != LOG_TO_SYSLOG) /* syslog knows its host */
-                len += clip(snprintf(line + len, room - len, "%s ", out.hostname), room - len);
-        len += clip(snprintf(line + len, room - len, "%s%s%s[%d]: ", out.name, service ? "/" : "",
+        if (s->target != LOG_TO_SYSLOG) /* syslog knows its host */
+                len += clip(snprintf(line + len, room - len, "%s ", s->hostname), room - len);
+        len += clip(snprintf(line + len, room - len, "%s%s%s[%d]: ", s->name, service ? "/" : "",
                              service ? service : "", getpid()),
                     room - len);
         if (queue_id)
@@ -260,18 +302,19 @@ static void put(enum log_level level, const char *service, const char *queue_id,
 static void put(enum log_level level, const char *service, const char *queue_id, const char *format,
                 va_list args)
 {
-        if (level == LOG_LEVEL_DEBUG && !out.wants_debug)
+        const struct settings *s = settings_now();
+        if (level == LOG_LEVEL_DEBUG && !s->wants_debug)
                 return;
         /* not on the stack: that of a task is one or two touched pages */
         static __thread char text[LOG_LINE_BYTES_MAX];
         static __thread char line[LOG_LINE_BYTES_MAX];
         vsnprintf(text, sizeof(text), format, args);
         int64_t now_us = clock_wall_us();
-        size_t len = out.format == LOG_AS_JSON ? format_json(line, sizeof(line), level, service,
-                                                             queue_id, text, now_us)
-                                               : format_postfix(line, sizeof(line), level, service,
-                                                                queue_id, text, now_us);
-        if (!collected.is_on || out.target == LOG_TO_SYSLOG) {
+        size_t len = s->format == LOG_AS_JSON ? format_json(line, sizeof(line), level, service,
+                                                            queue_id, text, now_us)
+                                              : format_postfix(s, line, sizeof(line), level,
+                                                               service, queue_id, text, now_us);
+        if (!collected.is_on || s->target == LOG_TO_SYSLOG) {
                 emit(line, len);
                 return;
         }
