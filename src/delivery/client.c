@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdarg.h>
 
 enum { REPLY_LINE_BYTES_MAX = 4096 };
 
@@ -34,6 +35,21 @@ int await_client_reply(struct client *c, int64_t timeout_ms)
         if (rc < 0 || c->reader.code == 421)
                 c->is_dead = c->is_lost = true;
         return rc < 0 ? rc : 0;
+}
+
+static void log_client(const struct client *c, enum log_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+static void log_client(const struct client *c, enum log_level level, const char *format, ...)
+{
+        char service[80];
+        char text[1024];
+        va_list args;
+        snprintf(service, sizeof(service), "%.*s", STR_ARG(c->transport->name));
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        log_write(level, service, "%s", text);
 }
 
 static int await_command(struct client *c, struct str command, int64_t timeout_ms)
@@ -172,9 +188,8 @@ static void log_tls(const struct client *c)
         if (c->transport->params->smtp_tls_loglevel < 1)
                 return;
         wire_tls_describe(c->wire, what, sizeof(what));
-        char service[80];
-        snprintf(service, sizeof(service), "%.*s", STR_ARG(c->transport->name));
-        log_info(service, "Untrusted TLS connection established to %s: %s", c->relay, what);
+        log_client(c, LOG_LEVEL_INFO, "Untrusted TLS connection established to %s: %s", c->relay,
+                   what);
 }
 
 static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
@@ -232,6 +247,7 @@ static bool bind_address(const struct params *p, sa_family_t family, struct host
         if (text.len == 0 || text.len >= sizeof(z))
                 return false;
         snprintf(z, sizeof(z), "%.*s", STR_ARG(text));
+        snprintf(out->text, sizeof(out->text), "%s", z);
         out->to.any.sa_family = family;
         if (family == AF_INET6) {
                 out->to_len = sizeof(out->to.v6);
@@ -248,9 +264,15 @@ static int await_connect(struct client *c, const struct host_address *a, struct 
         struct host_address from = {0};
         bool is_bound = bind_address(p, a->to.any.sa_family, &from);
         struct why why;
+        int64_t deadline_ms = until(p->smtp_connect_timeout);
         int rc = await_wire_connect(&a->to.any, a->to_len, is_bound ? &from.to.any : NULL,
-                                    is_bound ? from.to_len : 0, until(p->smtp_connect_timeout),
-                                    &c->wire, &why);
+                                    is_bound ? from.to_len : 0, deadline_ms, &c->wire, &why);
+        if (rc == -EADDRNOTAVAIL && is_bound && !p->smtp_bind_address_enforce) {
+                log_client(c, LOG_LEVEL_WARNING, "cannot send from the address %s; using another",
+                           from.text);
+                rc = await_wire_connect(&a->to.any, a->to_len, NULL, 0, deadline_ms, &c->wire,
+                                        &why);
+        }
         if (rc == 0)
                 return 0;
         c->is_dead = true;
@@ -273,6 +295,8 @@ static int await_introduction(struct client *c, bool without_tls, struct arena *
                 rc = await_greeting(c, arena, trouble);
         if (rc == 0)
                 rc = await_ehlo(c, arena, trouble);
+        if (rc == 0 && !has_tls && c->has_starttls && t->params->smtp_tls_note_starttls_offer)
+                log_client(c, LOG_LEVEL_INFO, "Host offered STARTTLS: [%s]", c->host);
         if (rc == 0 && has_tls && !is_wrapped)
                 rc = await_starttls(c, arena, trouble);
         return rc;

@@ -330,6 +330,29 @@ static const struct play plays[] = {
          .log = {"status="}, /* the handshake fails, or nothing was injected: never a mix-up */
          .not_in_log = "injected"},
 
+        {.name = "an offer that is not used",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_note_starttls_offer = yes\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n" ENVELOPE "@data\n>250 Ok\n<QUIT"},
+         .log = {"Host offered STARTTLS: [127.0.0.1]", "status=sent (250 Ok)"}},
+
+        /* our own address */
+        {.name = "an address that is not ours",
+         .to = "u@dest.test",
+         .settings = "smtp_bind_address = 192.0.2.77\n",
+         .scripts = {"@serve"},
+         .log = {"cannot send from the address 192.0.2.77; using another", "status=sent"}},
+        {.name = "an address that is not ours and must be",
+         .to = "u@dest.test",
+         .settings = "smtp_bind_address = 192.0.2.77\nsmtp_bind_address_enforce = yes\n",
+         .scripts = {"@serve"},
+         .log = {"status=deferred (connect to " HOST ":", "Cannot assign requested address)"}},
+        {.name = "an address of ours",
+         .to = "u@dest.test",
+         .settings = "smtp_bind_address = 127.0.0.9\n",
+         .scripts = {"@serve"},
+         .log = {"status=sent"}},
+
         /* agents without a network */
         {.name = "error:",
          .to = "u@gone.test",

@@ -85,6 +85,36 @@ static int await_serve(struct connection *c, int64_t delay_ms)
         return rc;
 }
 
+/* Content ends where a piece ends in a dot on its own line: good enough for a sender that waits. */
+static int await_sink(struct connection *c)
+{
+        struct str line;
+        struct str bytes;
+        struct wire_line l;
+        int rc = 0;
+        say(c, "220 peer.test ESMTP");
+        while ((rc = await_wire_line(c->wire, LINE_MAX_BYTES, CLOCK_NEVER, &l)) == 0) {
+                line = l.text;
+                if (str_starts(line, STR("EHLO"))) {
+                        say(c, "250-peer.test\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES");
+                } else if (str_starts(line, STR("DATA"))) {
+                        say(c, "354 go");
+                        do {
+                                rc = await_wire_bytes(c->wire, CLOCK_NEVER, &bytes);
+                                bool is_end = rc == 0 && str_ends(bytes, STR("\r\n.\r\n"));
+                                if (rc == 0)
+                                        wire_consume(c->wire, bytes.len);
+                                if (is_end)
+                                        break;
+                        } while (rc == 0);
+                        say(c, "250 2.0.0 Ok: queued as 4jXSSG12msz2");
+                } else {
+                        say(c, "250 2.1.0 Ok");
+                }
+        }
+        return rc;
+}
+
 static int await_flood(struct connection *c)
 {
         int rc = 0;
@@ -143,6 +173,8 @@ static int await_special(struct connection *c, struct str line)
                 return await_some(c, ms);
         if (str_eq(word, STR("@serve")))
                 return await_serve(c, ms);
+        if (str_eq(word, STR("@sink")))
+                return await_sink(c);
         if (str_eq(word, STR("@flood")))
                 return await_flood(c);
         if (str_eq(word, STR("@hang")))

@@ -7,6 +7,7 @@
  *      @data       reads up to the final dot; what came is kept in `contents`
  *      @some N     reads at least N bytes
  *      @serve [MS] answers everything as a good server until QUIT or the end, the final dot after MS
+ *      @sink       the same in haste: content is not kept, dots are not looked at
  *      @tls        takes TLS
  *      @flood      sends a reply without end
  *      @long       sends a line of 10,000 bytes

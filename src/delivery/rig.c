@@ -72,6 +72,7 @@ static void write_main_cf(struct rig *r)
                 "virtual_mailbox_domains = box.test\n"
                 "transport_maps = inline:{ { dest.test = smtp:PEER } { relay.test = relay:PEER }"
                 " { sender.test = virtual: } { nowhere.test = smtp:[127.0.0.1]:1 }"
+                " { hidden.test = relay:[127.0.0.1]:1 }"
                 " { both.test = smtp:[127.0.0.1]:1, PEER } { gone.test = error:5.1.6 it has gone }"
                 " { later.test = retry:4.2.1 not today } { null.test = discard: } }\n";
         struct buf out;
@@ -120,6 +121,8 @@ static void await_all(struct kit *k)
 {
         struct rig *r = list_of(k, struct rig, kit);
         peer_start(&r->peer, k->loop, r->scripts, r->script_count);
+        if (r->outer_port)
+                r->peer.port = r->outer_port;
         for (size_t i = 0; i < r->script_count; i++)
                 if (!r->peer.tls && strstr(r->scripts[i], "@tls"))
                         peer_use_tls(r);

@@ -29,6 +29,7 @@ struct rig {
         struct buf log; /* all that was logged, after the run */
         int timeout_ms; /* of all the client's waits */
         size_t loop_count;
+        uint16_t outer_port; /* a server elsewhere on this machine; 0: the peer */
 
         /* for rig_run() */
         const char *settings;

@@ -194,6 +194,11 @@ static void note_failure(struct work *w, const struct trouble *trouble)
 
 /* ---- a session ---- */
 
+static bool may_keep(const struct params *p)
+{
+        return p->smtp_connection_cache_on_demand || p->smtp_connection_cache_destinations.len;
+}
+
 static void keep_client(struct work *w, struct client **c)
 {
         struct worker *worker = w->worker;
@@ -290,7 +295,7 @@ static void await_host(struct work *w, const struct host_address *a, uint16_t po
         }
         w->job->ready_us = clock_mono_us();
         await_session(w, c);
-        if (!c->is_dead && !w->is_canceled)
+        if (!c->is_dead && !w->is_canceled && may_keep(w->transport->params))
                 keep_client(w, &c);
         client_close(&c);
 }
