@@ -130,6 +130,8 @@ static void warn_of_what_is_missing(const struct config *c, struct findings *fin
                 {"defer_transports", c->params.defer_transports.len > 0,
                  "hold the mail, or route it to retry:"},
                 {"confirm_delay_cleared", c->params.confirm_delay_cleared, NULL},
+                {"notify_classes", config_is_set(c, "notify_classes"),
+                 "watch the log: the postmaster is told nothing"},
         };
         for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
                 if (later[i].is_asked_for)
