@@ -189,12 +189,15 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
  * Did the client go on speaking where it has to wait for the reply? Looks at the socket only where that
  * would be wrong.
  */
-static bool speaks_early(struct session *s, enum smtp_verb verb)
+static bool speaks_early(struct session *s, struct smtp_command *command)
 {
+        enum smtp_verb verb = command->verb;
         if (s->greeting == GREETED_EHLO && !verb_rules[verb].is_last)
                 return false;
         if (verb == SMTP_BDAT || verb == SMTP_QUIT)
                 return false;
+        /* what is read now may take the place of the line that is being done */
+        command->args = arena_str(&s->arena, command->args);
         return wire_poll_input(s->wire);
 }
 
@@ -220,7 +223,7 @@ static struct smtp_reply await_command(struct session *s, struct str line)
         s->is_first_command = false;
         if (must_start_tls_first(s, command.verb))
                 return smtp_reply_make(530, "5.7.0", STR("Must issue a STARTTLS command first"));
-        if (speaks_early(s, command.verb)) {
+        if (speaks_early(s, &command)) {
                 if (!s->facts.has_early_input)
                         log_info("smtpd", "improper command pipelining after %s from %.*s[%.*s]",
                                  s->last_verb, STR_ARG(s->facts.client_name),

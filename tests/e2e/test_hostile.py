@@ -1,0 +1,33 @@
+"""Clients that mean harm, or might as well."""
+
+import os
+import signal
+
+from harness.dialogue import Dialogue
+
+PATIENT = {'smtpd_error_sleep_time': '0', 'smtpd_hard_error_limit': '1000000',
+           'smtpd_junk_command_limit': '1000000'}
+
+
+def test_what_is_read_ahead_does_not_become_the_command(network):
+    """The look for early input fills the block that the command's line lies in."""
+    relay = network.relay(1, main={**PATIENT, 'smtpd_forbid_unauth_pipelining': 'no'}).start()
+    talk = Dialogue(relay.port)
+    talk.reply()
+    talk.ask('HELO client.test', '250')
+
+    block = 64 * 1024
+    mail = b'MAIL FROM:<anyone@client.test>\r\n'
+    noop = b'NOOP ' + b'x' * 1017 + b'\r\n'
+    ahead = noop * 63 + noop[:1022 - len(mail)] + b'\r\n' + mail
+    assert len(ahead) == block
+    behind = (b'RCPT TO:<' * block)[:block - 2] + b'\r\n'
+    # All of it waits in the socket before the server reads the first byte.
+    worker = relay.children()[0]
+    os.kill(worker, signal.SIGSTOP)
+    talk.send(ahead + behind)
+    os.kill(worker, signal.SIGCONT)
+    for _ in range(64):
+        assert talk.reply() == ['250 2.0.0 Ok']
+    assert talk.reply() == ['250 2.1.0 Ok']
+    talk.close()
