@@ -30,6 +30,8 @@ static struct smtp_reply check_state(const struct session *s)
         const struct transaction *t = s->transaction;
         if (!t)
                 return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
+        if (t->has_lost_chunk)
+                return smtp_reply_make(503, "5.5.1", STR("Error: a chunk was refused before"));
         if (t->rcpt_count == 0)
                 return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
         return smtp_reply_make(250, "2.0.0", STR("Ok"));
@@ -59,6 +61,8 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
             !await_session_refuses(s, POLICY_AT_DATA, &reply))
                 intake_begin(s);
         if (!t || !t->intake || smtp_reply_refuses(&reply)) {
+                if (t)
+                        t->has_lost_chunk = true;     /* what follows is not the message */
                 int rc = await_chunk(s, count, NULL); /* the chunk comes all the same */
                 return rc < 0 ? lost(s, rc) : reply;
         }

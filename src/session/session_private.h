@@ -22,6 +22,7 @@ struct transaction {
         struct policy_effects effects;
         struct spool_draft *draft; /* from the first accepted RCPT on */
         struct intake *intake;     /* from DATA, or the first BDAT, on */
+        bool has_lost_chunk;       /* a BDAT was refused: no message can come of this one */
 };
 
 enum session_greeting { NOT_GREETED, GREETED_HELO, GREETED_EHLO };
