@@ -123,49 +123,103 @@ class SmallDisk:
         self.shell.wait()
 
 
-def relay_by_root(network, core):
+def relay_on_small_disk(network, core):
     """Started by root, as nsenter wants it, the server drops to its mail_owner by itself."""
-    return network.relay(core.port, as_root=True,
-                         main={'mail_owner': 'nobody'} if os.getuid() == 0 else {})
+    # Below one and a half times the largest message Postfix's rule refuses at MAIL already.
+    main = {'message_size_limit': '200000'}
+    if os.getuid() == 0:
+        main['mail_owner'] = 'nobody'
+    relay = network.relay(core.port, as_root=True, main=main)
+    return relay, SmallDisk(relay, '6m')
+
+
+BODY = '\r\n'.join(['0123456789' * 7] * 900)        # about 64 KiB
+
+
+def try_to_send(port):
+    """One message of 64 KiB: the reply to it, or the first refusal on the way."""
+    talk = Dialogue(port)
+    assert talk.reply()[-1].startswith('220 ')
+    steps = (b'EHLO client.test', b'MAIL FROM:<sender@client.test>', b'RCPT TO:<editor@relay.test>',
+             b'DATA', f'Subject: large\r\n\r\n{BODY}\r\n.'.encode())
+    for step in steps:
+        talk.send(step + b'\r\n')
+        reply = talk.reply()[-1]
+        if reply[0] not in '23':
+            break
+    talk.close()
+    return reply
 
 
 def test_disk_full(network):
     """452 while the disk is full, the process lives, nothing accepted is lost, and service resumes."""
     core = network.core().start()
     core.stop()
-    relay = relay_by_root(network, core)
-    disk = SmallDisk(relay, '6m')
+    relay, disk = relay_on_small_disk(network, core)
     try:
         relay.start()
-        body = '\r\n'.join(['0123456789' * 7] * 900)         # about 64 KiB
-        accepted, refused = 0, None
-        for _ in range(400):
-            reply = send(relay.port, body=body)[0]
-            if not reply.startswith('250 '):
-                refused = reply
-                break
+        accepted = 0
+        while (reply := try_to_send(relay.port)).startswith('250 '):
             accepted += 1
-        assert refused and re.match('452 4.3.1 ', refused), refused
+            assert accepted < 400, 'six MiB do not end'
+        assert reply.startswith('452 4.3.1 '), reply
         assert accepted > 10
         worker = relay.children()
 
         # It goes on refusing politely, and says what there is.
-        assert all(r.startswith('452 ') for r in send(relay.port, body=body, count=5))
+        assert all(try_to_send(relay.port).startswith('452 ') for _ in range(5))
         assert relay.process.poll() is None and relay.children() == worker
         assert relay.queue_count() == accepted
 
-        # Something else on that disk goes away: service resumes, by itself.
-        disk.inside(f'mount -o remount,size=40m {disk.queue}')
-        places.await_true(lambda: send(relay.port, body=body)[0].startswith('250 '), 20, 'mail is taken again')
+        # There is room again: service resumes, by itself.
+        assert disk.inside(f'mount -o remount,size=40m {disk.queue}') == 0
+        places.await_true(lambda: try_to_send(relay.port).startswith('250 '), 20, 'mail is taken again')
         accepted = relay.queue_count()
 
         core.start()
         relay.command('queue', 'flush')
         core.await_maildir('relay.test/editor', accepted, 60)
         relay.await_queue_count(0)
-        expected = body.replace('\r\n', '\n').encode() + b'\n'
+        expected = BODY.replace('\r\n', '\n').encode() + b'\n'
         for file in core.maildir('relay.test/editor'):
             assert file.read_bytes().partition(b'\n\n')[2] == expected
+        relay.stop()
+    finally:
+        relay.kill()
+        disk.done()
+
+
+def test_the_disk_fills_in_the_middle_of_messages(network):
+    """Thirty messages are under way when the last byte is taken: each gets 250 and is kept, or 45x."""
+    core = network.core().start()
+    core.stop()
+    relay, disk = relay_on_small_disk(network, core)
+    try:
+        relay.start()
+        talks = [Dialogue(relay.port) for _ in range(30)]
+        for talk in talks:
+            talk.reply()
+            talk.ask('EHLO client.test', '250 ')
+            talk.ask('MAIL FROM:<sender@client.test>', '250 ')
+            talk.ask('RCPT TO:<editor@relay.test>', '250 ')
+            talk.ask('DATA', '354 ')
+            talk.send(b'Subject: large\r\n\r\n' + BODY[:30000].encode())
+        disk.inside(f'dd if=/dev/zero of={disk.queue}/ballast bs=4096')
+        for talk in talks:
+            talk.send(BODY[30000:].encode() + b'\r\n.\r\n')
+        replies = [talk.reply()[-1] for talk in talks]
+        for talk in talks:
+            talk.close()
+        accepted = sum(reply.startswith('250 ') for reply in replies)
+        assert accepted < 30
+        assert all(re.match('250 |45[12] 4', reply) for reply in replies), replies
+        assert len(relay.children()) == 1 and relay.queue_count() == accepted
+
+        disk.inside(f'rm {disk.queue}/ballast')
+        places.await_true(lambda: try_to_send(relay.port).startswith('250 '), 20, 'mail is taken again')
+        core.start()
+        relay.command('queue', 'flush')
+        core.await_maildir('relay.test/editor', accepted + 1, 60)
         relay.stop()
     finally:
         relay.kill()
@@ -176,21 +230,28 @@ def test_restart_on_a_full_disk(network):
     """A server that starts on a full disk still has, and delivers, what it had accepted."""
     core = network.core().start()
     core.stop()
-    relay = relay_by_root(network, core)
-    disk = SmallDisk(relay, '6m')
+    relay, disk = relay_on_small_disk(network, core)
     try:
         relay.start()
-        body = '\r\n'.join(['0123456789' * 7] * 100)
-        assert all(r.startswith('250 ') for r in send(relay.port, body=body, count=50))
-        disk.inside(f'dd if=/dev/zero of={disk.queue}/ballast bs=4096; true')
+        accepted = sum(reply.startswith('250 ') for reply in send(relay.port, count=50))
+        assert accepted == 50
         relay.stop()
+        disk.inside(f'dd if=/dev/zero of={disk.queue}/ballast bs=4096')
         relay.start()
         assert relay.queue_count() == 50
-        assert re.match('4[0-9][0-9] ', send(relay.port, body=body)[0])
-        disk.inside(f'rm {disk.queue}/ballast')
+        assert re.match('45[12] 4', try_to_send(relay.port))
+        assert len(relay.children()) == 1
+
+        # Results are written too: what is delivered now may be delivered again, never lost.
         core.start()
         relay.command('queue', 'flush')
-        core.await_maildir('relay.test/editor', 50, 60)
+        places.await_true(lambda: len(core.maildir('relay.test/editor')) >= 50, 30, 'delivered')
+        disk.inside(f'rm {disk.queue}/ballast')
+        places.await_true(lambda: try_to_send(relay.port).startswith('250 '), 20, 'mail is taken again')
+        relay.await_queue_count(0, 30)
+        subjects = {re.search(rb'^Subject: (.*)$', f.read_bytes(), re.M).group(1)
+                    for f in core.maildir('relay.test/editor')}
+        assert len(subjects) == 51
         relay.stop()
     finally:
         relay.kill()
