@@ -41,7 +41,9 @@ class Demo:
         self.output = open(tree / 'output', 'w+')
         self.process = subprocess.Popen(
             [tree / 'run', *arguments], stdin=subprocess.DEVNULL, stdout=self.output,
-            stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+            stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+            # As from a terminal: who runs these tests in the background made us ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def said(self):
         return (self.tree / 'output').read_text()
