@@ -94,9 +94,13 @@ static bool await_due(struct delivery *d)
         struct router r = {.task = task_self()};
         int64_t deadline_ms = loop_now_ms() + ROUTER_IDLE_MS;
         int rc = 0;
-        list_add_first(&d->idle_routers, &r.link);
-        while (!may_begin(d) && !d->is_stopping && rc == 0)
+        list_init(&r.link);
+        while (!may_begin(d) && !d->is_stopping && rc == 0) {
+                /* who wakes it takes it out, and another may have been faster with the work */
+                if (list_is_empty(&r.link))
+                        list_add_first(&d->idle_routers, &r.link);
                 rc = await_wake("waiting for", STR("mail to route"), deadline_ms);
+        }
         list_remove(&r.link);
         return may_begin(d);
 }

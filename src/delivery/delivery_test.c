@@ -74,8 +74,11 @@ static void await_ten(struct rig *rig)
         assert_int_equal(counts.connections, 1);
         assert_int_equal(counts.destinations, 1);
         /* idle for longer than smtp_connection_cache_time_limit: QUIT, and all is forgotten */
-        assert_int_equal(await_sleep(400), 0);
-        delivery_count(rig->delivery, &counts);
+        for (int i = 0; i < 100 && counts.connections; i++) {
+                assert_int_equal(await_sleep(50), 0);
+                delivery_count(rig->delivery, &counts);
+        }
+        assert_int_equal(await_sleep(50), 0);
         assert_int_equal(counts.connections, 0);
         assert_int_equal(counts.destinations, 0);
         assert_true(str_ends(buf_str(&rig->peer.heard), STR("\nQUIT\n")));
@@ -275,7 +278,8 @@ static void await_revival(struct rig *rig)
         await_rig_quiet(rig);
         await_rig_mail(rig, "from@sender.test", "v@dest.test");
         await_rig_quiet(rig);
-        assert_int_equal(await_sleep(1300), 0); /* minimal_backoff_time, and the jitter */
+        for (int i = 0; i < 200 && rig->peer.message_count < 2; i++) /* minimal_backoff_time */
+                assert_int_equal(await_sleep(50), 0);
         await_rig_quiet(rig);
         assert_int_equal(rig->peer.message_count, 2);
 }
@@ -617,7 +621,7 @@ static void await_stop(struct rig *rig)
         int64_t before_ms = clock_mono_ms();
         await_delivery_stop(&rig->delivery, loop_now_ms() + 100);
         assert_null(rig->delivery);
-        assert_in_range(clock_mono_ms() - before_ms, 90, 1000);
+        assert_in_range(clock_mono_ms() - before_ms, 90, 10000);
         spool_count(rig->kit.spool, &counts);
         assert_int_equal(counts.active, 10);
         /* one that comes now stays where it is */
@@ -679,16 +683,22 @@ static void await_recipient_limit(struct rig *rig)
         struct delivery_counts counts;
         for (int i = 0; i < 20; i++)
                 await_rig_mail(rig, "from@sender.test", "u@dest.test");
-        delivery_count(rig->delivery, &counts);
-        assert_int_equal(counts.messages, 4);
-        assert_true(counts.waiting > 0);
+        size_t most = 0;
+        do {
+                delivery_count(rig->delivery, &counts);
+                assert_true(counts.messages <= 4);
+                if (counts.messages > most)
+                        most = counts.messages;
+                assert_int_equal(await_sleep(1), 0);
+        } while (counts.sent < 20);
+        assert_int_equal(most, 4);
         await_rig_quiet(rig);
         assert_int_equal(rig->peer.message_count, 20);
 }
 
 static void few_are_tried_at_once(void **state)
 {
-        const char *scripts[] = {slow};
+        const char *scripts[] = {"@serve 60"};
         rig_run(&r, "qmgr_message_recipient_limit = 4\n", scripts, 1, await_recipient_limit);
         assert_int_equal(rig_log_count(&r, "status=sent"), 20);
 }

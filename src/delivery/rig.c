@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TIMEOUT_MS = 200 };
+enum { TIMEOUT_MS = 5000, IDLE_MS = 200 };
 
 static struct rig *running; /* for the agent, which gets no context */
 
@@ -90,7 +90,7 @@ static void shorten(struct params *p, int ms)
         p->smtp_connect_timeout = p->smtp_helo_timeout = p->smtp_starttls_timeout = ms;
         p->smtp_mail_timeout = p->smtp_rcpt_timeout = p->smtp_data_init_timeout = ms;
         p->smtp_data_xfer_timeout = p->smtp_data_done_timeout = p->smtp_rset_timeout = ms;
-        p->smtp_connection_cache_time_limit = ms;
+        p->smtp_connection_cache_time_limit = IDLE_MS;
 }
 
 static void load(struct rig *r)
@@ -130,8 +130,10 @@ static void await_all(struct kit *k)
         r->delivery =
                 delivery_start(k->loop, k->spool, r->routes, r->loop_count ? r->loop_count : 1);
         r->test(r);
+        int64_t deadline_ms = loop_now_ms() + 5000;
         if (r->delivery)
-                await_delivery_stop(&r->delivery, loop_now_ms() + 5000);
+                await_delivery_stop(&r->delivery, deadline_ms);
+        check(loop_now_ms() < deadline_ms); /* nobody had to be told twice */
         if (r->peer.wrong.len)
                 fail_msg("the peer: %.*s", STR_ARG(buf_str(&r->peer.wrong)));
         await_peer_stop(&r->peer);
