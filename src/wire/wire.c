@@ -657,6 +657,7 @@ static int await_handshake(struct wire *w, struct tls_context *tls, int64_t dead
                 w->wants_handshake = false;
                 return 0;
         }
+        fail(w, rc); /* half a handshake carries nothing: whoever flushes must not go on with it */
         if (rc == -EPROTO)
                 return why_set(why, rc, "TLS handshake failed: %s", w->tls_reason);
         return why_set(why, rc, "TLS handshake failed: %s",

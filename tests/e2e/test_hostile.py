@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 
+from harness import places
 from harness.dialogue import Dialogue
 
 PATIENT = {'smtpd_error_sleep_time': '0', 'smtpd_hard_error_limit': '1000000',
@@ -30,4 +32,19 @@ def test_what_is_read_ahead_does_not_become_the_command(network):
     for _ in range(64):
         assert talk.reply() == ['250 2.0.0 Ok']
     assert talk.reply() == ['250 2.1.0 Ok']
+    talk.close()
+
+
+def test_silence_in_a_handshake_ends_with_its_time_limit(network):
+    certificate, key = places.certificate()
+    relay = network.relay(1, main={'smtpd_tls_security_level': 'may', 'smtpd_starttls_timeout': '1s',
+                                   'smtpd_tls_cert_file': str(certificate),
+                                   'smtpd_tls_key_file': str(key)}).start()
+    talk = Dialogue(relay.port)
+    talk.reply()
+    talk.ask('EHLO client.test', '250')
+    talk.ask('STARTTLS', '220')
+    began = time.monotonic()
+    assert talk.reply() is None
+    assert time.monotonic() - began < 3
     talk.close()
