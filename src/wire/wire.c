@@ -294,9 +294,7 @@ static bool send_all(struct wire *w)
 
 static bool fill(struct wire *w)
 {
-        if (w->is_at_end || w->error || !make_room(w))
-                return false;
-        if (!w->ssl && !w->may_read)
+        if (w->is_at_end || w->error || (!w->ssl && !w->may_read) || !make_room(w))
                 return false;
         char *to = w->block + w->end;
         size_t room = BLOCK_BYTES - w->end;
@@ -304,6 +302,8 @@ static bool fill(struct wire *w)
         w->end += n;
         if (!w->ssl)
                 w->is_at_end = w->is_socket_at_end;
+        if (n == 0)
+                give_block_back(w); /* thousands may wait for their first byte */
         return n > 0;
 }
 
