@@ -164,6 +164,10 @@ struct destination {
         struct buf text;
         struct buf public;
 
+        struct buf stranded; /* queue ids of those who failed with it, QUEUE_ID_BYTES_MAX each */
+        struct timer probe;  /* sends one of them ahead */
+        int64_t probe_ms;    /* the last wait for that; 0: none since the last success */
+
         struct delivery_job *filling; /* while an attempt's recipients are gathered; else NULL */
 };
 
@@ -175,8 +179,8 @@ void destination_push(struct destination *dest, struct delivery_job *job);
 struct delivery_job *destination_take(struct destination *dest);
 /* What the job showed about the destination. */
 void destination_succeeded(struct destination *dest);
-void destination_failed(struct destination *dest, const char *dsn, struct str text,
-                        struct str public);
+void destination_failed(struct destination *dest, const struct delivery_job *job, const char *dsn,
+                        struct str text, struct str public);
 /* Drops what is queued, when the delivery stops. */
 void destination_drain(struct destination *dest);
 /* A worker has ended: those who stood in line may start one. */
@@ -184,6 +188,15 @@ void lane_serve_starved(struct lane *lane);
 /* Forgets it when nothing holds it. */
 void destination_let_go(struct destination *dest);
 void destination_sweep(struct delivery *d);
+
+/* ---- revival.c: who waits for a destination that is gone ---- */
+
+void revival_init(struct destination *dest);
+void revival_free(struct destination *dest);
+/* This message could not get there. */
+void revival_note(struct destination *dest, const struct spool_message *m);
+/* The destination lives: those who were noted are tried now. */
+void revival_tell(struct destination *dest);
 
 /* ---- worker.c: a task that delivers one job after the other ---- */
 

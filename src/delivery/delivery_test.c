@@ -297,6 +297,51 @@ static void it_comes_back(void **state)
         assert_int_equal(rig_log_count(&r, "status=deferred"), 2);
 }
 
+static void await_word_of_life(struct rig *rig)
+{
+        for (int i = 0; i < 3; i++) {
+                await_rig_mail(rig, "from@sender.test", "u@dest.test");
+                await_rig_quiet(rig);
+        }
+        assert_int_equal(rig->peer.message_count, 0);
+        await_rig_mail(rig, "from@sender.test", "v@dest.test");
+        for (int i = 0; i < 200 && rig->peer.message_count < 4; i++)
+                assert_int_equal(await_sleep(10), 0);
+        await_rig_quiet(rig);
+        assert_int_equal(rig->peer.message_count, 4);
+}
+
+/* Three would be tried again in an hour; one more gets through, and they go with it. */
+static void its_life_is_told_to_those_who_wait(void **state)
+{
+        const char *scripts[] = {">421 4.3.2 no", ">421 4.3.2 no", ">421 4.3.2 no", "@serve"};
+        rig_run(&r, "minimal_backoff_time = 1h\n", scripts, 4, await_word_of_life);
+        assert_int_equal(rig_log_count(&r, "status=deferred"), 3);
+        assert_int_equal(rig_log_count(&r, "status=sent"), 4);
+}
+
+static void await_one_that_goes_ahead(struct rig *rig)
+{
+        for (int i = 0; i < 3; i++) {
+                await_rig_mail(rig, "from@sender.test", "u@dest.test");
+                await_rig_quiet(rig);
+        }
+        /* 3 s, which is less than any message's own time */
+        for (int i = 0; i < 1000 && rig->peer.message_count < 3; i++)
+                assert_int_equal(await_sleep(10), 0);
+        await_rig_quiet(rig);
+        assert_int_equal(rig->peer.message_count, 3);
+}
+
+static void one_of_those_who_wait_goes_ahead(void **state)
+{
+        const char *scripts[] = {">421 4.3.2 no", ">421 4.3.2 no", ">421 4.3.2 no", "@serve"};
+        rig_run(&r, "minimal_backoff_time = 4s\nmaximal_backoff_time = 1h\n", scripts, 4,
+                await_one_that_goes_ahead);
+        assert_int_equal(rig_log_count(&r, "status=deferred"), 3);
+        assert_int_equal(rig_log_count(&r, "status=sent"), 3);
+}
+
 /* ---- bounces and notices ---- */
 
 static struct envelope one(struct recipient *to, const char *address)
@@ -718,6 +763,8 @@ int main(void)
                 RIG_TEST(recipients_in_jobs),
                 RIG_TEST(a_dead_destination_rests),
                 RIG_TEST(it_comes_back),
+                RIG_TEST(its_life_is_told_to_those_who_wait),
+                RIG_TEST(one_of_those_who_wait_goes_ahead),
                 RIG_TEST(notices),
                 RIG_TEST(no_bounce_no_result),
                 RIG_TEST(dsn_parameters),

@@ -81,6 +81,7 @@ static struct destination *destination_new(struct delivery *d, struct str key)
         list_init(&dest->starved);
         buf_init(&dest->text, REASON_BYTES_MAX);
         buf_init(&dest->public, REASON_BYTES_MAX);
+        revival_init(dest);
         map_put(&d->destinations, dest->key, dest);
         return dest;
 }
@@ -108,6 +109,7 @@ static void destination_free(struct destination *dest)
 {
         map_remove(&dest->delivery->destinations, dest->key);
         list_remove(&dest->starved);
+        revival_free(dest);
         routes_unref(&dest->routes);
         buf_done(&dest->text);
         buf_done(&dest->public);
@@ -118,6 +120,8 @@ static void destination_free(struct destination *dest)
 void destination_let_go(struct destination *dest)
 {
         if (dest->job_count || dest->worker_count || dest->rest_ms)
+                return;
+        if (dest->probe.item.at && !dest->delivery->is_stopping)
                 return;
         destination_free(dest);
 }
@@ -134,7 +138,7 @@ void destination_sweep(struct delivery *d)
         const struct map_slot *slot;
         for (size_t i = 0; (slot = map_next(&d->destinations, &i));) {
                 struct destination *dest = slot->value;
-                if (!dest->rest_ms || dest->job_count || dest->worker_count)
+                if (!dest->rest_ms || dest->job_count || dest->worker_count || dest->probe.item.at)
                         continue;
                 if (now_ms >= dest->rests_until_ms + dest->rest_ms)
                         old[count++] = dest;
@@ -219,6 +223,7 @@ static void defer_at_once(struct destination *dest, struct delivery_job *job)
                 .public = buf_str(&dest->public),
         };
         job->begun_us = job->ready_us = clock_mono_us();
+        revival_note(dest, job->message);
         attempt_job_result_all(job, &result);
         attempt_job_done(job);
 }
@@ -262,6 +267,7 @@ void destination_succeeded(struct destination *dest)
 {
         dest->rest_ms = 0;
         dest->failed_cohorts = 0;
+        revival_tell(dest);
         double max = window_max(dest);
         double reach = (double)dest->busy_count + window_initial(dest);
         if (dest->window == 0)
@@ -296,9 +302,10 @@ static void rest(struct destination *dest, const char *dsn, struct str text, str
         list_remove(&dest->starved);
 }
 
-void destination_failed(struct destination *dest, const char *dsn, struct str text,
-                        struct str public)
+void destination_failed(struct destination *dest, const struct delivery_job *job, const char *dsn,
+                        struct str text, struct str public)
 {
+        revival_note(dest, job->message);
         if (dest->window == 0)
                 return; /* others have seen it before */
         double limit = (double)dest->transport->failed_cohort_limit;

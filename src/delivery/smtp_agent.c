@@ -367,7 +367,7 @@ static void tell_destination(const struct work *w)
         if (w->has_talked)
                 destination_succeeded(dest);
         else if (w->broken)
-                destination_failed(dest, w->broken->dsn, w->broken->text, w->broken_public);
+                destination_failed(dest, w->job, w->broken->dsn, w->broken->text, w->broken_public);
 }
 
 void await_smtp_deliver(struct delivery_job *job)
