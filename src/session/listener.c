@@ -1,7 +1,9 @@
 /*
  * listener.c - connections come in
  *
- * Accepts in batches; when descriptors run out it rests for a second instead of spinning. A client that the
+ * Accepts in batches; when descriptors become few it rests for a second at a time instead of spinning. A part of
+ * them stays free for what the mail that is here already needs: files, next hops, the administrator's commands.
+ * How many are in use is told by the number of a new one, which is the lowest that is free. A client that the
  * front door or the core's list of relays turns away still gets its one line, from its own short task.
  */
 #include "base/check.h"
@@ -10,15 +12,19 @@
 #include "session/session_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 64, REST_MS = 1000 };
+enum { ACCEPTS_PER_TURN = 64, REST_MS = 1000, DESCRIPTORS_KEPT_MAX = 1000 };
 
 struct listener {
         struct watch watch;
-        struct timer rest; /* after EMFILE */
+        struct timer rest; /* when descriptors are few */
+        int fd_max;        /* sessions take descriptors below this */
         struct loop *loop;
         struct session_service *service;
         struct front_door *door;
@@ -43,6 +49,13 @@ static void start_session(struct listener *li, int fd)
         s->task = task_start(li->loop, await_session, s);
 }
 
+static void rest(struct listener *li, const char *why)
+{
+        log_warning("smtpd", "cannot accept more connections: %s; resting for a second", why);
+        loop_watch_remove(li->loop, &li->watch);
+        loop_timer_set(li->loop, &li->rest, loop_now_ms() + REST_MS);
+}
+
 static void accept_some(struct watch *w, uint32_t events)
 {
         struct listener *li = list_of(w, struct listener, watch);
@@ -50,25 +63,46 @@ static void accept_some(struct watch *w, uint32_t events)
                 int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (fd >= 0) {
                         start_session(li, fd);
+                        if (fd >= li->fd_max) {
+                                rest(li, "few descriptors are left (see ulimit -n)");
+                                return;
+                        }
                 } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
                         return;
                 } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                            errno == ENOMEM) {
-                        log_warning("smtpd", "cannot accept connections: %s; resting for a second",
-                                    why_errno(errno));
-                        loop_watch_remove(li->loop, w);
-                        loop_timer_set(li->loop, &li->rest, loop_now_ms() + REST_MS);
+                        rest(li, why_errno(errno));
                         return;
                 }
                 /* others are about the one connection that is gone already */
         }
 }
 
+/* Are there so few descriptors that the next session had to take one of those that are kept? */
+static bool is_short_of_descriptors(const struct listener *li)
+{
+        int fd = fcntl(li->watch.fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0)
+                close(fd);
+        return fd < 0 || fd >= li->fd_max;
+}
+
+static int sessions_fd_max(void)
+{
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+                return INT_MAX;
+        rlim_t kept = limit.rlim_cur / 4;
+        return (int)(limit.rlim_cur - (kept < DESCRIPTORS_KEPT_MAX ? kept : DESCRIPTORS_KEPT_MAX));
+}
+
 static void rest_is_over(struct timer *t)
 {
         struct listener *li = list_of(t, struct listener, rest);
-        if (li->is_open)
-                loop_watch_add(li->loop, &li->watch, EPOLLIN);
+        if (!li->is_open)
+                return;
+        if (is_short_of_descriptors(li) || loop_watch_add(li->loop, &li->watch, EPOLLIN) < 0)
+                loop_timer_set(li->loop, &li->rest, loop_now_ms() + REST_MS);
 }
 
 struct listener *listener_start(struct loop *l, int fd, struct session_service *service,
@@ -81,6 +115,7 @@ struct listener *listener_start(struct loop *l, int fd, struct session_service *
         li->door = door;
         li->watch = (struct watch){.fd = fd, .ready = accept_some};
         li->rest.due = rest_is_over;
+        li->fd_max = sessions_fd_max();
         li->is_open = true;
         list_init(&li->sessions);
         check(loop_watch_add(l, &li->watch, EPOLLIN) == 0);

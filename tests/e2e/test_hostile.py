@@ -80,3 +80,27 @@ def test_storms_of_connections_leave_no_memory_behind(network):
         left.append(resident_kib(relay))
     if not re.search(b'__[at]san_init', places.program().read_bytes()):  # they keep what is freed
         assert left[-1] - left[0] < 2048, left
+
+
+def test_descriptors_are_left_for_what_is_not_a_session(network):
+    sink = network.sink().start()
+    relay = network.relay(sink.port, prefix=['bash', '-c', 'ulimit -n 200; exec "$@"', '-'],
+                          main={'smtpd_client_connection_rate_limit': '0'}).start()
+    crowd = [Dialogue(relay.port) for _ in range(300)]
+    relay.await_log('few descriptors are left')
+    first = crowd[0]
+    assert first.reply()[0].startswith('220')
+    first.ask('EHLO client.test', '250')
+    # A large message needs a file, its delivery a connection, the question after it another.
+    first.ask('MAIL FROM:<anyone@client.test>', '250')
+    first.ask('RCPT TO:<editor@relay.test>', '250')
+    first.ask('DATA', '354')
+    first.send(b'Subject: large\r\n\r\n' + (b'x' * 76 + b'\r\n') * 30000)
+    first.ask('.', '250')
+    places.await_true(lambda: sink.messages, 10, 'the message is delivered')
+    assert json.loads(relay.command('status', '--json').stdout)['sessions'] < 200
+    for one in crowd[:200]:
+        one.close()
+    assert crowd[-1].reply()[0].startswith('220')
+    for one in crowd:
+        one.close()
