@@ -51,7 +51,6 @@ void compact_look(struct journal *j)
         if (!s || j->error || atomic_load(&j->copies) || !pays(j, s) ||
             atomic_load(&j->spool->is_closing))
                 return;
-        j->victim = s;
         for (size_t i = 0; i < j->spool->side_count; i++) {
                 struct side *side = &j->spool->sides[i];
                 atomic_fetch_add(&j->copies, 1);
@@ -131,8 +130,8 @@ void side_copy_answered(struct side *side, struct request *r)
                 m = NULL;
         if (m)
                 m->flags &= ~(uint32_t)MESSAGE_COPYING;
-        if (m && r->result == -EBADMSG) {
-                m->flags |= MESSAGE_NOT_COPYABLE;
+        if (m && r->from.is_rotten && !(m->flags & MESSAGE_ROTTEN)) {
+                m->flags |= MESSAGE_ROTTEN;
                 log_mail(LOG_LEVEL_ERROR, "spool", r->from.id,
                          "its content has changed on the disk since it was accepted");
         }
@@ -146,27 +145,33 @@ void side_copy_answered(struct side *side, struct request *r)
 
 /* ---- on the writer ---- */
 
+static int open_victim(struct journal *j, struct segment *s)
+{
+        if (j->victim == s && j->victim_fd >= 0)
+                return 0;
+        if (j->victim_fd >= 0)
+                close(j->victim_fd);
+        char name[SEGMENT_NAME_BYTES];
+        segment_name(s->number, name);
+        j->victim = s;
+        j->victim_fd = openat(j->spool->directory.journal, name, O_RDONLY | O_CLOEXEC);
+        return j->victim_fd < 0 ? -errno : 0;
+}
+
+/*
+ * Content that has rotted is copied as it is, with the checksum of what was accepted: it stays as damaged as it
+ * was, whoever reads it is told, and the segments behind it need not wait for it.
+ */
 int compact_read(struct journal *j, struct request *r)
 {
-        struct segment *s = r->from.segment;
-        if (j->victim != s || j->victim_fd < 0) {
-                if (j->victim_fd >= 0)
-                        close(j->victim_fd);
-                char name[SEGMENT_NAME_BYTES];
-                segment_name(s->number, name);
-                j->victim = s;
-                j->victim_fd = openat(j->spool->directory.journal, name, O_RDONLY | O_CLOEXEC);
-                if (j->victim_fd < 0)
-                        return -errno;
-        }
-        char *bytes = malloc(r->from.content_bytes);
+        int rc = open_victim(j, r->from.segment);
+        if (rc == -EMFILE || rc == -ENFILE)
+                return rc;
+        size_t len = r->from.content_bytes;
+        char *bytes = calloc(1, len);
         check(bytes);
-        r->content = str_make(bytes, r->from.content_bytes);
-        ssize_t n = pread(j->victim_fd, bytes, r->from.content_bytes, (off_t)r->from.content_at);
-        if (n < 0)
-                return -errno;
-        if ((size_t)n != r->from.content_bytes ||
-            crc32c(0, bytes, r->from.content_bytes) != r->from.content_crc)
-                return -EBADMSG;
+        ssize_t n = rc < 0 ? -1 : pread(j->victim_fd, bytes, len, (off_t)r->from.content_at);
+        r->from.is_rotten = n != (ssize_t)len || crc32c(0, bytes, len) != r->from.content_crc;
+        r->content = str_make(bytes, len);
         return 0;
 }

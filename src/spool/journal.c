@@ -3,7 +3,8 @@
  *
  * A turn of the writer:
  *   1. wait (await_group): for a commit; then, while other drafts are under way, until they have come too or
- *      GROUP_US have passed since the last sync began. One client alone never waits for others.
+ *      some time has passed since the last sync began: 50 us for each draft, 2 ms at most. One client alone
+ *      never waits for others.
  *   2. append (append_group): heads get their checksums, everything goes out by pwritev. Notes (states, ends)
  *      are so safe from the end of this process; nobody waits for them, they are written within NOTES_US.
  *   3. sync, when there is a commit or notes have been waiting for LAZY_SYNC_MS. *From the instant that
@@ -31,6 +32,7 @@
 
 enum {
         GROUP_US = 2000,
+        GROUP_US_A_DRAFT = 50,
         NOTES_US = 3000,
         LAZY_SYNC_MS = 1000,
         RETRY_MS = 250,
@@ -70,9 +72,12 @@ static int64_t next_work_us(struct journal *j, int64_t now_us)
         if (j->is_closing)
                 return now_us;
         if (j->queued_commits) {
-                if (j->queued_commits >= atomic_load(&j->spool->drafts))
+                size_t drafts = atomic_load(&j->spool->drafts);
+                if (j->queued_commits >= drafts)
                         return now_us;
-                at = j->sync_began_us + GROUP_US;
+                /* the more may come, the longer it pays to wait for them */
+                int64_t wait_us = (int64_t)drafts * GROUP_US_A_DRAFT;
+                at = j->sync_began_us + (wait_us < GROUP_US ? wait_us : GROUP_US);
         } else if (j->queue.first) {
                 at = j->first_queued_us + NOTES_US;
         }

@@ -55,8 +55,10 @@ void message_free(struct spool_message **mp)
         side_unqueue(side, m);
         side_remove(side, m);
         list_remove(&m->dirty);
-        for (size_t i = 0; i < m->recipient_count; i++)
+        for (size_t i = 0; i < m->recipient_count; i++) {
                 reason_drop(&side->reasons, m->places[i].reason);
+                m->places[i].reason = NULL;
+        }
         hot_drop(side->spool, &m->hot);
         message_set_segment(m, NULL, 0, 0);
         *mp = NULL;

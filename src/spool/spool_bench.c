@@ -150,6 +150,8 @@ static void parse(int argc, char **argv)
                 }
         }
         check(opt.loops >= 1 && opt.loops <= LOOPS_MAX && opt.bytes >= 1);
+        if (opt.clients < opt.loops)
+                opt.clients = opt.loops;
         setenv("TMPDIR", "/var/tmp", 0); /* a disk, not memory */
         kit_init(&kit, path);
 }

@@ -116,6 +116,7 @@ struct request {
                 size_t content_bytes;
                 uint32_t content_crc;
                 uint64_t serial;
+                bool is_rotten; /* the writer found that the content does not check out */
                 char id[QUEUE_ID_BYTES_MAX];
         } from;                   /* COPY */
         struct removal *removals; /* NOTES: may go when these are durable */
@@ -317,9 +318,9 @@ enum message_bits {
         MESSAGE_RECORDED = 0xff, /* those that are written down */
         MESSAGE_ACTIVE = 0x100,
         MESSAGE_COPYING = 0x200,
-        MESSAGE_NOT_COPYABLE = 0x400, /* its bytes on disk are damaged */
+        MESSAGE_NOT_COPYABLE = 0x400, /* its state is too large for a record */
         MESSAGE_FRESH = 0x800,        /* in side.fresh, not in side.due */
-        MESSAGE_READ = 0x1000,        /* read to its end once: not worth memory */
+        MESSAGE_ROTTEN = 0x1000,      /* its content is damaged, and the log says so */
         MESSAGE_QUEUED = 0x2000,      /* fresh, due or held: counted */
         MESSAGE_GONE = 0x4000,        /* done, and pinned: out of every list */
 };
