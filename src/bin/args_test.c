@@ -84,6 +84,13 @@ static void test_bad(void **state)
         }
 }
 
+static const char *terminated(struct buf *b)
+{
+        assert_int_equal(buf_append_char(b, 0), 0);
+        b->len--;
+        return b->ptr;
+}
+
 static void test_limits(void **state)
 {
         static struct args args;
@@ -92,14 +99,14 @@ static void test_limits(void **state)
         struct why why;
         for (int i = 0; i < ARGS_OVERRIDES_MAX; i++)
                 buf_printf(&line, "-oa=%d ", i);
-        assert_int_equal(parse(&args, line.ptr, flags, &why), 0);
+        assert_int_equal(parse(&args, terminated(&line), flags, &why), 0);
         assert_int_equal(args.override_count, ARGS_OVERRIDES_MAX);
         buf_printf(&line, "-oa=b ");
-        assert_int_equal(parse(&args, line.ptr, flags, &why), -EINVAL);
+        assert_int_equal(parse(&args, terminated(&line), flags, &why), -EINVAL);
         buf_clear(&line);
         for (int i = 0; i <= ARGS_WORDS_MAX; i++)
                 buf_printf(&line, "w ");
-        assert_int_equal(parse(&args, line.ptr, flags, &why), -EINVAL);
+        assert_int_equal(parse(&args, terminated(&line), flags, &why), -EINVAL);
         buf_done(&line);
 }
 
