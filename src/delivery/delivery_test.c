@@ -685,6 +685,23 @@ static void stops_in_the_middle(void **state)
         assert_false(rig_log_has(&r, "removed"));
 }
 
+static void await_stop_with_two(struct rig *rig)
+{
+        await_rig_mail(rig, "from@sender.test", "u@dest.test v@dest.test");
+        assert_int_equal(await_sleep(50), 0);
+        await_delivery_stop(&rig->delivery, loop_now_ms() + 20);
+}
+
+/* One recipient has its refusal, the other waits for its reply: nothing is known of either. */
+static void stops_between_two_replies(void **state)
+{
+        const char *scripts[] = {EHLO "<MAIL\n>250 ok\n<RCPT\n>550 5.1.1 no\n<RCPT\n@hang"};
+        r.timeout_ms = 30000;
+        rig_run(&r, "", scripts, 1, await_stop_with_two);
+        assert_false(rig_log_has(&r, "status="));
+        assert_int_equal(r.caught_count, 0);
+}
+
 static void await_gentle_stop(struct rig *rig)
 {
         await_rig_mail(rig, "from@sender.test", "u@dest.test");
@@ -774,6 +791,7 @@ int main(void)
                 RIG_TEST(a_server_that_has_had_enough),
                 RIG_TEST(many_recipients),
                 RIG_TEST(stops_in_the_middle),
+                RIG_TEST(stops_between_two_replies),
                 RIG_TEST(what_is_under_way_may_end),
                 RIG_TEST(new_routes_new_connections),
                 RIG_TEST(few_are_tried_at_once),

@@ -239,9 +239,11 @@ static bool await_session(struct work *w, struct client *c)
                 .results = w->results,
         };
         await_client_send(c, &m);
-        if (w->results[0].verdict == CLIENT_NONE) {
-                w->is_canceled = true;
-                return true;
+        for (size_t i = 0; i < w->left_count; i++) {
+                if (w->results[i].verdict == CLIENT_NONE) { /* some may have been refused before */
+                        w->is_canceled = true;
+                        return true;
+                }
         }
         if (c->is_stale)
                 return false;
