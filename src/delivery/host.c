@@ -365,7 +365,7 @@ static struct str key_of(const struct nexthop *hop, const struct params *p, char
 static void await_look_up(struct entry *e)
 {
         e->is_pending = true;
-        e->rc = await_pool_run("looking up", e->name, look_up, e);
+        e->rc = await_pool_run_remote("looking up", e->name, look_up, e);
         if (e->ttl_ms > TTL_MS_MAX)
                 e->ttl_ms = TTL_MS_MAX;
         if (e->ttl_ms < TTL_MS_MIN)

@@ -1,7 +1,8 @@
 /*
  * pool.c - a few threads for what may block
  *
- * One queue under a mutex; a finished piece of work goes back to its loop as a letter that wakes the task.
+ * Two queues under a mutex, one for work on this machine, one for what waits for others; a finished piece of work
+ * goes back to its loop as a letter that wakes the task.
  */
 #include "loop/pool.h"
 
@@ -23,6 +24,7 @@ struct work {
         int (*run)(void *arg);
         void *arg;
         int result;
+        bool is_remote;
         bool is_done; /* set by the letter, on the loop's thread */
 };
 
@@ -30,6 +32,9 @@ static struct {
         pthread_mutex_t lock;
         pthread_cond_t has_work;
         struct list queue;
+        struct list remote_queue;
+        int remote_count; /* pieces of remote work that are being done */
+        int remote_max;
         bool is_stopping;
         pthread_t threads[THREADS_MAX];
         int thread_count;
@@ -42,18 +47,38 @@ static void open_result(struct letter *letter)
         task_wake(w->task);
 }
 
+/* With the lock held; NULL when there is nothing that may be done now. */
+static struct work *next_work(void)
+{
+        struct list *from = &pool.queue;
+        if (list_is_empty(from)) {
+                from = &pool.remote_queue;
+                if (list_is_empty(from) || pool.remote_count == pool.remote_max)
+                        return NULL;
+                pool.remote_count++;
+        }
+        struct work *w = list_of(from->next, struct work, link);
+        list_remove(&w->link);
+        return w;
+}
+
 static struct work *take_work(void)
 {
+        struct work *w;
         pthread_mutex_lock(&pool.lock);
-        while (list_is_empty(&pool.queue) && !pool.is_stopping)
+        while (!(w = next_work()) && !pool.is_stopping)
                 pthread_cond_wait(&pool.has_work, &pool.lock);
-        struct work *w = NULL;
-        if (!list_is_empty(&pool.queue)) {
-                w = list_of(pool.queue.next, struct work, link);
-                list_remove(&w->link);
-        }
         pthread_mutex_unlock(&pool.lock);
         return w;
+}
+
+static void remote_is_done(void)
+{
+        pthread_mutex_lock(&pool.lock);
+        pool.remote_count--;
+        if (!list_is_empty(&pool.remote_queue))
+                pthread_cond_signal(&pool.has_work);
+        pthread_mutex_unlock(&pool.lock);
 }
 
 static void *thread_main(void *arg)
@@ -61,6 +86,8 @@ static void *thread_main(void *arg)
         struct work *w;
         while ((w = take_work())) {
                 w->result = w->run(w->arg);
+                if (w->is_remote)
+                        remote_is_done();
                 loop_post(w->loop, &w->letter);
         }
         return NULL;
@@ -70,6 +97,7 @@ int pool_start(int threads, struct why *why)
 {
         check(pool.thread_count == 0);
         list_init(&pool.queue);
+        list_init(&pool.remote_queue);
         pool.is_stopping = false;
         if (threads > THREADS_MAX)
                 threads = THREADS_MAX;
@@ -86,6 +114,9 @@ int pool_start(int threads, struct why *why)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (pool.thread_count == 0)
                 return why_set(why, -rc, "cannot start threads for file work: %s", why_errno(rc));
+        pthread_mutex_lock(&pool.lock);
+        pool.remote_max = pool.thread_count > 1 ? pool.thread_count / 2 : 1;
+        pthread_mutex_unlock(&pool.lock);
         return 0;
 }
 
@@ -100,17 +131,19 @@ void pool_stop(void)
         pool.thread_count = 0;
 }
 
-int await_pool_run(const char *doing, struct str what, int (*run)(void *arg), void *arg)
+static int await_work(bool is_remote, const char *doing, struct str what, int (*run)(void *arg),
+                      void *arg)
 {
         check(pool.thread_count > 0);
         struct work w = {.letter.open = open_result,
                          .loop = loop_self(),
                          .task = task_self(),
                          .run = run,
-                         .arg = arg};
+                         .arg = arg,
+                         .is_remote = is_remote};
         check(w.task);
         pthread_mutex_lock(&pool.lock);
-        list_add_last(&pool.queue, &w.link);
+        list_add_last(is_remote ? &pool.remote_queue : &pool.queue, &w.link);
         pthread_cond_signal(&pool.has_work);
         pthread_mutex_unlock(&pool.lock);
         bool was_woken = false; /* a wake that was meant for the caller's next wait is passed on */
@@ -121,4 +154,14 @@ int await_pool_run(const char *doing, struct str what, int (*run)(void *arg), vo
         if (was_woken)
                 task_wake(w.task);
         return w.result;
+}
+
+int await_pool_run(const char *doing, struct str what, int (*run)(void *arg), void *arg)
+{
+        return await_work(false, doing, what, run, arg);
+}
+
+int await_pool_run_remote(const char *doing, struct str what, int (*run)(void *arg), void *arg)
+{
+        return await_work(true, doing, what, run, arg);
 }

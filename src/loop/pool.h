@@ -1,7 +1,7 @@
 /*
  * pool.h - a few threads for what may block: files, fsync, name look-ups by the C library
  *
- * One pool a process. Work is taken in order; a task waits for its own work and for nothing else.
+ * One pool a process. Work of each kind is taken in order; a task waits for its own work and for nothing else.
  */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H
@@ -19,5 +19,10 @@ void pool_stop(void);
  * deadline, so `arg` may be on the task's stack. Returns what `work` returned.
  */
 int await_pool_run(const char *doing, struct str what, int (*work)(void *arg), void *arg);
+/*
+ * The same for work that waits for other machines: at most half of the threads do such work at once, so that a
+ * resolver which does not answer keeps no file waiting.
+ */
+int await_pool_run_remote(const char *doing, struct str what, int (*work)(void *arg), void *arg);
 
 #endif

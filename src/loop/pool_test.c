@@ -54,6 +54,51 @@ static void cancel_does_not_cut_work_short(void **state)
         loop_run(loop);
 }
 
+/* A resolver that answers nobody: all that ask it hang until a file has been written. */
+static int hang(void *arg)
+{
+        bool *is_over = arg;
+        while (!__atomic_load_n(is_over, __ATOMIC_ACQUIRE))
+                usleep(100);
+        return 0;
+}
+
+static int finish(void *arg)
+{
+        __atomic_store_n((bool *)arg, true, __ATOMIC_RELEASE);
+        return 0;
+}
+
+static void end_one(void)
+{
+        if (--left == 0)
+                loop_stop(loop);
+}
+
+static void ask_remote(void *arg)
+{
+        await_pool_run_remote("asking", STR("nobody"), hang, arg);
+        end_one();
+}
+
+static void write_file(void *arg)
+{
+        await_pool_run("writing", STR(""), finish, arg);
+        end_one();
+}
+
+static void remote_work_keeps_no_file_waiting(void **state)
+{
+        static bool is_over;
+        is_over = false;
+        left = 100;
+        for (int i = 0; i < 99; i++)
+                task_start(loop, ask_remote, &is_over);
+        task_start(loop, write_file, &is_over);
+        loop_run(loop);
+        assert_int_equal(left, 0);
+}
+
 static void keep_wake(void *arg)
 {
         int n = 4;
@@ -89,6 +134,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(results_come_home, setup, teardown),
                 cmocka_unit_test_setup_teardown(cancel_does_not_cut_work_short, setup, teardown),
                 cmocka_unit_test_setup_teardown(foreign_wakes_are_kept, setup, teardown),
+                cmocka_unit_test_setup_teardown(remote_work_keeps_no_file_waiting, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
