@@ -54,6 +54,7 @@ struct session {
         } verbs[SMTP_UNKNOWN + 1];
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_first_command;
+        bool is_excused;     /* the refusal that is being made is not the client's error */
         bool is_closing;     /* the reply that is being made is the last */
         bool wants_to_leave; /* the service stops: no new transaction */
 };

@@ -96,8 +96,8 @@ static struct smtp_reply await_add(struct session *s, const struct smtp_rcpt_com
 static struct smtp_reply too_many(struct session *s)
 {
         struct transaction *t = s->transaction;
-        if (++t->over_limit > (size_t)s->params->smtpd_recipient_overshoot_limit)
-                s->errors++;
+        /* who sends to very many comes with all of them, and with the rest again (RFC 5321 4.5.3.1.10) */
+        s->is_excused = ++t->over_limit <= (size_t)s->params->smtpd_recipient_overshoot_limit;
         return smtp_reply_make(452, "4.5.3", STR("Error: too many recipients"));
 }
 
