@@ -14,6 +14,7 @@
 enum {
         ARENA_BYTES_MAX = 256 * 1024, /* of one command: no honest one comes near */
         LINE_BYTES_MAX = 64 * 1024,   /* what the wire can hold */
+        REFUSED_MS = 30 * 1000,       /* for a client that was refused to say QUIT */
 };
 
 /* ---- replies ---- */
@@ -247,7 +248,9 @@ static void await_reply(struct session *s, const struct smtp_reply *reply)
 {
         if (reply->code == 0)
                 return;
-        if (smtp_reply_refuses(reply) && reply->code != 421) {
+        bool is_error = smtp_reply_refuses(reply) && reply->code != 421 && !s->is_excused;
+        s->is_excused = false;
+        if (is_error) {
                 s->errors++;
                 if (s->errors > s->params->smtpd_soft_error_limit &&
                     s->params->smtpd_error_sleep_time > 0)
@@ -264,6 +267,15 @@ static void await_reply(struct session *s, const struct smtp_reply *reply)
                 session_put_reply(s, &enough);
                 s->is_closing = true;
         }
+}
+
+/* Without smtpd_delay_reject each HELO costs what its rules had to look up, until the end. */
+static struct smtp_reply too_many_greetings(struct session *s)
+{
+        s->is_closing = true;
+        return smtp_reply_make(421, "4.7.0",
+                               arena_printf(&s->arena, "%.*s Error: too many greetings",
+                                            STR_ARG(s->params->myhostname)));
 }
 
 static void await_commands(struct session *s)
@@ -288,6 +300,8 @@ static void await_commands(struct session *s)
                 }
                 if (arena_is_over(&s->arena))
                         reply = smtp_reply_make(452, "4.3.1", STR("Insufficient system storage"));
+                if (arena_is_over(&s->connection_arena))
+                        reply = too_many_greetings(s);
                 await_reply(s, &reply);
                 arena_done(&s->arena);
         }
@@ -331,15 +345,18 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
 }
 
 /*
- * A client that is refused in place of the greeting hears 503 5.7.0 until it quits (RFC 5321 3.1); one that
- * was told 421 or 521 is not waited for.
+ * A client that is refused in place of the greeting hears 503 5.7.0 until it quits (RFC 5321 3.1), but not for
+ * long: strangers could hold all descriptors of a core. One that was told 421 or 521 is not waited for.
  */
 static void await_refused_client(struct session *s, const struct smtp_reply *refusal)
 {
+        int64_t deadline_ms = session_deadline_ms(s);
+        if (deadline_ms > loop_now_ms() + REFUSED_MS)
+                deadline_ms = loop_now_ms() + REFUSED_MS;
         session_put_reply(s, refusal);
         while (!s->is_closing && refusal->code != 421) {
                 struct wire_line line;
-                int rc = await_wire_line(s->wire, 512, session_deadline_ms(s), &line);
+                int rc = await_wire_line(s->wire, 512, deadline_ms, &line);
                 if (rc < 0 && rc != -EMSGSIZE)
                         break;
                 struct smtp_command command = smtp_command_parse(line.text);
