@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 struct front_door_client {
+        struct front_door_client *next_gone; /* in a sweep */
         unsigned char key[16];
         unsigned open;     /* connections now */
         unsigned arrivals; /* since unit_start_ms */
@@ -63,23 +64,24 @@ static bool is_stale(const struct front_door_client *c, int64_t now_ms)
         return c->open == 0 && now_ms - c->unit_start_ms >= c->unit_ms;
 }
 
-/* Forgets who is gone and whose minute is over. Takes one at a time out, as the map shifts its slots. */
+/* Forgets who is gone and whose minute is over. Removing shifts the map's slots, so first all are found. */
 static void sweep(struct front_door *d, int64_t now_ms)
 {
-        enum { BATCH = 64 };
-        struct front_door_client *gone[BATCH];
-        size_t count;
-        do {
-                count = 0;
-                const struct map_slot *slot;
-                for (size_t at = 0; count < BATCH && (slot = map_next(&d->clients, &at));)
-                        if (is_stale(slot->value, now_ms))
-                                gone[count++] = slot->value;
-                for (size_t i = 0; i < count; i++) {
-                        map_remove(&d->clients, str_make((const char *)gone[i]->key, 16));
-                        free(gone[i]);
-                }
-        } while (count == BATCH);
+        struct front_door_client *gone = NULL;
+        const struct map_slot *slot;
+        for (size_t at = 0; (slot = map_next(&d->clients, &at));) {
+                struct front_door_client *c = slot->value;
+                if (!is_stale(c, now_ms))
+                        continue;
+                c->next_gone = gone;
+                gone = c;
+        }
+        while (gone) {
+                struct front_door_client *c = gone;
+                gone = c->next_gone;
+                map_remove(&d->clients, str_make((const char *)c->key, 16));
+                free(c);
+        }
 }
 
 static struct front_door_client *find_or_add(struct front_door *d, const unsigned char key[16])
