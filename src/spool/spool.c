@@ -113,7 +113,7 @@ int spool_check_room(struct spool *s, int64_t bytes)
         if (left < 0)
                 return -EIO;
         /* as Postfix: room for half as much again as the message */
-        return left < s->options.free_bytes_min || left < bytes + bytes / 2 ? -ENOSPC : 0;
+        return left < s->options.free_bytes_min || left / 3 * 2 < bytes ? -ENOSPC : 0;
 }
 
 int spool_peek(struct str directory, void (*each)(void *context, const struct spool_info *info),

@@ -424,6 +424,7 @@ static void go_over(struct kit *k)
         spool_message_settle(&m, clock_wall_us() + 60000000);
         assert_int_equal(spool_check_room(k->spool, 1000), 0);
         assert_int_equal(spool_check_room(k->spool, INT64_MAX / 4), -ENOSPC);
+        assert_int_equal(spool_check_room(k->spool, INT64_MAX), -ENOSPC);
 }
 
 static void test_limits(void **state)
