@@ -147,8 +147,10 @@ static void await_change(struct worker *w, struct making *m)
 static int await_exchange(struct worker *w, struct making *m, struct why *why)
 {
         int rc = w->options->identity->drops ? await_supervisor(w, CHANNEL_KEYS, why) : 0;
-        if (rc < 0)
+        if (rc < 0) {
+                key_files_done(&w->key_files); /* else the next reload would find these first */
                 return why_prefix(why, rc, "the old configuration stays in force");
+        }
         m->key_files = &w->key_files;
         rc = await_pool_run("reading", STR("the configuration"), make_site, m);
         key_files_done(&w->key_files);

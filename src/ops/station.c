@@ -118,8 +118,9 @@ static void station_stop(void *arg)
         for (size_t i = 0; i < s->post_count; i++)
                 if (s->posts[i].listener)
                         retire(s, &s->posts[i], order->deadline_ms);
-        await_retirements(s);
+        /* both at once: deliveries are not to begin anew while sessions come to their end, and have the same time */
         await_delivery_stop(&s->delivery, order->deadline_ms);
+        await_retirements(s);
         free(s->posts);
         s->posts = NULL;
         s->post_count = 0;

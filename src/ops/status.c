@@ -32,7 +32,8 @@ static void count_station(void *arg)
                 f->sessions.refused += one.refused;
                 f->sessions.open += one.open;
         }
-        delivery_count(s->delivery, &f->delivery);
+        if (s->delivery) /* else it is ending */
+                delivery_count(s->delivery, &f->delivery);
         f->tasks = task_count(s->loop);
         f->stack_bytes = task_stack_high_water(s->loop);
 }
