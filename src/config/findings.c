@@ -20,7 +20,6 @@ void findings_init(struct findings *f)
 {
         *f = (struct findings){0};
         arena_init(&f->arena, ARENA_BYTES_MAX);
-        f->last = &f->first;
 }
 
 void findings_done(struct findings *f)
@@ -37,6 +36,18 @@ static bool stands_there(const struct findings *f, const struct finding *wanted)
                     str_eq(i->file, wanted->file))
                         return true;
         return false;
+}
+
+/* Where a person reads on: by file and line, what has no place first, else as they come. */
+static struct finding **position(struct findings *f, const struct finding *new)
+{
+        struct finding **at = &f->first;
+        for (; *at; at = &(*at)->next) {
+                int order = str_cmp((*at)->file, new->file);
+                if (order > 0 || (order == 0 && (*at)->line > new->line))
+                        break;
+        }
+        return at;
 }
 
 void findings_add(struct findings *f, enum severity severity, const char *code, struct place at,
@@ -65,8 +76,9 @@ void findings_add(struct findings *f, enum severity severity, const char *code, 
         kept->file = arena_str(&f->arena, new.file);
         kept->text = arena_str(&f->arena, new.text);
         kept->cure = arena_str(&f->arena, new.cure);
-        *f->last = kept;
-        f->last = &kept->next;
+        struct finding **there = position(f, kept);
+        kept->next = *there;
+        *there = kept;
 }
 
 /* Adds at `at`, never past `room`; returns where it would end. Control characters become '?'. */

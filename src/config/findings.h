@@ -27,8 +27,7 @@ struct finding {
 
 struct findings {
         struct arena arena;
-        struct finding *first;
-        struct finding **last;
+        struct finding *first; /* by file and line */
         size_t count[SEVERITY_ERROR + 1];
 };
 

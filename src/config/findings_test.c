@@ -38,6 +38,27 @@ static void prints(void **state)
         }
 }
 
+static void stand_in_order(void **state)
+{
+        static const struct {
+                struct place at;
+                const char *text;
+        } added[] = {
+                {{STR_INIT("master.cf"), 2}, "f"}, {{STR_INIT("main.cf"), 9}, "d"},
+                {{STR_INIT("main.cf"), 2}, "b"},   {{STR_INIT(""), 0}, "a"},
+                {{STR_INIT("main.cf"), 9}, "e"},   {{STR_INIT("main.cf"), 2}, "c"},
+        };
+        struct findings f;
+        findings_init(&f);
+        for (size_t i = 0; i < sizeof(added) / sizeof(*added); i++)
+                findings_add(&f, SEVERITY_NOTE, "c", added[i].at, NULL, "%s", added[i].text);
+        const char *expected = "abcdef";
+        for (const struct finding *i = f.first; i; i = i->next)
+                assert_int_equal(i->text.ptr[0], *expected++);
+        assert_int_equal(*expected, 0);
+        findings_done(&f);
+}
+
 static void cuts_at_the_room(void **state)
 {
         struct findings f;
@@ -104,9 +125,8 @@ static void holds_its_limits(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(prints),
-                cmocka_unit_test(cuts_at_the_room),
-                cmocka_unit_test(says_nothing_twice),
+                cmocka_unit_test(prints),           cmocka_unit_test(stand_in_order),
+                cmocka_unit_test(cuts_at_the_room), cmocka_unit_test(says_nothing_twice),
                 cmocka_unit_test(holds_its_limits),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,16 +31,16 @@ int identity_find(const struct config *c, struct identity *out, struct findings 
                 snprintf(cure, sizeof(cure),
                          "useradd --system --no-create-home --shell /usr/sbin/nologin %s", owner);
                 findings_add(findings, SEVERITY_ERROR, "no-such-user", at, cure,
-                             "mail_owner = %s: there is no such user, and the server does not run "
-                             "as root",
+                             "mail_owner = %s: there is no such user for the server to run as",
                              owner);
                 return -ENOENT;
         }
         if (pw->pw_uid == 0) {
-                findings_add(findings, SEVERITY_ERROR, "mail-owner-root", at,
-                             "name an ordinary system user",
-                             "mail_owner = %s is the superuser; the server does not run as root",
-                             owner);
+                findings_add(
+                        findings, SEVERITY_ERROR, "mail-owner-root", at,
+                        "name an ordinary system user",
+                        "mail_owner = %s is the superuser; the server must run as an ordinary user",
+                        owner);
                 return -ENOENT;
         }
         out->uid = pw->pw_uid;
