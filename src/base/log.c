@@ -171,14 +171,24 @@ static void write_all(int fd, const char *bytes, size_t len)
         }
 }
 
+/* False: syslog was started anew since, and listens at another socket of the same name. */
+static bool try_emit(const char *line, size_t len)
+{
+        bool is_out = true;
+        pthread_rwlock_rdlock(&out.lock);
+        if (out.now->target != LOG_TO_SYSLOG)
+                write_all(out.fd, line, len);
+        else if (send(out.fd, line, len, MSG_NOSIGNAL) < 0)
+                is_out = errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET;
+        pthread_rwlock_unlock(&out.lock);
+        return is_out;
+}
+
 static void emit(const char *line, size_t len)
 {
-        pthread_rwlock_rdlock(&out.lock);
-        if (out.now->target == LOG_TO_SYSLOG)
-                send(out.fd, line, len, MSG_NOSIGNAL);
-        else
-                write_all(out.fd, line, len);
-        pthread_rwlock_unlock(&out.lock);
+        struct why why;
+        if (!try_emit(line, len) && log_reopen(&why) == 0)
+                try_emit(line, len);
 }
 
 void log_collect(void)

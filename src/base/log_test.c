@@ -3,6 +3,8 @@
 #include "base/unit.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char path[] = "/tmp/forepost-log-test-XXXXXX";
@@ -67,6 +69,44 @@ static void cuts_long_lines(void **state)
         assert_string_equal(text + strlen(text) - 3, "\"}\n");
 }
 
+static int syslog_start(const char *where)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", where);
+        unlink(where);
+        int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        return fd;
+}
+
+static void syslog_must_hear(int fd, const char *text)
+{
+        char line[500];
+        ssize_t n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT);
+        assert_true(n > 0);
+        line[n] = 0;
+        assert_non_null(strstr(line, text));
+}
+
+static void finds_syslog_again(void **state)
+{
+        char where[] = "/tmp/forepost-syslog-XXXXXX";
+        struct log_options o = {.target = LOG_TO_SYSLOG, .path = where, .facility = 2 << 3};
+        struct why why;
+        close(mkstemp(where));
+        int fd = syslog_start(where);
+        assert_int_equal(log_open(&o, &why), 0);
+        log_info("smtpd", "one");
+        syslog_must_hear(fd, "<22>");
+        close(fd);
+        log_info("smtpd", "nobody hears this");
+        fd = syslog_start(where);
+        log_info("smtpd", "three");
+        syslog_must_hear(fd, "three\n");
+        close(fd);
+        unlink(where);
+}
+
 static void collects_until_flushed(void **state)
 {
         char text[4096];
@@ -102,7 +142,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(speaks_postfix),          cmocka_unit_test(speaks_json),
                 cmocka_unit_test(cuts_long_lines),         cmocka_unit_test(collects_until_flushed),
-                cmocka_unit_test(says_why_it_cannot_open),
+                cmocka_unit_test(says_why_it_cannot_open), cmocka_unit_test(finds_syslog_again),
         };
         int failed = cmocka_run_group_tests(tests, NULL, NULL);
         unlink(path);
