@@ -1,6 +1,7 @@
 /* log_setup.c - where log lines go, by the configuration */
 #include "ops/log_setup.h"
 
+#include "base/check.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -81,7 +82,20 @@ int log_setup_make_file(const struct config *c, const struct identity *owner, st
         return 0;
 }
 
-int log_setup_open(const struct config *c, struct why *why)
+/*
+ * The directory may be the server's user's own: as root we would write through any link that is planted there.
+ */
+static int open_as(const struct identity *owner, const struct log_options *options, struct why *why)
+{
+        if (setegid(owner->gid) < 0 || seteuid(owner->uid) < 0)
+                return why_set(why, -errno, "cannot open the log as user %s: %s", owner->name,
+                               why_errno(errno));
+        int rc = log_open(options, why);
+        check(seteuid(0) == 0 && setegid(0) == 0);
+        return rc;
+}
+
+int log_setup_open(const struct config *c, const struct identity *owner, struct why *why)
 {
         char path[PATH_BYTES_MAX];
         char name[64];
@@ -98,5 +112,7 @@ int log_setup_open(const struct config *c, struct why *why)
                 .hostname = hostname,
                 .facility = facilities[c->params.syslog_facility],
         };
-        return log_open(&options, why);
+        bool is_file = target == LOG_TO_FILE && !is_device(str_from(path));
+        return is_file && owner->drops && geteuid() == 0 ? open_as(owner, &options, why)
+                                                         : log_open(&options, why);
 }

@@ -18,7 +18,10 @@ void log_setup_lint(const struct config *c, struct findings *findings);
  */
 int log_setup_make_file(const struct config *c, const struct identity *owner, struct why *why);
 
-/* From now on lines go where the configuration says. On an error they go where they went before. */
-int log_setup_open(const struct config *c, struct why *why);
+/*
+ * From now on lines go where the configuration says. On an error they go where they went before. A file is
+ * opened as `owner`, also by root.
+ */
+int log_setup_open(const struct config *c, const struct identity *owner, struct why *why);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/core_unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 static void test_lint(void **state)
@@ -65,7 +66,7 @@ static void test_file(void **state)
         owner.drops = false;
         assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
 
-        assert_int_equal(log_setup_open(u.config, &why), 0);
+        assert_int_equal(log_setup_open(u.config, &owner, &why), 0);
         log_info("smtpd", "hello");
         const struct log_options to_stderr = {.target = LOG_TO_STDERR};
         assert_int_equal(log_open(&to_stderr, &why), 0);
@@ -82,10 +83,36 @@ static void test_file_that_cannot_be(void **state)
 {
         struct core_unit u;
         struct why why;
+        const struct identity owner = {.uid = geteuid(), .gid = getegid()};
         core_unit_begin(&u);
         core_unit_load(&u, "maillog_file = /tmp/no/such/log\nmaillog_file_prefixes = /tmp\n", NULL);
-        assert_true(log_setup_open(u.config, &why) < 0);
+        assert_true(log_setup_open(u.config, &owner, &why) < 0);
         assert_non_null(strstr(why.text, "/tmp/no/such/log"));
+        core_unit_end(&u);
+}
+
+/* The user of the server puts a link in the log's place: it leads root nowhere that he could not go himself. */
+static void test_planted_link(void **state)
+{
+        struct core_unit u;
+        struct why why;
+        char text[300], target[100], link[100];
+        const struct identity owner = {.uid = 65534, .gid = 65534, .name = "nobody", .drops = true};
+        if (geteuid() != 0)
+                skip();
+        core_unit_begin(&u);
+        snprintf(text, sizeof(text), "maillog_file = %s/log\nmaillog_file_prefixes = /tmp\n",
+                 u.dir);
+        core_unit_load(&u, text, NULL);
+        snprintf(target, sizeof(target), "%s/of-root", u.dir);
+        snprintf(link, sizeof(link), "%s/log", u.dir);
+        close(open(target, O_WRONLY | O_CREAT, 0600));
+        assert_int_equal(symlink(target, link), 0);
+        assert_int_equal(chmod(u.dir, 0755), 0);
+        assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
+        assert_int_equal(log_setup_open(u.config, &owner, &why), -EACCES);
+        assert_int_equal(geteuid(), 0);
+        assert_int_equal(getegid(), 0);
         core_unit_end(&u);
 }
 
@@ -95,6 +122,7 @@ int main(void)
                 cmocka_unit_test(test_lint),
                 cmocka_unit_test(test_file),
                 cmocka_unit_test(test_file_that_cannot_be),
+                cmocka_unit_test(test_planted_link),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

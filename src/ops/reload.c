@@ -117,10 +117,10 @@ static int await_supervisor(struct worker *w, enum channel_kind kind, struct why
         return 0;
 }
 
-static void reopen_log(struct config *c)
+static void reopen_log(const struct worker *w, const struct config *c)
 {
         struct why why;
-        if (log_setup_open(c, &why) < 0)
+        if (log_setup_open(c, w->options->identity, &why) < 0)
                 log_warning("master", "%s; the log goes where it went before", why.text);
 }
 
@@ -132,7 +132,7 @@ static void await_change(struct worker *w, struct making *m)
         w->incoming = (struct listen_set){0};
         listen_drop_closed(&m->listen, &w->listen);
         await_stations_change(w, m->site, &m->listen);
-        reopen_log(m->site->config);
+        reopen_log(w, m->site->config);
 
         struct site *old_site = w->site;
         struct listen_set old_listen = w->listen;

@@ -111,7 +111,7 @@ static void set_up_log(struct supervisor *s)
         if (findings_has_errors(&s->findings))
                 return;
         if (log_setup_make_file(s->config, &s->identity, &why) < 0 ||
-            log_setup_open(s->config, &why) < 0)
+            log_setup_open(s->config, &s->identity, &why) < 0)
                 findings_add(&s->findings, SEVERITY_ERROR, "no-log",
                              config_place(s->config, "maillog_file"), NULL, "%s", why.text);
 }
@@ -337,7 +337,7 @@ static void reload(struct supervisor *s)
         s->config = c;
         findings_done(&s->findings);
         s->findings = findings;
-        if (log_setup_open(c, &why) < 0)
+        if (log_setup_open(c, &s->identity, &why) < 0)
                 log_warning("master", "%s", why.text);
         tell(s, CHANNEL_DONE);
 }
