@@ -48,7 +48,7 @@ int await_turn(void);
 /* 0 after `ms` milliseconds, or -ECANCELED. */
 int await_sleep(int64_t ms);
 
-/* What it waits for, for time-outs, crash reports and `forepost sessions`: "waiting for: a command". */
+/* What it waits for, for time-outs, crash reports: "waiting for: a command". */
 void task_describe(const struct task *t, char *out, size_t room);
 /* Calls `each` for all tasks of the loop; on its thread. */
 void task_each(struct loop *l, void (*each)(void *context, struct task *t), void *context);
