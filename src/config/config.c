@@ -358,6 +358,13 @@ bool config_describe(struct str name, struct config_description *out)
         return true;
 }
 
+struct str config_cipher_list(const struct params *params, enum tls_grade grade)
+{
+        return grade == TLS_GRADE_HIGH   ? params->tls_high_cipherlist
+               : grade == TLS_GRADE_NULL ? params->tls_null_cipherlist
+                                         : params->tls_medium_cipherlist;
+}
+
 const char *config_nearest(struct str name)
 {
         return declaration_nearest(name);

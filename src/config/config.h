@@ -157,6 +157,12 @@ bool config_list_next(struct str *rest, struct str *item);
 int config_parse_time(struct str text, char unit, int64_t *ms);
 
 /*
+ * The OpenSSL list that a grade stands for (tls_high_cipherlist and its kin). export and low are what
+ * medium is, as in Postfix since 3.8.
+ */
+struct str config_cipher_list(const struct params *params, enum tls_grade grade);
+
+/*
  * What the configuration alone can tell: contradictions, dead block lists, doubtful codes, old names,
  * missing directories... Adds to *findings. What needs tables, and whether strangers can relay, is
  * found by the rooms above.

@@ -110,19 +110,6 @@ static void read_limits(struct transport *t, const struct config *c, struct find
 
 /* ---- TLS ---- */
 
-static struct str cipher_list(const struct params *p, int grade, struct str exclude,
-                              struct arena *arena)
-{
-        struct str list = grade == TLS_GRADE_HIGH   ? p->tls_high_cipherlist
-                          : grade == TLS_GRADE_NULL ? p->tls_null_cipherlist
-                                                    : p->tls_medium_cipherlist;
-        struct str all = list;
-        struct str one;
-        while (str_next_word(&exclude, ", \t\r\n:", &one))
-                all = arena_printf(arena, "%.*s:!%.*s", STR_ARG(all), STR_ARG(one));
-        return all;
-}
-
 static struct str tls_excluded(const struct params *p, bool is_mandatory, struct arena *arena)
 {
         if (!is_mandatory)
@@ -153,15 +140,19 @@ static void read_tls(struct transport *t, struct place at, struct arena *arena,
         t->needs_tls = level == TLS_LEVEL_ENCRYPT;
         if (level == TLS_LEVEL_NONE || level == TLS_LEVEL_UNSET)
                 return;
-        int grade = t->needs_tls ? p->smtp_tls_mandatory_ciphers : p->smtp_tls_ciphers;
+        enum tls_grade grade = (enum tls_grade)(t->needs_tls ? p->smtp_tls_mandatory_ciphers
+                                                             : p->smtp_tls_ciphers);
         struct str chain =
                 p->smtp_tls_chain_files.len ? p->smtp_tls_chain_files : p->smtp_tls_cert_file;
         struct tls_options options = {
                 .chain_file = chain,
-                .key_file =
-                        p->smtp_tls_chain_files.len || !chain.len ? STR("") : p->smtp_tls_key_file,
+                .key_file = p->smtp_tls_chain_files.len ? STR("") : p->smtp_tls_key_file,
                 .protocols = t->needs_tls ? p->smtp_tls_mandatory_protocols : p->smtp_tls_protocols,
-                .ciphers = cipher_list(p, grade, tls_excluded(p, t->needs_tls, arena), arena),
+                .ec_chain_file = p->smtp_tls_chain_files.len ? STR("") : p->smtp_tls_eccert_file,
+                .ec_key_file = p->smtp_tls_eckey_file,
+                .ciphers = config_cipher_list(p, grade),
+                .excluded = tls_excluded(p, t->needs_tls, arena),
+                .curves = p->tls_eecdh_auto_curves,
         };
         struct why why;
         t->tls = tls_context_new(&options, &why);

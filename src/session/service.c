@@ -36,28 +36,47 @@ void session_service_unref(struct session_service **sp)
         free(s);
 }
 
-/* The first file of smtpd_tls_chain_files holds key and certificates; several keys are for later. */
-static struct str first_word(struct str list)
+/* smtpd_tls_chain_files, when it is set, stands for all other files */
+static void name_files(const struct params *p, struct tls_options *o)
 {
-        struct str word;
-        str_next_word(&list, ", \t\r\n", &word);
-        return word;
+        o->ca_file = p->smtpd_tls_CAfile;
+        o->ca_dir = p->smtpd_tls_CApath;
+        if (!str_is_empty(p->smtpd_tls_chain_files)) {
+                o->chain_file = p->smtpd_tls_chain_files;
+                return;
+        }
+        o->chain_file = p->smtpd_tls_cert_file;
+        o->key_file = p->smtpd_tls_key_file;
+        o->ec_chain_file = p->smtpd_tls_eccert_file;
+        o->ec_key_file = p->smtpd_tls_eckey_file;
 }
 
 int session_tls_new(const struct params *p, struct tls_context **out, struct why *why)
 {
         *out = NULL;
-        if (p->smtpd_tls_security_level <= TLS_LEVEL_NONE)
+        if (p->smtpd_tls_security_level <= TLS_LEVEL_NONE && !p->smtpd_tls_wrappermode)
                 return 0;
-        struct tls_options o = {.is_server = true, .ca_file = p->smtpd_tls_CAfile};
-        if (!str_is_empty(p->smtpd_tls_chain_files)) {
-                o.chain_file = first_word(p->smtpd_tls_chain_files);
-        } else {
-                o.chain_file = p->smtpd_tls_cert_file;
-                o.key_file = p->smtpd_tls_key_file;
-        }
-        bool is_mandatory = p->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT;
-        o.protocols = is_mandatory ? p->smtpd_tls_mandatory_protocols : p->smtpd_tls_protocols;
+        bool is_mandatory =
+                p->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT || p->smtpd_tls_wrappermode;
+        struct arena arena;
+        arena_init(&arena, 0);
+        struct tls_options o = {
+                .is_server = true,
+                .protocols =
+                        is_mandatory ? p->smtpd_tls_mandatory_protocols : p->smtpd_tls_protocols,
+                .ciphers = config_cipher_list(
+                        p, (enum tls_grade)(is_mandatory ? p->smtpd_tls_mandatory_ciphers
+                                                         : p->smtpd_tls_ciphers)),
+                .excluded = p->smtpd_tls_exclude_ciphers,
+                .curves = p->tls_eecdh_auto_curves,
+                .prefers_own_ciphers = p->tls_preempt_cipherlist,
+        };
+        if (is_mandatory)
+                o.excluded =
+                        arena_printf(&arena, "%.*s %.*s", STR_ARG(p->smtpd_tls_exclude_ciphers),
+                                     STR_ARG(p->smtpd_tls_mandatory_exclude_ciphers));
+        name_files(p, &o);
         *out = tls_context_new(&o, why);
+        arena_done(&arena);
         return *out ? 0 : -EINVAL;
 }

@@ -1,11 +1,14 @@
 /* tls.c - what a TLS connection is made from */
 #include "wire/tls.h"
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "wire/tls_private.h"
 
 #include <errno.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 struct tls_context {
         SSL_CTX *ssl;
@@ -117,7 +120,12 @@ static int load_key(SSL_CTX *ssl, const char *path)
 
 static int load_ca(SSL_CTX *ssl, const char *path)
 {
-        return SSL_CTX_load_verify_locations(ssl, path, NULL);
+        return SSL_CTX_load_verify_file(ssl, path);
+}
+
+static int load_ca_dir(SSL_CTX *ssl, const char *path)
+{
+        return SSL_CTX_load_verify_dir(ssl, path);
 }
 
 static int load(SSL_CTX *ssl, int (*loader)(SSL_CTX *ssl, const char *path), struct str file,
@@ -130,30 +138,118 @@ static int load(SSL_CTX *ssl, int (*loader)(SSL_CTX *ssl, const char *path), str
         return ok == 1 ? 0 : fail(why, what, file, cure);
 }
 
+static int load_pair(SSL_CTX *ssl, struct str chain, struct str key, struct why *why)
+{
+        int rc = load(ssl, load_chain, chain, "cannot use certificate file",
+                      "it must be PEM and readable: certificate first, then its issuers", why);
+        if (rc == 0)
+                rc = load(ssl, load_key, key, "cannot use key file",
+                          "it must be PEM, without a pass phrase, readable, and belong to "
+                          "the certificate",
+                          why);
+        if (rc == 0 && SSL_CTX_check_private_key(ssl) != 1)
+                rc = fail(why, "the key does not belong to the certificate:", key,
+                          "give the key that the certificate was made with");
+        return rc;
+}
+
+static bool has_certificate(struct str file)
+{
+        char *path = strndup(file.ptr, file.len);
+        check(path);
+        BIO *in = BIO_new_file(path, "r");
+        free(path);
+        X509 *certificate = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+        bool has_one = certificate || !in; /* a missing file is found where it is used */
+        X509_free(certificate);
+        BIO_free(in);
+        ERR_clear_error();
+        return has_one;
+}
+
+/* smtpd_tls_chain_files: "key certificate..." files, or a key's file in front of its certificate's */
+static int load_chains(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
+{
+        struct str key = o->key_file;
+        struct str file;
+        int rc = 0;
+        for (struct str rest = o->chain_file; rc == 0 && str_next_word(&rest, ", \t\r\n", &file);) {
+                struct str later = rest;
+                struct str next;
+                if (str_next_word(&later, ", \t\r\n", &next) && !has_certificate(file)) {
+                        key = file;
+                        continue;
+                }
+                rc = load_pair(ssl, file, key.len ? key : file, why);
+                key = o->key_file;
+        }
+        return rc;
+}
+
 static int load_files(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
 {
-        int rc = 0;
-        if (!str_is_empty(o->chain_file)) {
-                struct str key = str_is_empty(o->key_file) ? o->chain_file : o->key_file;
-                rc = load(ssl, load_chain, o->chain_file, "cannot use certificate file",
-                          "it must be PEM and readable: certificate first, then its issuers", why);
-                if (rc == 0)
-                        rc = load(ssl, load_key, key, "cannot use key file",
-                                  "it must be PEM, without a pass phrase, readable, and belong to "
-                                  "the certificate",
-                                  why);
-                if (rc == 0 && SSL_CTX_check_private_key(ssl) != 1)
-                        rc = fail(why, "the key does not belong to the certificate:", key,
-                                  "give the key that the certificate was made with");
-        } else if (o->is_server) {
+        int rc = load_chains(ssl, o, why);
+        if (rc == 0 && !str_is_empty(o->ec_chain_file))
+                rc = load_pair(ssl, o->ec_chain_file,
+                               o->ec_key_file.len ? o->ec_key_file : o->ec_chain_file, why);
+        if (rc == 0 && o->is_server && !SSL_CTX_get0_certificate(ssl))
                 rc = why_set(why, -EINVAL,
                              "TLS needs a certificate (smtpd_tls_cert_file or "
                              "smtpd_tls_chain_files)");
-        }
         if (rc == 0 && !str_is_empty(o->ca_file))
                 rc = load(ssl, load_ca, o->ca_file, "cannot use CA file",
                           "it must be PEM and readable", why);
+        if (rc == 0 && !str_is_empty(o->ca_dir))
+                rc = load(ssl, load_ca_dir, o->ca_dir, "cannot use CA directory",
+                          "it must be a directory that openssl rehash made", why);
         return rc;
+}
+
+/* ---- ciphers and curves ---- */
+
+enum { CIPHERS_BYTES_MAX = 64 * 1024 };
+
+/* "HIGH" without "aNULL MD5" is "HIGH:!aNULL:!MD5" */
+static int set_ciphers(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
+{
+        if (str_is_empty(o->ciphers) && str_is_empty(o->excluded))
+                return 0;
+        struct buf list;
+        buf_init(&list, CIPHERS_BYTES_MAX);
+        buf_append_str(&list, str_is_empty(o->ciphers) ? STR("DEFAULT") : o->ciphers);
+        struct str name;
+        for (struct str rest = o->excluded; str_next_word(&rest, ", \t\r\n:", &name);) {
+                buf_append(&list, ":!", 2);
+                buf_append_str(&list, name);
+        }
+        int rc = load(ssl, SSL_CTX_set_cipher_list, buf_str(&list), "no cipher in",
+                      "see openssl ciphers -v", why);
+        buf_done(&list);
+        return rc;
+}
+
+static int set_curves(SSL_CTX *ssl, struct str names, struct why *why)
+{
+        enum { CURVES_MAX = 32 };
+        int curves[CURVES_MAX];
+        size_t count = 0;
+        struct str word;
+        for (struct str rest = names; str_next_word(&rest, ", \t\r\n:", &word);) {
+                char name[64];
+                snprintf(name, sizeof(name), "%.*s", STR_ARG(word));
+                int id = EC_curve_nist2nid(name);
+                if (id == NID_undef)
+                        id = OBJ_sn2nid(name);
+                if (id != NID_undef && count < CURVES_MAX)
+                        curves[count++] = id;
+        }
+        ERR_clear_error();
+        if (str_is_empty(names))
+                return 0;
+        if (count && SSL_CTX_set1_groups(ssl, curves, count) == 1)
+                return 0;
+        return fail(why, "no curve in", names,
+                    "as X25519 prime256v1; see openssl ecparam -list_curves");
 }
 
 static int set_up(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
@@ -173,13 +269,12 @@ static int set_up(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
                 static const unsigned char id[] = "forepost";
                 SSL_CTX_set_session_id_context(ssl, id, sizeof(id) - 1);
         }
-        if (!str_is_empty(o->ciphers)) {
-                rc = load(ssl, SSL_CTX_set_cipher_list, o->ciphers, "no cipher in",
-                          "see openssl ciphers -v", why);
-                if (rc < 0)
-                        return rc;
-        }
-        return load_files(ssl, o, why);
+        if (o->prefers_own_ciphers)
+                SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+        rc = set_ciphers(ssl, o, why);
+        if (rc == 0)
+                rc = set_curves(ssl, o->curves, why);
+        return rc < 0 ? rc : load_files(ssl, o, why);
 }
 
 struct tls_context *tls_context_new(const struct tls_options *o, struct why *why)

@@ -3,6 +3,7 @@
 
 #include "base/unit.h"
 #include "wire/tls_fixture.h"
+#include "wire/tls_private.h"
 
 static struct tls_fixture files;
 
@@ -87,12 +88,128 @@ static void says_what_is_wrong(void **state)
         assert_null(tls_context_new(&o, &why));
 }
 
+static bool has_cipher(struct tls_context *t, const char *part)
+{
+        STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(tls_context_ssl(t));
+        for (int i = 0; i < sk_SSL_CIPHER_num(list); i++)
+                if (strstr(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i)), part))
+                        return true;
+        return false;
+}
+
+static void takes_ciphers_out(void **state)
+{
+        static const struct {
+                const char *ciphers;
+                const char *excluded;
+                const char *there; /* NULL: the list is refused */
+                const char *gone;
+        } cases[] = {
+                {"HIGH", "", "CAMELLIA", "no such"},
+                {"HIGH", "CAMELLIA, ARIA", "AES256", "CAMELLIA"},
+                {"HIGH", "CAMELLIA ARIA", "AES256", "ARIA"},
+                {"", "AES256", "AES128", "AES256"},
+                {"HIGH", "ALL", NULL, NULL},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct why why;
+                struct tls_options o = server_options();
+                o.ciphers = str_from(cases[i].ciphers);
+                o.excluded = str_from(cases[i].excluded);
+                struct tls_context *t = tls_context_new(&o, &why);
+                assert_int_equal(t != NULL, cases[i].there != NULL);
+                if (!t)
+                        continue;
+                /* the names of TLS 1.3 stay whatever the list says: look only where both may be */
+                assert_true(has_cipher(t, cases[i].there));
+                if (strcmp(cases[i].gone, "AES256") != 0)
+                        assert_false(has_cipher(t, cases[i].gone));
+                else
+                        assert_false(has_cipher(t, "AES256-SHA"));
+                tls_context_unref(&t);
+        }
+}
+
+static void has_curves_and_order(void **state)
+{
+        static const struct {
+                const char *curves;
+                bool is_good;
+        } cases[] = {
+                {"", true},
+                {"X25519 P-256", true},
+                {"X25519 X448 prime256v1 secp521r1 secp384r1", true},
+                {"not-invented-yet, prime256v1", true},
+                {"not-invented-yet", false},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct why why;
+                struct tls_options o = server_options();
+                o.curves = str_from(cases[i].curves);
+                o.prefers_own_ciphers = i % 2;
+                struct tls_context *t = tls_context_new(&o, &why);
+                assert_int_equal(t != NULL, cases[i].is_good);
+                if (t) {
+                        uint64_t set = SSL_CTX_get_options(tls_context_ssl(t));
+                        assert_int_equal((set & SSL_OP_CIPHER_SERVER_PREFERENCE) != 0,
+                                         o.prefers_own_ciphers);
+                } else {
+                        assert_non_null(strstr(why.text, cases[i].curves));
+                }
+                tls_context_unref(&t);
+        }
+}
+
+/* A key in a file of its own in front of its certificate; two pairs; both kinds in one file. */
+static void reads_several_chains(void **state)
+{
+        static const struct {
+                const char *files; /* c: certificate, k: its key, o: another key, n: not there */
+                bool is_good;
+        } cases[] = {
+                {"kc", true},  {"kckc", true}, {"c", false}, /* no key in it */
+                {"oc", false}, {"k", false},   {"kcn", false}, {"kcnc", false},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                char text[600] = "";
+                for (const char *c = cases[i].files; *c; c++) {
+                        size_t len = strlen(text);
+                        snprintf(text + len, sizeof(text) - len, "%s, ",
+                                 *c == 'c'   ? files.cert
+                                 : *c == 'k' ? files.key
+                                 : *c == 'o' ? files.other_key
+                                             : "/nonexistent.pem");
+                }
+                struct why why;
+                struct tls_options o = {.is_server = true,
+                                        .chain_file = str_from(text),
+                                        .protocols = STR(">=TLSv1.2")};
+                struct tls_context *t = tls_context_new(&o, &why);
+                assert_int_equal(t != NULL, cases[i].is_good);
+                tls_context_unref(&t);
+        }
+        struct why why;
+        struct tls_options o = {.is_server = true,
+                                .ec_chain_file = str_from(files.cert),
+                                .ec_key_file = str_from(files.key)};
+        struct tls_context *t = tls_context_new(&o, &why);
+        assert_non_null(t);
+        tls_context_unref(&t);
+        o.ec_key_file = str_from(files.other_key);
+        assert_null(tls_context_new(&o, &why));
+        o.ec_key_file = str_from(files.key);
+        o.ca_dir = STR("/etc/ssl/certs");
+        t = tls_context_new(&o, &why);
+        assert_non_null(t);
+        tls_context_unref(&t);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(loads_good_files),
-                cmocka_unit_test(reads_protocol_lists),
-                cmocka_unit_test(says_what_is_wrong),
+                cmocka_unit_test(loads_good_files),     cmocka_unit_test(reads_protocol_lists),
+                cmocka_unit_test(says_what_is_wrong),   cmocka_unit_test(takes_ciphers_out),
+                cmocka_unit_test(has_curves_and_order), cmocka_unit_test(reads_several_chains),
         };
         return cmocka_run_group_tests(tests, make_files, remove_files);
 }
