@@ -10,14 +10,23 @@ struct front_door_client {
         struct front_door_client *next_gone; /* in a sweep */
         unsigned char key[16];
         unsigned open;     /* connections now */
-        unsigned arrivals; /* since unit_start_ms */
+        unsigned arrivals; /* since unit_start_ms, as the events */
+        unsigned events[FRONT_DOOR_EVENTS];
         int64_t unit_start_ms;
         int64_t unit_ms;
+};
+
+struct front_door_service {
+        char *name;
+        int64_t open;
+        struct front_door_service *next;
 };
 
 struct front_door {
         pthread_mutex_t lock;
         struct map clients;
+        struct front_door_service *services; /* a handful */
+        int64_t open;                        /* connections of all services */
         int64_t next_sweep_ms;
 };
 
@@ -40,6 +49,11 @@ void front_door_free(struct front_door **dp)
         for (size_t at = 0; (slot = map_next(&d->clients, &at));)
                 free(slot->value);
         map_done(&d->clients);
+        for (struct front_door_service *s = d->services, *next; s; s = next) {
+                next = s->next;
+                free(s->name);
+                free(s);
+        }
         pthread_mutex_destroy(&d->lock);
         free(d);
 }
@@ -107,6 +121,16 @@ static enum front_door_answer judge(const struct front_door_client *c,
         return FRONT_DOOR_WELCOME;
 }
 
+static void begin_unit(struct front_door_client *c, int64_t now_ms, int64_t unit_ms)
+{
+        if (now_ms - c->unit_start_ms >= unit_ms) {
+                c->unit_start_ms = now_ms;
+                c->arrivals = 0;
+                memset(c->events, 0, sizeof(c->events));
+        }
+        c->unit_ms = unit_ms;
+}
+
 enum front_door_answer front_door_enter(struct front_door *d, const unsigned char address[16],
                                         const struct front_door_limits *limits, int64_t now_ms,
                                         struct front_door_client **client)
@@ -121,11 +145,7 @@ enum front_door_answer front_door_enter(struct front_door *d, const unsigned cha
         struct front_door_client *c = find_or_add(d, key);
         enum front_door_answer answer = FRONT_DOOR_WELCOME;
         if (c) {
-                if (now_ms - c->unit_start_ms >= limits->unit_ms) {
-                        c->unit_start_ms = now_ms;
-                        c->arrivals = 0;
-                }
-                c->unit_ms = limits->unit_ms;
+                begin_unit(c, now_ms, limits->unit_ms);
                 c->arrivals++;
                 c->open++;
                 answer = judge(c, limits);
@@ -143,6 +163,60 @@ void front_door_leave(struct front_door *d, struct front_door_client **client)
         (*client)->open--;
         pthread_mutex_unlock(&d->lock);
         *client = NULL;
+}
+
+int64_t front_door_note(struct front_door *d, struct front_door_client *client,
+                        enum front_door_event event, int64_t now_ms)
+{
+        if (!client)
+                return 0;
+        pthread_mutex_lock(&d->lock);
+        begin_unit(client, now_ms, client->unit_ms);
+        int64_t count = ++client->events[event];
+        pthread_mutex_unlock(&d->lock);
+        return count;
+}
+
+/* ---- seats ---- */
+
+static struct front_door_service *find_service(struct front_door *d, struct str name)
+{
+        for (struct front_door_service *s = d->services; s; s = s->next)
+                if (str_eq(str_from(s->name), name))
+                        return s;
+        struct front_door_service *s = calloc(1, sizeof(*s));
+        check(s);
+        s->name = strndup(name.ptr, name.len);
+        check(s->name);
+        s->next = d->services;
+        d->services = s;
+        return s;
+}
+
+bool front_door_sit(struct front_door *d, struct str service, int64_t service_max, int64_t all_max,
+                    struct front_door_service **seat)
+{
+        *seat = NULL;
+        pthread_mutex_lock(&d->lock);
+        struct front_door_service *s = find_service(d, service);
+        if (!(service_max && s->open >= service_max) && !(all_max && d->open >= all_max)) {
+                s->open++;
+                d->open++;
+                *seat = s;
+        }
+        pthread_mutex_unlock(&d->lock);
+        return *seat;
+}
+
+void front_door_rise(struct front_door *d, struct front_door_service **seat)
+{
+        if (!*seat)
+                return;
+        pthread_mutex_lock(&d->lock);
+        (*seat)->open--;
+        d->open--;
+        pthread_mutex_unlock(&d->lock);
+        *seat = NULL;
 }
 
 size_t front_door_count(struct front_door *d)

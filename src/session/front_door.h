@@ -3,7 +3,9 @@
  *
  * Counts connections at once (smtpd_client_connection_count_limit) and within anvil_rate_time_unit
  * (smtpd_client_connection_rate_limit), over all loops, by client address; IPv6 by prefix
- * (smtpd_client_ipv6_prefix_length). Addresses that are gone are forgotten when their minute is over, and the
+ * (smtpd_client_ipv6_prefix_length); and how many messages, recipients and handshakes each client has brought
+ * in that time. Apart from clients, it counts the seats: connections of each service (maxproc of master.cf) and
+ * of all together (connection_limit). Addresses that are gone are forgotten when their minute is over, and the
  * table has a ceiling: over it strangers are not counted rather than turned away.
  *
  * Threads: any.
@@ -35,6 +37,26 @@ enum front_door_answer front_door_enter(struct front_door *d, const unsigned cha
                                         struct front_door_client **client);
 void front_door_leave(struct front_door *d, struct front_door_client **client);
 
+enum front_door_event {
+        FRONT_DOOR_MESSAGE,
+        FRONT_DOOR_RECIPIENT,
+        FRONT_DOOR_HANDSHAKE,
+        FRONT_DOOR_EVENTS
+};
+
+/* One more of these by this client: how many now, within its unit_ms. 0 for NULL (a client without limits). */
+int64_t front_door_note(struct front_door *d, struct front_door_client *client,
+                        enum front_door_event event, int64_t now_ms);
+
 size_t front_door_count(struct front_door *d);
+
+/*
+ * Takes a seat for a connection of this service; give it back with front_door_rise(). False, and *seat is NULL:
+ * service_max or all_max are taken (0: no limit). Services are known by name, over reloads.
+ */
+struct front_door_service;
+bool front_door_sit(struct front_door *d, struct str service, int64_t service_max, int64_t all_max,
+                    struct front_door_service **seat);
+void front_door_rise(struct front_door *d, struct front_door_service **seat);
 
 #endif

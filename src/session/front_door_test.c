@@ -132,6 +132,49 @@ static void loops_share_the_door(void **state)
         front_door_free(&d);
 }
 
+static void events_are_counted_by_unit(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_client *one, *same, *other;
+        unsigned char a[16];
+        address(a, "192.0.2.1");
+        front_door_enter(d, a, &limits, 0, &one);
+        front_door_enter(d, a, &limits, 0, &same);
+        address(a, "192.0.2.2");
+        front_door_enter(d, a, &limits, 0, &other);
+        assert_int_equal(front_door_note(d, one, FRONT_DOOR_MESSAGE, 1), 1);
+        assert_int_equal(front_door_note(d, same, FRONT_DOOR_MESSAGE, 2), 2);
+        assert_int_equal(front_door_note(d, same, FRONT_DOOR_RECIPIENT, 2), 1);
+        assert_int_equal(front_door_note(d, other, FRONT_DOOR_MESSAGE, 2), 1);
+        assert_int_equal(front_door_note(d, NULL, FRONT_DOOR_MESSAGE, 2), 0);
+        assert_int_equal(front_door_note(d, one, FRONT_DOOR_MESSAGE, 999), 3);
+        assert_int_equal(front_door_note(d, one, FRONT_DOOR_MESSAGE, 1000), 1);
+        front_door_leave(d, &one);
+        front_door_leave(d, &same);
+        front_door_leave(d, &other);
+        front_door_free(&d);
+}
+
+static void seats_are_limited_by_service_and_together(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_service *s[4];
+        assert_true(front_door_sit(d, STR("smtp"), 2, 3, &s[0]));
+        assert_true(front_door_sit(d, STR("smtp"), 2, 3, &s[1]));
+        assert_false(front_door_sit(d, STR("smtp"), 2, 3, &s[2]));
+        assert_null(s[2]);
+        assert_true(front_door_sit(d, STR("submission"), 0, 3, &s[2]));
+        assert_false(front_door_sit(d, STR("submission"), 0, 3, &s[3]));
+        front_door_rise(d, &s[3]); /* NULL */
+        front_door_rise(d, &s[0]);
+        assert_true(front_door_sit(d, STR("submission"), 0, 3, &s[3]));
+        for (int i = 1; i < 4; i++)
+                front_door_rise(d, &s[i]);
+        for (int i = 0; i < 100; i++) /* no limits */
+                assert_true(front_door_sit(d, STR("smtp"), 0, 0, &s[0]));
+        front_door_free(&d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -141,6 +184,8 @@ int main(void)
                 cmocka_unit_test(ipv6_clients_share_their_prefix),
                 cmocka_unit_test(those_who_are_gone_are_forgotten),
                 cmocka_unit_test(loops_share_the_door),
+                cmocka_unit_test(events_are_counted_by_unit),
+                cmocka_unit_test(seats_are_limited_by_service_and_together),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
