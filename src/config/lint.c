@@ -265,6 +265,19 @@ static void lint_domains(struct lint *l)
 
 /* ---- the session ---- */
 
+static void lint_bcc(struct lint *l)
+{
+        struct str bcc = l->params->always_bcc;
+        for (size_t i = 0; i < bcc.len; i++)
+                if (strchr(" \t\r\n,<>()\"", bcc.ptr[i])) {
+                        findings_add(l->findings, SEVERITY_ERROR, "bad-value",
+                                     place_of(l, "always_bcc"),
+                                     "name one address; an alias can stand for more",
+                                     "always_bcc = %.*s: this is not one address", STR_ARG(bcc));
+                        return;
+                }
+}
+
 static void lint_session(struct lint *l)
 {
         const struct params *p = l->params;
@@ -385,6 +398,7 @@ void config_lint(const struct config *c, struct findings *findings)
         lint_protocols(&l);
         lint_mynetworks(&l);
         lint_domains(&l);
+        lint_bcc(&l);
         lint_schedule(&l);
         lint_paths(&l);
         lint_lists(&l);

@@ -42,6 +42,8 @@ static const struct {
          "k3y.zen.dq.spamhaus.net=127.0.0.[2..11]\n",
          "dnsbl-key-shown", SEVERITY_WARNING, 1},
         {"smtpd_client_restrictions = reject_rbl_client psbl.surriel.com\n", NULL, 0, 0},
+        {"always_bcc = one@example.org, two@example.org\n", "bad-value", SEVERITY_ERROR, 1},
+        {"always_bcc = archive@example.org\n", NULL, 0, 0},
         {"unknown_local_recipient_reject_code = 500\n", "syntax-error-code", SEVERITY_WARNING, 1},
         {"unknown_relay_recipient_reject_code = 521\n", "closing-code", SEVERITY_WARNING, 1},
         {"unknown_local_recipient_reject_code = 450\n", NULL, 0, 0},

@@ -285,10 +285,12 @@ static void read_row(struct config_private *p, const struct row *row, const stru
         bool is_inet = str_eq(row->columns[1], STR("inet"));
         switch (find_role(row)) {
         case ROLE_LISTENS:
-                if (str_eq(row->command, STR("postscreen")))
+                if (str_eq(row->command, STR("postscreen"))) {
                         findings_add(findings, SEVERITY_NOTE, "postscreen", row->at, NULL,
                                      "service %.*s runs smtpd: nobody is asked to connect twice",
                                      STR_ARG(row->columns[0]));
+                        process_limit = -1; /* its 1 is one process for all, not one session */
+                }
                 read_service(p, row, is_inet, process_limit, r, findings);
                 break;
         case ROLE_DELIVERS:

@@ -67,6 +67,12 @@ static void without_the_file(void **state)
         assert_int_equal(s->process_limit, -1);
         fixture_done(&c, &f);
 
+        /* postscreen's 1 says that there is one of it, not one session */
+        c = fixture_read("", "25 inet n - n - 1 postscreen\n26 inet n - n - 7 smtpd\n", &f);
+        assert_int_equal(find(c, "25", true)->process_limit, -1);
+        assert_int_equal(find(c, "26", true)->process_limit, 7);
+        fixture_done(&c, &f);
+
         /* an empty one listens nowhere */
         c = fixture_read("", "# nothing\n", &f);
         assert_int_equal(c->service_count, 7);

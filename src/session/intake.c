@@ -257,6 +257,9 @@ static struct smtp_reply await_commit(struct session *s)
                 spool_draft_free(&t->draft);
                 return queued; /* the rule that discarded it was logged where it matched */
         }
+        struct smtp_reply refusal;
+        if (!await_session_add_bcc(s, &refusal))
+                return refusal;
         struct why why;
         unsigned flags = t->effects.is_held ? SPOOL_HOLD : 0;
         int rc = await_spool_commit(&t->draft, &t->envelope, flags, &why);

@@ -21,7 +21,10 @@ enum {
 
 void session_put_reply(struct session *s, const struct smtp_reply *reply)
 {
-        if (smtp_reply_format(reply, wire_out(s->wire)) == -ENOBUFS)
+        struct smtp_reply r = *reply;
+        if (smtp_reply_refuses(&r) && !str_is_empty(s->params->smtpd_reject_footer))
+                r.text = session_footer_add(s, r.text);
+        if (smtp_reply_format(&r, wire_out(s->wire)) == -ENOBUFS)
                 s->is_closing = true; /* a client that sends and never reads */
 }
 
@@ -37,7 +40,22 @@ bool session_offers_keyword(const struct session *s, const char *keyword)
         while (config_list_next(&rest, &word))
                 if (str_eq_nocase(word, str_from(keyword)))
                         return false;
-        return true;
+        return s->params->smtputf8_enable || strcmp(keyword, "SMTPUTF8") != 0;
+}
+
+bool session_rate_allows(struct session *s, enum front_door_event event, int64_t rate_max,
+                         const char *what)
+{
+        if (rate_max == 0)
+                return true;
+        int64_t count =
+                front_door_note(listener_door(s->listener), s->client, event, loop_now_ms());
+        if (count <= rate_max)
+                return true;
+        log_warning("smtpd", "%s rate limit exceeded: %lld from %.*s[%.*s] for service smtpd", what,
+                    (long long)count, STR_ARG(s->facts.client_name),
+                    STR_ARG(s->facts.client_address));
+        return false;
 }
 
 struct smtp_offers session_offers(const struct session *s)
@@ -146,6 +164,16 @@ static bool is_forbidden(struct session *s, const struct smtp_command *command, 
                smtp_command_is_foreign(line);
 }
 
+static bool is_noop(const struct session *s, struct str word)
+{
+        struct str rest = s->params->smtpd_noop_commands;
+        struct str one;
+        while (config_list_next(&rest, &one))
+                if (str_eq_nocase(one, word))
+                        return true;
+        return false;
+}
+
 static struct smtp_reply not_implemented(const struct session *s, enum smtp_verb verb)
 {
         if (verb == SMTP_AUTH)
@@ -233,6 +261,8 @@ static struct smtp_reply await_command(struct session *s, struct str line)
                 if (s->params->smtpd_forbid_unauth_pipelining)
                         return forbid_early_input(s);
         }
+        if (is_noop(s, command.word))
+                command.verb = SMTP_NOOP;
         struct smtp_reply reply = await_verb(s, &command);
         if (verb_rules[command.verb].is_junk && ++s->junk > s->params->smtpd_junk_command_limit)
                 s->errors++;
@@ -304,10 +334,25 @@ static void await_commands(struct session *s)
                         reply = too_many_greetings(s);
                 await_reply(s, &reply);
                 arena_done(&s->arena);
+                s->asked = STR("");
         }
 }
 
 /* ---- greeting ---- */
+
+/* maxproc of master.cf, or default_process_limit; and connection_limit for all together */
+static bool finds_seat(struct session *s)
+{
+        const struct service *service = s->service->parts.service;
+        int64_t service_max = service->process_limit < 0 ? s->params->default_process_limit
+                                                         : service->process_limit;
+        if (front_door_sit(listener_door(s->listener), service->name, service_max,
+                           s->params->connection_limit, &s->seat))
+                return true;
+        log_warning("smtpd", "NOQUEUE: reject: CONNECT from %.*s[%.*s]: too many connections",
+                    STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+        return false;
+}
 
 static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
 {
@@ -373,6 +418,16 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
 static void await_talk(struct session *s)
 {
         struct smtp_reply reply;
+        bool is_wrapped = s->params->smtpd_tls_wrappermode && s->service->parts.tls;
+        if (!finds_seat(s)) {
+                reply = smtp_reply_make(421, "4.3.2", STR("All server ports are busy"));
+                if (!is_wrapped)
+                        session_put_reply(s, &reply);
+                return;
+        }
+        if (is_wrapped &&
+            !await_session_handshake(s, loop_now_ms() + s->params->smtpd_starttls_timeout))
+                return;
         if (!await_is_let_in(s, &reply)) {
                 await_refused_client(s, &reply);
                 return;
@@ -437,6 +492,7 @@ static void session_free(struct session *s)
         session_transaction_end(s);
         wire_free(&s->wire);
         front_door_leave(listener_door(s->listener), &s->client);
+        front_door_rise(listener_door(s->listener), &s->seat);
         listener_session_ended(s->listener, s);
         session_service_unref(&s->service);
         arena_done(&s->arena);

@@ -7,9 +7,10 @@
 /* Takes `count` bytes off the wire; into the intake if there is one that still wants them. */
 static int await_chunk(struct session *s, int64_t count, struct crlf_cleaner *cleaner)
 {
+        session_text_begin(s);
         while (count > 0) {
                 struct str bytes;
-                int rc = await_wire_bytes(s->wire, session_deadline_ms(s), &bytes);
+                int rc = await_session_text(s, &bytes);
                 if (rc < 0)
                         return rc;
                 struct str in =

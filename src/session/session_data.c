@@ -9,9 +9,10 @@ static int await_text(struct session *s)
 {
         struct dot_decoder decoder;
         dot_decoder_init(&decoder);
+        session_text_begin(s);
         while (!decoder.is_done) {
                 struct str bytes;
-                int rc = await_wire_bytes(s->wire, session_deadline_ms(s), &bytes);
+                int rc = await_session_text(s, &bytes);
                 if (rc < 0)
                         return rc;
                 struct str in = bytes;

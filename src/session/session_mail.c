@@ -17,6 +17,11 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
                 return smtp_reply_make(503, "5.5.1", STR("Error: send HELO/EHLO first"));
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: nested MAIL command"));
+        if (!session_rate_allows(s, FRONT_DOOR_MESSAGE, s->params->smtpd_client_message_rate_limit,
+                                 "Message delivery request"))
+                return smtp_reply_make(450, "4.7.1",
+                                       arena_printf(&s->arena, "Error: too much mail from %.*s",
+                                                    STR_ARG(s->facts.client_address)));
 
         struct smtp_path_rules rules = {
                 .is_strict = s->params->strict_rfc821_envelopes,

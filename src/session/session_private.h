@@ -36,12 +36,14 @@ struct session {
         struct wire *wire;
         struct task *task;
         struct front_door_client *client;
+        struct front_door_service *seat;
 
         struct wire_address peer;
         struct policy_facts facts;
         struct policy_effects connection_effects; /* without smtpd_delay_reject */
         struct arena connection_arena;            /* theirs */
         struct arena arena;                       /* of the command that is being done */
+        struct str asked; /* of this command: the recipient that RCPT names; in arena */
         char *helo;
         enum session_greeting greeting;
         struct transaction *transaction;
@@ -52,6 +54,8 @@ struct session {
                 unsigned done;   /* commands of this kind that succeeded */
                 unsigned failed; /* that were refused */
         } verbs[SMTP_UNKNOWN + 1];
+        int64_t text_left_ms;  /* how long the client may still take over this message's text */
+        int64_t text_unpaid;   /* bytes of it that have not bought time yet */
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_first_command;
         bool is_excused;     /* the refusal that is being made is not the client's error */
@@ -90,7 +94,7 @@ static inline struct smtp_reply session_no_reply(void)
 
 /* The deadline for the next input of the client (smtpd_timeout). */
 int64_t session_deadline_ms(const struct session *s);
-/* Puts a reply into the wire's output. */
+/* Puts a reply into the wire's output; a refusal with smtpd_reject_footer behind it. */
 void session_put_reply(struct session *s, const struct smtp_reply *reply);
 /* Logs why the client is gone: "lost connection after DATA from unknown[192.0.2.1]". */
 void session_log_loss(struct session *s, int error);
@@ -103,6 +107,30 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
 struct smtp_offers session_offers(const struct session *s);
 /* May this EHLO keyword be shown? smtpd_discard_ehlo_keywords */
 bool session_offers_keyword(const struct session *s, const char *keyword);
+
+/*
+ * One more of these by this client: false when that is over rate_max in anvil_rate_time_unit (0: no limit);
+ * the log then says that the limit of `what` is exceeded.
+ */
+bool session_rate_allows(struct session *s, enum front_door_event event, int64_t rate_max,
+                         const char *what);
+/* The TLS handshake of STARTTLS and of smtpd_tls_wrappermode. False: it failed, and was logged. */
+bool await_session_handshake(struct session *s, int64_t deadline_ms);
+
+/* ---- pace.c: how long a client may take over the text of a message ---- */
+
+/* DATA, or one BDAT, begins. */
+void session_text_begin(struct session *s);
+/* As await_wire_bytes(), with the deadline of smtpd_timeout and smtpd_min_data_rate. */
+int await_session_text(struct session *s, struct str *bytes);
+
+/* ---- footer.c ---- */
+
+/* smtpd_reject_footer behind this text, with its $names filled in; text in s->arena. */
+struct str session_footer_add(struct session *s, struct str text);
+
+/* always_bcc becomes a recipient of the message, with its aliases. False: *refusal says why not. */
+bool await_session_add_bcc(struct session *s, struct smtp_reply *refusal);
 
 void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail);
 /* Ends it, accepted or not; NULL is fine. */

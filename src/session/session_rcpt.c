@@ -93,6 +93,22 @@ static struct smtp_reply await_add(struct session *s, const struct smtp_rcpt_com
         return smtp_reply_make(250, "2.1.5", STR("Ok"));
 }
 
+bool await_session_add_bcc(struct session *s, struct smtp_reply *refusal)
+{
+        struct str text = s->params->always_bcc;
+        if (str_is_empty(text))
+                return true;
+        ptrdiff_t at = str_find_last(text, '@');
+        struct str local = at < 0 ? text : str_part(text, 0, (size_t)at);
+        struct str domain = at < 0 ? s->params->myorigin : str_tail(text, (size_t)at + 1);
+        struct smtp_rcpt_command bcc = {
+                .recipient = smtp_address_make(local, domain, &s->arena),
+                .notify = SMTP_NOTIFY_NEVER,
+        };
+        *refusal = await_add(s, &bcc);
+        return !smtp_reply_refuses(refusal);
+}
+
 static struct smtp_reply too_many(struct session *s)
 {
         struct transaction *t = s->transaction;
@@ -121,6 +137,12 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                 return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
         if (t->intake)
                 return smtp_reply_make(503, "5.5.1", STR("Error: message text has begun"));
+        if (!session_rate_allows(s, FRONT_DOOR_RECIPIENT,
+                                 s->params->smtpd_client_recipient_rate_limit, "Recipient address"))
+                return smtp_reply_make(450, "4.7.1",
+                                       arena_printf(&s->arena,
+                                                    "Error: too many recipients from %.*s",
+                                                    STR_ARG(s->facts.client_address)));
 
         struct smtp_path_rules rules = {
                 .is_strict = s->params->strict_rfc821_envelopes,
@@ -136,6 +158,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                 return too_many(s);
 
         s->facts.recipient = rcpt.recipient;
+        s->asked = rcpt.recipient.text;
         bool is_refused = await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
                           await_transport_refuses(s, &rcpt.recipient, &reply);
         if (!is_refused) {
