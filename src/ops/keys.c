@@ -13,7 +13,8 @@ enum { KEY_FILE_BYTES_MAX = 1024 * 1024, PATH_BYTES_MAX = 1024 };
 
 static bool has_tls(const struct service *s)
 {
-        return s->is_inet && s->params.smtpd_tls_security_level > TLS_LEVEL_NONE;
+        return s->is_inet && (s->params.smtpd_tls_security_level > TLS_LEVEL_NONE ||
+                              s->params.smtpd_tls_wrappermode);
 }
 
 void keys_each_file(const struct config *c, void (*each)(void *context, struct str path),
@@ -27,10 +28,11 @@ void keys_each_file(const struct config *c, void (*each)(void *context, struct s
                 struct str path;
                 while (config_list_next(&rest, &path))
                         each(context, path);
-                if (p->smtpd_tls_cert_file.len)
-                        each(context, p->smtpd_tls_cert_file);
-                if (p->smtpd_tls_key_file.len)
-                        each(context, p->smtpd_tls_key_file);
+                const struct str files[] = {p->smtpd_tls_cert_file, p->smtpd_tls_key_file,
+                                            p->smtpd_tls_eccert_file, p->smtpd_tls_eckey_file};
+                for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++)
+                        if (files[k].len)
+                                each(context, files[k]);
         }
 }
 
@@ -126,6 +128,8 @@ static void make_one(struct keys *keys, const struct config *c, size_t i,
         p->smtpd_tls_chain_files = replace_list(p->smtpd_tls_chain_files, files, &arena);
         p->smtpd_tls_cert_file = replace(p->smtpd_tls_cert_file, files, &arena);
         p->smtpd_tls_key_file = replace(p->smtpd_tls_key_file, files, &arena);
+        p->smtpd_tls_eccert_file = replace(p->smtpd_tls_eccert_file, files, &arena);
+        p->smtpd_tls_eckey_file = replace(p->smtpd_tls_eckey_file, files, &arena);
         if (session_tls_new(p, &keys->tls[i], &why) < 0) {
                 const char *name = p->smtpd_tls_chain_files.len ? "smtpd_tls_chain_files"
                                                                 : "smtpd_tls_cert_file";
