@@ -15,15 +15,22 @@
 
 #include "config/findings.h"
 
+/* tools/parameter-use has the compiler tell who reads which field. */
+#ifdef FOREPOST_TRACE_PARAMS
+#define PARAM_READ __attribute__((deprecated))
+#else
+#define PARAM_READ
+#endif
+
 /* One field for each parameter that Forepost honours, in the order of params.def. */
 struct params {
-#define PARAM_STR(name, ...)  struct str name;
-#define PARAM_RAW(name, ...)  struct str name; /* $names left in */
-#define PARAM_INT(name, ...)  int64_t name;
-#define PARAM_TIME(name, ...) int64_t name; /* ms */
-#define PARAM_SIZE(name, ...) int64_t name; /* bytes */
-#define PARAM_BOOL(name, ...) bool name;
-#define PARAM_ENUM(name, ...) int name; /* the index of its word in the words of params.def */
+#define PARAM_STR(name, ...)  struct str name PARAM_READ;
+#define PARAM_RAW(name, ...)  struct str name PARAM_READ; /* $names left in */
+#define PARAM_INT(name, ...)  int64_t name PARAM_READ;
+#define PARAM_TIME(name, ...) int64_t name PARAM_READ; /* ms */
+#define PARAM_SIZE(name, ...) int64_t name PARAM_READ; /* bytes */
+#define PARAM_BOOL(name, ...) bool name PARAM_READ;
+#define PARAM_ENUM(name, ...) int name PARAM_READ; /* the index of its word in params.def */
 #include "config/params.def"
 };
 

@@ -58,7 +58,6 @@ static void reads_the_article(void **state)
         assert_str_equal(p->smtpd_banner, "mx99.test.mydomain.com ESMTP Forepost");
         assert_str_equal(p->mydestination, "");
         assert_int_equal(p->unknown_local_recipient_reject_code, 500);
-        assert_int_equal(p->in_flow_delay, 5000);
         assert_int_equal(config_place(c, "smtpd_recipient_restrictions").line, 20);
         struct str rest = p->smtpd_recipient_restrictions, item;
         size_t count = 0;
@@ -238,11 +237,11 @@ static void tells_values_as_text(void **state)
                  "$default_destination_concurrency_limit"},
                 {"relay_destination_concurrency_limit", CONFIG_EFFECTIVE_EXPANDED, "20"},
                 {"other_destination_concurrency_limit", CONFIG_EFFECTIVE_RAW, NULL},
-                {"default_rbl_reply", CONFIG_EFFECTIVE_EXPANDED, "$rbl_code"},
+                {"smtpd_reject_footer", CONFIG_EFFECTIVE_EXPANDED, "$client"},
         };
         struct findings f;
         struct config *c = fixture_read("smtpd_banner = $mine and $$\nmine = yours\n"
-                                        "default_rbl_reply = $rbl_code\n",
+                                        "smtpd_reject_footer = $client\n",
                                         NULL, &f);
         assert_null(f.first);
         struct arena arena;
@@ -259,7 +258,7 @@ static void tells_values_as_text(void **state)
         struct buf names;
         buf_init(&names, 1 << 20);
         config_each(c, true, count_name, &names);
-        assert_str_equal(buf_str(&names), "default_rbl_reply mine smtpd_banner ");
+        assert_str_equal(buf_str(&names), "mine smtpd_banner smtpd_reject_footer ");
         buf_clear(&names);
         config_each(c, false, count_name, &names);
         assert_true(str_find_str(buf_str(&names), STR(" smtpd_banner ")) > 0);

@@ -69,7 +69,11 @@ static void lint_spamhaus(struct lint *l, struct str domain, bool has_filter, st
         bool is_keyed = str_ends_nocase(domain, STR(".dq.spamhaus.net"));
         if (!is_keyed && !str_ends_nocase(domain, STR(".spamhaus.org")))
                 return;
-        if (is_keyed && str_find_str(l->params->default_rbl_reply, STR("rbl_domain")) >= 0)
+        struct str reply = STR("");
+        if (is_keyed)
+                config_text(l->config, STR("default_rbl_reply"), CONFIG_EFFECTIVE_RAW, &l->arena,
+                            &reply);
+        if (str_find_str(reply, STR("rbl_domain")) >= 0)
                 findings_add(l->findings, SEVERITY_WARNING, "dnsbl-key-shown", at,
                              "set default_rbl_reply without $rbl_domain",
                              "the key in this name is shown to everybody who is refused");
@@ -195,6 +199,19 @@ static bool is_used(const struct lint *l, struct str users)
         return false;
 }
 
+/* Its value, also of a parameter that has no field; false when it is no reply code. */
+static bool find_code(struct lint *l, struct str name, int64_t *code)
+{
+        struct str text;
+        if (!config_text(l->config, name, CONFIG_EFFECTIVE_EXPANDED, &l->arena, &text))
+                return false;
+        text = str_trim(text);
+        *code = 0;
+        for (size_t i = 0; i < text.len && text.len == 3; i++)
+                *code = char_is_digit(text.ptr[i]) ? *code * 10 + (text.ptr[i] - '0') : 0;
+        return *code >= 400 && *code <= 599;
+}
+
 /* A code that means something else than the parameter does. */
 static void lint_code_meaning(struct lint *l, const char *name, int64_t code, struct place at)
 {
@@ -221,9 +238,12 @@ void lint_codes(struct lint *l)
 {
         const struct declaration *d;
         for (size_t i = 0; (d = declaration_at(i)); i++) {
-                if (d->fate != CONFIG_HONOURED || d->kind != KIND_INT ||
-                    !str_ends(str_from(d->name), STR("_code")) ||
-                    !config_is_set(l->config, d->name))
+                bool is_code = str_ends(str_from(d->name), STR("_reject_code")) ||
+                               str_ends(str_from(d->name), STR("defer_code")) ||
+                               strcmp(d->name, "reject_code") == 0;
+                int64_t code;
+                if (!is_code || !config_is_set(l->config, d->name) ||
+                    !find_code(l, str_from(d->name), &code))
                         continue;
                 struct place at = config_place(l->config, d->name);
                 const char *users = NULL;
@@ -236,7 +256,6 @@ void lint_codes(struct lint *l)
                                      "%s is used by no restriction here (%s)", d->name, users);
                         continue;
                 }
-                const void *field = (const char *)&l->config->params + d->offset;
-                lint_code_meaning(l, d->name, *(const int64_t *)field, at);
+                lint_code_meaning(l, d->name, code, at);
         }
 }

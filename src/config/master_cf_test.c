@@ -145,25 +145,28 @@ static void transports_have_their_own_limits(void **state)
         struct config *c = fixture_read("relay_destination_concurrency_limit = 3\n"
                                         "default_destination_concurrency_limit = 9\n"
                                         "slow_initial_destination_concurrency = 1\n"
-                                        "slow_destination_rate_delay = 2\n"
+                                        "slow_destination_recipient_limit = 2\n"
                                         "uucp_time_limit = 5\n"
                                         "lmtp_connect_timeout = 7s\n"
+                                        "lmtp_discard_lhlo_keywords = chunking\n"
                                         "lmtp_lhlo_name = me.example\n",
                                         "smtp inet n - n - - smtpd\n"
                                         "slow unix - - n - - smtp\n"
                                         "uucp unix - - n - - pipe x\n",
                                         &f);
-        assert_int_equal(f.count[SEVERITY_ERROR] + f.count[SEVERITY_WARNING], 0);
+        assert_int_equal(f.count[SEVERITY_ERROR], 0);
+        assert_int_equal(f.count[SEVERITY_WARNING], 1); /* uucp_time_limit: no pipe(8) */
         const struct params *relay = &find(c, "relay", false)->params;
         assert_int_equal(relay->default_destination_concurrency_limit, 3);
         assert_int_equal(find(c, "smtp", false)->params.default_destination_concurrency_limit, 9);
         const struct params *slow = &find(c, "slow", false)->params;
         assert_int_equal(slow->initial_destination_concurrency, 1);
-        assert_int_equal(slow->default_destination_rate_delay, 2000);
+        assert_int_equal(slow->default_destination_recipient_limit, 2);
         assert_int_equal(slow->default_destination_concurrency_limit, 9);
         const struct params *lmtp = &find(c, "lmtp", false)->params;
         assert_int_equal(lmtp->smtp_connect_timeout, 7000);
         assert_str_equal(lmtp->smtp_helo_name, "me.example");
+        assert_str_equal(lmtp->smtp_discard_ehlo_keywords, "chunking");
         assert_str_equal(lmtp->smtp_tcp_port, "24");
         assert_int_equal(slow->smtp_connect_timeout, 30000);
         fixture_done(&c, &f);

@@ -37,6 +37,15 @@ const char *names_service_reference(const struct config_private *p, struct str n
         return NULL;
 }
 
+/* The declaration of a name, or the one that stands behind NAME_destination_... of a service. */
+static const struct declaration *find_declaration(const struct config_private *p, struct str name)
+{
+        const struct declaration *d = declaration_find(name);
+        for (size_t i = 0; !d && i < p->service_names.count; i++)
+                d = declaration_find_service(name, p->service_names.list[i]);
+        return d;
+}
+
 static bool is_known(const struct config_private *p, struct str name)
 {
         return declaration_find(name) || names_service_reference(p, name);
@@ -170,6 +179,13 @@ void names_check(struct config_private *p, struct findings *findings)
         names_done(&w.waiting);
 }
 
+/* "60" is "60s" */
+static bool is_same_time(struct str set, struct str initial)
+{
+        return initial.len == set.len + 1 && set.len && str_starts(initial, set) &&
+               char_is_digit(set.ptr[set.len - 1]) && !char_is_digit(initial.ptr[set.len]);
+}
+
 /* Set to what it is anyway: nothing to say. */
 static bool is_as_default(const struct scope *scope, const struct setting *set,
                           const struct declaration *d)
@@ -182,7 +198,8 @@ static bool is_as_default(const struct scope *scope, const struct setting *set,
         buf_init(&two, VALUE_BYTES_MAX);
         bool is_same = expand(scope, set, &one, NULL, &at, &why) == 0 &&
                        expand(scope, &initial, &two, NULL, &at, &why) == 0 &&
-                       str_eq_nocase(str_trim(buf_str(&one)), str_trim(buf_str(&two)));
+                       (str_eq_nocase(str_trim(buf_str(&one)), str_trim(buf_str(&two))) ||
+                        is_same_time(str_trim(buf_str(&one)), str_trim(buf_str(&two))));
         buf_done(&one);
         buf_done(&two);
         return is_same;
@@ -193,23 +210,25 @@ static void check_noted(const struct config_private *p, const struct settings *s
 {
         struct scope scope = {.private = p, .overrides = overrides};
         for (const struct setting *s = settings->first; s; s = s->next) {
-                const struct declaration *d = declaration_find(s->name);
+                const struct declaration *d = find_declaration(p, s->name);
                 if (!d || d->fate == CONFIG_HONOURED || is_as_default(&scope, s, d))
                         continue;
+                if (d->fate == CONFIG_REFUSED && str_is_empty(str_trim(s->raw)))
+                        continue; /* nothing is asked for */
                 switch (d->fate) {
                 case CONFIG_REFUSED:
                         findings_add(findings, SEVERITY_ERROR, "parameter-refused", s->at,
-                                     "remove the line if mail may pass without it", "%s: %s",
-                                     d->name, d->help);
+                                     "remove the line if mail may pass without it", "%.*s: %s",
+                                     STR_ARG(s->name), d->help);
                         break;
                 case CONFIG_LATER:
                         findings_add(findings, SEVERITY_WARNING, "parameter-without-effect", s->at,
-                                     NULL, "%s has no effect yet: %s", d->name, d->help);
+                                     NULL, "%.*s has no effect yet: %s", STR_ARG(s->name), d->help);
                         break;
                 case CONFIG_HARMLESS:
                 case CONFIG_HONOURED:
                         findings_add(findings, SEVERITY_NOTE, "parameter-not-needed", s->at, NULL,
-                                     "%s changes nothing here: %s", d->name, d->help);
+                                     "%.*s changes nothing here: %s", STR_ARG(s->name), d->help);
                         break;
                 }
         }

@@ -83,6 +83,16 @@ static void not_honoured(void **state)
                 {"empty =\nsmtpd_milters = $empty\n", NULL},
                 {"tlsproxy_tls_ciphers = $smtpd_tls_ciphers\n", NULL},
                 {"2bounce_notice_recipient = postmaster\n", NULL},
+                {"smtp_destination_rate_delay = 1s\n",
+                 "dir/main.cf:1: warning: smtp_destination_rate_delay has no effect yet: deliveries "
+                 "have no pauses between them yet [parameter-without-effect]"},
+                {"smtp_destination_rate_delay = 0\n", NULL}, /* 0s, as by default */
+                {"mime_header_checks =\nheader_checks = pcre:/x\n", NULL},
+                {"mime_header_checks = $header_checks\nheader_checks = pcre:/x\n", NULL},
+                {"body_checks = pcre:/x\n",
+                 "dir/main.cf:1: error: body_checks: bodies and MIME parts are not looked at yet: "
+                 "what is refused there would pass (remove the line if mail may pass without it) "
+                 "[parameter-refused]"},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct findings f;
@@ -125,7 +135,7 @@ static void the_tables_are_right(void **state)
                 assert_true(strlen(about.room) > 0 && strlen(about.title) > 0);
                 assert_true(d->min <= d->max);
         }
-        assert_true(honoured > 300);
+        assert_true(honoured > 250);
         assert_true(count - honoured > 450);
         fixture_done(&c, &f);
 

@@ -129,24 +129,37 @@ static size_t kind_bytes(enum param_kind kind)
         return 0;
 }
 
+/* What the SMTP client reads in the place of an LMTP parameter; false for a name that is none. */
+static bool smtp_twin(struct str name, char *out, size_t room)
+{
+        static const struct {
+                struct str lmtp;
+                const char *smtp;
+        } prefixes[] = {{STR_INIT("lmtp_lhlo_"), "smtp_helo_"},
+                        {STR_INIT("lmtp_discard_lhlo_"), "smtp_discard_ehlo_"},
+                        {STR_INIT("lmtp_"), "smtp_"}};
+        for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+                if (str_starts(name, prefixes[i].lmtp)) {
+                        struct str rest = str_tail(name, prefixes[i].lmtp.len);
+                        snprintf(out, room, "%s%.*s", prefixes[i].smtp, STR_ARG(rest));
+                        return true;
+                }
+        return false;
+}
+
 /* lmtp_x to smtp_x, so that the client reads only the latter. */
 static void lmtp_to_smtp(struct params *params)
 {
         const struct declaration *from;
         for (size_t i = 0; (from = declaration_at(i)); i++) {
-                struct str name = str_from(from->name);
-                if (from->fate != CONFIG_HONOURED || !str_starts(name, STR("lmtp_")))
-                        continue;
                 char twin[128];
-                name = str_tail(name, strlen("lmtp_"));
-                bool is_lhlo = str_starts(name, STR("lhlo_"));
-                if (is_lhlo)
-                        name = str_tail(name, strlen("lhlo_"));
-                snprintf(twin, sizeof(twin), "smtp_%s%.*s", is_lhlo ? "helo_" : "", STR_ARG(name));
+                if (from->fate != CONFIG_HONOURED ||
+                    !smtp_twin(str_from(from->name), twin, sizeof(twin)))
+                        continue;
                 const struct declaration *to = declaration_find(str_from(twin));
-                if (to && to->fate == CONFIG_HONOURED && to->kind == from->kind)
-                        memcpy((char *)params + to->offset, (char *)params + from->offset,
-                               kind_bytes(to->kind));
+                check(to && to->fate == CONFIG_HONOURED && to->kind == from->kind);
+                memcpy((char *)params + to->offset, (char *)params + from->offset,
+                       kind_bytes(to->kind));
         }
 }
 

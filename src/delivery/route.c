@@ -119,27 +119,6 @@ static bool list_has(struct str list, struct str word)
         return false;
 }
 
-/* The same for parameters that belong to no transport. */
-static void warn_of_what_is_missing(const struct config *c, struct findings *findings)
-{
-        const struct {
-                const char *parameter;
-                bool is_asked_for;
-                const char *cure;
-        } later[] = {
-                {"defer_transports", c->params.defer_transports.len > 0,
-                 "hold the mail, or route it to retry:"},
-                {"confirm_delay_cleared", c->params.confirm_delay_cleared, NULL},
-                {"notify_classes", config_is_set(c, "notify_classes"),
-                 "watch the log: the postmaster is told nothing"},
-        };
-        for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
-                if (later[i].is_asked_for)
-                        findings_add(findings, SEVERITY_WARNING, "delivery-not-yet",
-                                     config_place(c, later[i].parameter), later[i].cure,
-                                     "%s has no effect yet", later[i].parameter);
-}
-
 struct routes *routes_new(struct config *c, struct table_set *tables, struct policy *policy,
                           struct findings *findings)
 {
@@ -168,7 +147,6 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         check_nexthops(r, "relay_transport", &r->relay, findings);
         check_nexthops(r, "default_transport", &r->standard, findings);
         check_relayhost(r, findings);
-        warn_of_what_is_missing(c, findings);
         return r;
 }
 

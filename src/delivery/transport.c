@@ -163,34 +163,6 @@ static void read_tls(struct transport *t, struct place at, struct arena *arena,
 
 /* ---- the set ---- */
 
-static void warn(const struct transport *t, bool is_asked_for, const char *code,
-                 const char *parameter, const char *cure, struct place at,
-                 struct findings *findings)
-{
-        if (is_asked_for)
-                findings_add(findings, SEVERITY_WARNING, code, at, cure,
-                             "transport %.*s: %s has no effect yet", STR_ARG(t->name), parameter);
-}
-
-/* Parameters that are read and do nothing here yet; each must say so when somebody counts on it. */
-static void warn_of_what_is_missing(const struct transport *t, struct place at,
-                                    struct findings *findings)
-{
-        enum { STANDARD_LINE_LENGTH = 998 };
-        const struct params *p = t->params;
-        warn(t, p->smtp_send_xforward_command, "xforward-not-yet", "smtp_send_xforward_command",
-             NULL, at, findings);
-        warn(t, p->smtp_header_checks.len > 0, "smtp-header-checks-not-yet", "smtp_header_checks",
-             "use header_checks, which are made when mail comes in", at, findings);
-        warn(t, p->default_destination_rate_delay > 0, "rate-delay-not-yet",
-             "a destination_rate_delay", "use a concurrency limit of 1", at, findings);
-        warn(t, p->default_transport_rate_delay > 0, "rate-delay-not-yet", "a transport_rate_delay",
-             "use a concurrency limit of 1", at, findings);
-        warn(t, p->smtp_line_length_limit != STANDARD_LINE_LENGTH && p->smtp_line_length_limit != 0,
-             "line-length-not-yet", "smtp_line_length_limit", "lines are sent as they are", at,
-             findings);
-}
-
 const struct transport *transport_find(const struct transport_set *set, struct str name)
 {
         for (size_t i = 0; i < set->count; i++)
@@ -211,10 +183,8 @@ static void transport_add(struct transport_set *set, const struct config *c,
                 .process_limit = s->process_limit > 0 ? s->process_limit : 0,
         };
         read_limits(t, c, findings);
-        if (str_eq(t->command, STR("smtp"))) {
+        if (str_eq(t->command, STR("smtp")))
                 read_tls(t, s->at, arena, findings);
-                warn_of_what_is_missing(t, s->at, findings);
-        }
 }
 
 /* Named in local_transport from the start, and not there: so that its mail says why it waits. */

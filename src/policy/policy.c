@@ -70,29 +70,8 @@ static void open_networks(struct policy *p, struct findings *findings)
         NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
         NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
         NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
+        NETWORKS(bare_newline, smtpd_forbid_bare_newline_exclusions, NAMES_ARE_SKIPPED);
 #undef NETWORKS
-}
-
-/* Checks that would be silently left out are said to be. */
-static void note_other_checks(struct policy *p, struct findings *findings)
-{
-        const struct params *params = p->params;
-        const struct {
-                const char *name;
-                struct str value;
-                const char *missed;
-        } others[] = {
-                {"mime_header_checks", params->mime_header_checks, "headers of MIME parts"},
-                {"nested_header_checks", params->nested_header_checks,
-                 "headers of attached messages"},
-                {"body_checks", params->body_checks, "bodies"},
-        };
-        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-                if (!str_is_empty(others[i].value) && config_is_set(p->config, others[i].name))
-                        findings_add(findings, SEVERITY_WARNING, "checks-not-yet",
-                                     policy_place(p, others[i].name, others[i].value), NULL,
-                                     "%s has no effect yet: %s are not looked at", others[i].name,
-                                     others[i].missed);
 }
 
 struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
@@ -109,7 +88,6 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         open_networks(p, findings);
         open_all(p, findings);
         policy_compile(p, findings);
-        note_other_checks(p, findings);
         policy_lint_open_relay(p, findings);
         policy_lint_unreachable(p, findings);
         policy_lint_role_addresses(p, findings);
@@ -164,4 +142,9 @@ bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits
 bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->unlimited, client_bits);
+}
+
+bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->bare_newline, client_bits);
 }

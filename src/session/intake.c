@@ -218,7 +218,8 @@ static void refuse_bare_lf(struct session *s)
 {
         /* smtpd_forbid_bare_newline = reject; with every other value line ends were made whole */
         if (s->transaction->intake->has_bare_lf &&
-            s->params->smtpd_forbid_bare_newline == BARE_NEWLINE_REJECT)
+            s->params->smtpd_forbid_bare_newline == BARE_NEWLINE_REJECT &&
+            !policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
                 intake_refuse(s,
                               smtp_reply_make((int)s->params->smtpd_forbid_bare_newline_reject_code,
                                               s->params->smtpd_forbid_bare_newline_reject_code < 500
