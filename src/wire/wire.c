@@ -213,7 +213,9 @@ static bool tls_send_cipher(struct wire *w)
         char *bytes;
         long len = BIO_get_mem_data(w->cipher_out, &bytes);
         if (len > 0) {
-                check(buf_append(&w->cipher, bytes, (size_t)len) == 0);
+                /* a peer that makes OpenSSL answer (renegotiation) and never reads its answers */
+                if (buf_append(&w->cipher, bytes, (size_t)len) < 0)
+                        fail(w, -ENOBUFS);
                 (void)BIO_reset(w->cipher_out);
         }
         size_t sent = 0;
@@ -252,7 +254,8 @@ static size_t tls_receive(struct wire *w, char *to, size_t room)
                 int n = SSL_read(w->ssl, to, (int)room);
                 if (n > 0)
                         return (size_t)n;
-                if (tls_feed(w))
+                /* as long as records come that are no data: not for ever, the loop has others to serve */
+                if (BIO_ctrl_pending(w->cipher_out) < CIPHER_OUT_MAX && tls_feed(w))
                         continue;
                 tls_failed(w, n);
                 if (w->is_socket_at_end) /* without TLS's farewell, as many do: lines are whole or not */
