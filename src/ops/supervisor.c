@@ -446,6 +446,8 @@ static void hear_signals(struct supervisor *s)
                 if (info.ssi_signo == SIGCHLD)
                         continue; /* looked at below, whatever came */
                 if (info.ssi_signo == SIGHUP) {
+                        if (s->channel < 0)
+                                log_warning("master", "no worker runs: SIGHUP is to be sent again");
                         tell(s, CHANNEL_RELOAD);
                         continue;
                 }
