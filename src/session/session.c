@@ -85,6 +85,12 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
         struct policy_effects *effects = t ? &t->effects : &s->connection_effects;
         /* what rules ask for must live as long as what it is asked for */
         struct arena *arena = t ? &t->arena : &s->connection_arena;
+        /* VRFY is a question: HOLD or DISCARD for that recipient says nothing about messages that come later */
+        struct policy_effects of_question = s->connection_effects;
+        if (event == POLICY_AT_VRFY) {
+                effects = &of_question;
+                arena = &s->arena;
+        }
         struct verdict verdict;
         await_policy_judge(s->policy, event, &s->facts, arena, effects, &verdict);
         if (verdict.action != VERDICT_REFUSE)
