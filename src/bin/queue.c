@@ -5,6 +5,7 @@
  * something needs the server.
  */
 #include "bin/ask.h"
+#include "ops/queue_directory.h"
 #include "ops/queue_print.h"
 
 #include <errno.h>
@@ -56,13 +57,15 @@ static int read_queue(const struct config *c, const struct request *request)
         struct why why;
         buf_init(&p.text, PEEK_BYTES_MAX);
         queue_print_begin(&p.print, request->wants_json, &p.text);
-        int rc = spool_peek(c->params.queue_directory, peek_one, &p, &why);
+        char directory[QUEUE_DIRECTORY_BYTES_MAX];
+        queue_directory_find(c, directory);
+        int rc = spool_peek(str_from(directory), peek_one, &p, &why);
         if (rc == 0)
                 finish_peek(&p);
         buf_done(&p.text);
         if (rc == -ENOENT) {
-                command_error("the server is not running, and there is no queue yet (%.*s)",
-                              STR_ARG(c->params.queue_directory));
+                command_error("the server is not running, and there is no queue yet (%s)",
+                              directory);
                 return EXIT_NOT_RUNNING;
         }
         if (rc == -EWOULDBLOCK)

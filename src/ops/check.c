@@ -4,6 +4,7 @@
 #include "base/why.h"
 #include "ops/identity.h"
 #include "ops/listen.h"
+#include "ops/queue_directory.h"
 #include "ops/site.h"
 
 void check_configuration(const char *dir, const struct config_override *overrides,
@@ -15,6 +16,7 @@ void check_configuration(const char *dir, const struct config_override *override
         struct listen_set listen;
         listen_plan(c, 1, &listen, findings);
         listen_done(&listen);
+        queue_directory_lint(c, findings);
 
         struct keys keys;
         keys_make(&keys, c, NULL, findings);

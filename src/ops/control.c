@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "ops/control_path.h"
 #include "ops/ops_private.h"
+#include "ops/queue_directory.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -227,7 +228,7 @@ static int open_socket(const char *path, struct why *why)
 int control_start(struct worker *w, struct why *why)
 {
         char path[CONTROL_PATH_BYTES_MAX];
-        snprintf(path, sizeof(path), "%.*s", STR_ARG(w->site->config->params.control_socket));
+        queue_directory_control_socket(w->site->config, path);
         int fd = open_socket(path, why);
         if (fd < 0)
                 return fd;
@@ -254,7 +255,7 @@ void await_control_stop(struct worker *w)
         loop_watch_remove(w->office, &control->watch);
         close(control->watch.fd);
         char path[CONTROL_PATH_BYTES_MAX];
-        snprintf(path, sizeof(path), "%.*s", STR_ARG(w->site->config->params.control_socket));
+        queue_directory_control_socket(w->site->config, path);
         unlink(path);
         list_each (link, &control->conversations)
                 task_cancel(list_of(link, struct conversation, link)->task);

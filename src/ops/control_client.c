@@ -14,7 +14,7 @@ enum { PIECE_BYTES = 64 * 1024, START_MS = 10 * 1000, POLL_MS = 20 };
 static int try_connect(const struct config *c, struct why *why)
 {
         char path[CONTROL_PATH_BYTES_MAX];
-        snprintf(path, sizeof(path), "%.*s", STR_ARG(c->params.control_socket));
+        queue_directory_control_socket(c, path);
         struct sockaddr_un address;
         int dir_fd;
         int rc = control_path_resolve(path, &address, &dir_fd, why);

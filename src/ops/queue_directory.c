@@ -14,25 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES_MAX = 384, CURE_BYTES_MAX = 900, POLL_MS = 50 };
-
-static void directory_of(const struct config *c, char out[PATH_BYTES_MAX])
-{
-        snprintf(out, PATH_BYTES_MAX, "%.*s", STR_ARG(c->params.queue_directory));
-}
-
-static void add(const struct config *c, struct findings *findings, enum severity severity,
-                const char *cure, const char *path, const char *what)
-{
-        findings_add(findings, severity, "queue-directory", config_place(c, "queue_directory"),
-                     cure, "queue_directory %s: %s", path, what);
-}
-
-static void add_error(const struct config *c, struct findings *findings, const char *cure,
-                      const char *path, const char *what)
-{
-        add(c, findings, SEVERITY_ERROR, cure, path, what);
-}
+enum { PATH_BYTES_MAX = QUEUE_DIRECTORY_BYTES_MAX, CURE_BYTES_MAX = 900, POLL_MS = 50 };
 
 /* Postfix's queue has these; ours never. */
 static bool is_of_postfix(const char *path)
@@ -46,6 +28,38 @@ static bool is_of_postfix(const char *path)
                         return true;
         }
         return false;
+}
+
+void queue_directory_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX])
+{
+        snprintf(out, PATH_BYTES_MAX, "%.*s", STR_ARG(c->params.queue_directory));
+        size_t len = strlen(out);
+        if (is_of_postfix(out))
+                snprintf(out + len, PATH_BYTES_MAX - len, "/forepost");
+}
+
+void queue_directory_control_socket(const struct config *c, char out[CONTROL_PATH_BYTES_MAX])
+{
+        char path[PATH_BYTES_MAX];
+        if (config_is_set(c, "control_socket")) {
+                snprintf(out, CONTROL_PATH_BYTES_MAX, "%.*s", STR_ARG(c->params.control_socket));
+                return;
+        }
+        queue_directory_find(c, path);
+        snprintf(out, CONTROL_PATH_BYTES_MAX, "%s/control", path);
+}
+
+static void add(const struct config *c, struct findings *findings, enum severity severity,
+                const char *cure, const char *path, const char *what)
+{
+        findings_add(findings, severity, "queue-directory", config_place(c, "queue_directory"),
+                     cure, "queue_directory %s: %s", path, what);
+}
+
+static void add_error(const struct config *c, struct findings *findings, const char *cure,
+                      const char *path, const char *what)
+{
+        add(c, findings, SEVERITY_ERROR, cure, path, what);
 }
 
 /* By owner and mode; groups beyond the first are left out. */
@@ -96,9 +110,6 @@ static void check_directory(const struct config *c, const char *path, const stru
                 return;
         if (!S_ISDIR(st->st_mode)) {
                 add_error(c, findings, "name a directory", path, "is not a directory");
-        } else if (is_of_postfix(path)) {
-                add_error(c, findings, "queue_directory = /var/spool/forepost", path,
-                          "is Postfix's queue, which has another format");
         } else if (!may_write(owner, st)) {
                 snprintf(cure, sizeof(cure), "chown -R %s %s", owner->name, path);
                 add_error(c, findings, cure, path,
@@ -126,14 +137,36 @@ static void make_directory(const struct config *c, const char *path, const struc
         }
 }
 
+/* Room for the names in it, and for /forepost. */
+static bool is_too_long(const struct config *c)
+{
+        return c->params.queue_directory.len > PATH_BYTES_MAX - 64;
+}
+
+void queue_directory_lint(const struct config *c, struct findings *findings)
+{
+        char path[PATH_BYTES_MAX];
+        queue_directory_find(c, path);
+        if (!is_too_long(c) && !str_eq(str_from(path), c->params.queue_directory))
+                findings_add(findings, SEVERITY_NOTE, "queue-directory",
+                             config_place(c, "queue_directory"), NULL,
+                             "queue_directory %.*s is Postfix's queue, which has another format: "
+                             "ours is %s",
+                             STR_ARG(c->params.queue_directory), path);
+}
+
 void queue_directory_make(const struct config *c, const struct identity *owner,
                           struct findings *findings)
 {
         char path[PATH_BYTES_MAX];
         struct stat st;
-        directory_of(c, path);
+        queue_directory_find(c, path);
+        queue_directory_lint(c, findings);
         if (path[0] != '/')
                 add_error(c, findings, "give the whole path, from /", path, "is relative");
+        else if (is_too_long(c))
+                add_error(c, findings, "choose one with fewer than 320 bytes", path,
+                          "is too long a path");
         else if (stat(path, &st) == 0)
                 check_directory(c, path, owner, &st, findings);
         else if (errno == ENOENT)
@@ -177,7 +210,7 @@ int queue_directory_lock(const struct config *c, const struct identity *owner,
                          struct findings *findings)
 {
         char path[PATH_BYTES_MAX];
-        directory_of(c, path);
+        queue_directory_find(c, path);
         int fd = open_pid_file(path, O_RDWR | O_CREAT);
         if (fd < 0) {
                 add_error(c, findings, NULL, path,
@@ -219,7 +252,7 @@ bool queue_directory_is_locked(const struct config *c)
 int queue_directory_wait(const struct config *c, int64_t ms)
 {
         char path[PATH_BYTES_MAX];
-        directory_of(c, path);
+        queue_directory_find(c, path);
         int fd = open_pid_file(path, O_RDONLY);
         if (fd < 0)
                 return 0; /* nobody ever was here */

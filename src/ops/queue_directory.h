@@ -6,14 +6,27 @@
 #ifndef OPS_QUEUE_DIRECTORY_H
 #define OPS_QUEUE_DIRECTORY_H
 
+#include "ops/control_path.h"
 #include "ops/identity.h"
 
 #include <stdint.h>
 
+enum { QUEUE_DIRECTORY_BYTES_MAX = 384 };
+
 /*
- * Makes queue_directory when it is missing (not its parents), for the user that will serve; an empty one of
- * root's is given to him. Errors in *findings: a missing parent, one that he cannot write, a Postfix
- * queue; each with the command that mends it. One that is open to others is a warning.
+ * The directory that is in use: queue_directory; when that is Postfix's own queue (it has maildrop, incoming or
+ * deferred), the directory forepost in it. Everybody who looks for the queue asks here.
+ */
+void queue_directory_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX]);
+/* control_socket; when that is not set, "control" in the directory in use. */
+void queue_directory_control_socket(const struct config *c, char out[CONTROL_PATH_BYTES_MAX]);
+/* A note when it is not the one that main.cf names. */
+void queue_directory_lint(const struct config *c, struct findings *findings);
+
+/*
+ * Makes the directory in use when it is missing (not its parents), for the user that will serve; an empty one of
+ * root's is given to him. Errors in *findings: a missing parent, one that he cannot write; each with the
+ * command that mends it. One that is open to others is a warning.
  */
 void queue_directory_make(const struct config *c, const struct identity *owner,
                           struct findings *findings);

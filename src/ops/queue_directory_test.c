@@ -60,7 +60,6 @@ static void test_wrong(void **state)
                 {"@/no/queue", NULL, 0, SEVERITY_ERROR, "install -d -m 0700 -o me"},
                 {"queue", NULL, 0, SEVERITY_ERROR, "is relative"},
                 {"@/main.cf", NULL, 0, SEVERITY_ERROR, "is not a directory"},
-                {"@/queue", "queue/incoming", 0700, SEVERITY_ERROR, "Postfix's queue"},
                 {"@/queue", "queue/x", 0755, SEVERITY_WARNING, "chmod 700"},
                 {"@/queue", "queue/x", 0500, SEVERITY_ERROR, "chown -R me"},
         };
@@ -112,6 +111,69 @@ static void test_given(void **state)
         assert_int_equal(mkdir(below, 0700), 0);
         queue_directory_make(unit.config, &me, &unit.findings);
         assert_non_null(first_finding());
+        core_unit_end(&unit);
+}
+
+/* In Postfix's own queue we have a directory of ours, and leave the rest alone. */
+static void test_of_postfix(void **state)
+{
+        static const char *const names[] = {"incoming", "maildrop", "deferred"};
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+                begin("@/queue");
+                bool is_root = geteuid() == 0;
+                if (is_root)
+                        me = (struct identity){
+                                .uid = 65534, .gid = 65534, .name = "nobody", .drops = true};
+                char path[200], below[200], ours[200], found[QUEUE_DIRECTORY_BYTES_MAX],
+                        control[CONTROL_PATH_BYTES_MAX];
+                path_in(path, "queue");
+                char inner[300];
+                snprintf(inner, sizeof(inner), "%s/%s", path, names[i]);
+                path_in(ours, "queue/forepost");
+                assert_int_equal(mkdir(path, 0755), 0);
+                queue_directory_find(unit.config, found);
+                assert_string_equal(found, path);
+                assert_int_equal(mkdir(inner, 0700), 0);
+                queue_directory_find(unit.config, found);
+                assert_string_equal(found, ours);
+                queue_directory_control_socket(unit.config, control);
+                assert_true(str_starts(str_from(control), str_from(ours)));
+                assert_true(str_ends(str_from(control), STR("/control")));
+
+                queue_directory_make(unit.config, &me, &unit.findings);
+                assert_non_null(first_finding());
+                assert_int_equal(first_finding()->severity, SEVERITY_NOTE);
+                assert_null(first_finding()->next);
+                struct stat st;
+                assert_int_equal(stat(ours, &st), 0);
+                assert_int_equal(st.st_mode & 07777, 0700);
+                assert_int_equal(st.st_uid, me.uid);
+                assert_int_equal(stat(path, &st), 0);
+                assert_int_equal(st.st_mode & 07777, 0755);
+                assert_int_equal(st.st_uid, geteuid());
+                int fd = queue_directory_lock(unit.config, &me, &unit.findings);
+                assert_true(fd >= 0);
+                path_in(below, "queue/forepost/pid");
+                assert_int_equal(stat(below, &st), 0);
+                close(fd);
+                core_unit_end(&unit);
+        }
+}
+
+static void test_too_long(void **state)
+{
+        char path[400] = "@/";
+        memset(path + 2, 'x', 340);
+        begin("@/queue");
+        core_unit_end(&unit);
+        core_unit_begin(&unit);
+        char text[900];
+        snprintf(text, sizeof(text), "queue_directory = %s/%s\n", unit.dir, path + 2);
+        core_unit_load(&unit, text, NULL);
+        queue_directory_make(unit.config, &me, &unit.findings);
+        assert_non_null(first_finding());
+        assert_int_equal(first_finding()->severity, SEVERITY_ERROR);
+        assert_non_null(strstr(first_finding()->text.ptr, "too long"));
         core_unit_end(&unit);
 }
 
@@ -190,7 +252,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_made),          cmocka_unit_test(test_wrong),
                 cmocka_unit_test(test_given),         cmocka_unit_test(test_lock),
-                cmocka_unit_test(test_planted_links),
+                cmocka_unit_test(test_planted_links), cmocka_unit_test(test_of_postfix),
+                cmocka_unit_test(test_too_long),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

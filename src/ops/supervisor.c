@@ -352,8 +352,10 @@ static void print_ready(const struct supervisor *s)
                 fprintf(stderr, "%s%s (%.*s)", i ? ", " : "", s->listen.list[i].text,
                         STR_ARG(command));
         }
-        fprintf(stderr, ", queue %.*s, %zu thread%s\n", STR_ARG(s->config->params.queue_directory),
-                s->loop_count, s->loop_count == 1 ? "" : "s");
+        static __thread char directory[QUEUE_DIRECTORY_BYTES_MAX]; /* large for a frame */
+        queue_directory_find(s->config, directory);
+        fprintf(stderr, ", queue %s, %zu thread%s\n", directory, s->loop_count,
+                s->loop_count == 1 ? "" : "s");
 }
 
 static void worker_is_ready(struct supervisor *s)

@@ -11,6 +11,7 @@
 #include "loop/pool.h"
 #include "ops/crash.h"
 #include "ops/log_setup.h"
+#include "ops/queue_directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,8 +252,10 @@ static int open_spool(struct worker *w, struct why *why)
         check(loops);
         for (size_t i = 0; i < w->station_count; i++)
                 loops[i] = w->stations[i].loop;
+        static __thread char directory[QUEUE_DIRECTORY_BYTES_MAX]; /* large for a frame */
+        queue_directory_find(w->site->config, directory);
         const struct spool_options options = {
-                .directory = p->queue_directory,
+                .directory = str_from(directory),
                 .loops = loops,
                 .loop_count = w->station_count,
                 .segment_bytes = p->spool_segment_size,
