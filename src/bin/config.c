@@ -1,7 +1,8 @@
 /* config.c - forepost config: what holds, as postconf(1) prints it */
 #include "bin/command.h"
+#include "bin/manual.h"
 
-enum { ONLY_SET = 1, DEFAULTS = 2, EXPANDED = 4 };
+enum { ONLY_SET = 1, DEFAULTS = 2, EXPANDED = 4, DOC = 8 };
 
 enum { VALUES_BYTES_MAX = 16 * 1024 * 1024 };
 
@@ -10,6 +11,13 @@ struct printer {
         enum config_value which;
         bool has_failed;
 };
+
+static void say_unknown(const char *name)
+{
+        const char *nearest = config_nearest(str_from(name));
+        command_error("unknown parameter: %s%s%s%s", name, nearest ? " (did you mean " : "",
+                      nearest ? nearest : "", nearest ? "?)" : "");
+}
 
 static void print(void *context, struct str name)
 {
@@ -22,16 +30,30 @@ static void print(void *context, struct str name)
         } else {
                 char text[256];
                 snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
-                const char *nearest = config_nearest(name);
-                command_error("unknown parameter: %s%s%s%s", text, nearest ? " (did you mean " : "",
-                              nearest ? nearest : "", nearest ? "?)" : "");
+                say_unknown(text);
                 p->has_failed = true;
         }
         arena_done(&arena);
 }
 
+/* What the program knows by itself: there need not be a configuration. */
+static int run_manual(const struct args *args)
+{
+        int code = EXIT_DONE;
+        for (size_t i = 0; i < args->word_count; i++)
+                if (!manual_print_one(args->words[i])) {
+                        say_unknown(args->words[i]);
+                        code = EXIT_FAILED;
+                }
+        if (args->word_count == 0)
+                manual_print();
+        return code;
+}
+
 static int run(const struct args *args)
 {
+        if (args->flags & DOC)
+                return run_manual(args);
         struct config *c = command_config_load(args);
         if (!c)
                 return EXIT_FAILED;
@@ -51,6 +73,7 @@ static const struct args_flag flags[] = {
         {"-n", ONLY_SET, "only what main.cf (or -o) sets"},
         {"-d", DEFAULTS, "defaults, whatever main.cf sets"},
         {"-x", EXPANDED, "with $name replaced by its value"},
+        {"--doc", DOC, "the manual instead: what each is, its default and its range (Markdown)"},
         {NULL, 0, NULL},
 };
 

@@ -337,13 +337,10 @@ void config_each(const struct config *c, bool is_set_only,
         names_done(&names);
 }
 
-bool config_describe(struct str name, struct config_description *out)
+static void describe(const struct declaration *d, struct config_description *out)
 {
         static const char *const types[] = {"text",  "text",      "number", "time",
                                             "bytes", "yes or no", "word"};
-        const struct declaration *d = declaration_find(name);
-        if (!d)
-                return false;
         const struct declaration *section = declaration_section(d);
         *out = (struct config_description){
                 .name = d->name,
@@ -355,7 +352,22 @@ bool config_describe(struct str name, struct config_description *out)
                 .title = section ? section->help : "",
         };
         value_range(d, out->range, sizeof(out->range));
-        return true;
+}
+
+bool config_describe(struct str name, struct config_description *out)
+{
+        const struct declaration *d = declaration_find(name);
+        if (d)
+                describe(d, out);
+        return d != NULL;
+}
+
+bool config_describe_next(size_t i, struct config_description *out)
+{
+        const struct declaration *d = declaration_row(i);
+        if (d)
+                describe(d, out);
+        return d != NULL;
 }
 
 struct str config_cipher_list(const struct params *params, enum tls_grade grade)

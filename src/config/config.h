@@ -151,6 +151,11 @@ struct config_description {
 
 /* The declaration of a parameter, for config --doc. False for a name that is not declared. */
 bool config_describe(struct str name, struct config_description *out);
+/*
+ * The declarations one after the other as the tables have them, by sections: those that are honoured, then the
+ * others by reason. `i` counts from 0; false past the last.
+ */
+bool config_describe_next(size_t i, struct config_description *out);
 /* The name that a mistyped one probably means; NULL when none is near. */
 const char *config_nearest(struct str name);
 

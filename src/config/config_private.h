@@ -126,6 +126,8 @@ struct declaration {
 const struct declaration *declaration_find(struct str name);
 /* In the order of their names. NULL past the last. */
 const struct declaration *declaration_at(size_t i);
+/* As in the tables. NULL past the last. */
+const struct declaration *declaration_row(size_t i);
 /* The heading under which it stands in its table: name is the room, help the title. */
 const struct declaration *declaration_section(const struct declaration *d);
 /*

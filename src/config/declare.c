@@ -67,6 +67,15 @@ const struct declaration *declaration_at(size_t i)
         return i < known_count ? by_name[i] : NULL;
 }
 
+const struct declaration *declaration_row(size_t i)
+{
+        pthread_once(&index_once, index_make);
+        for (size_t at = 0; at < ROWS; at++)
+                if (rows[at].kind != KIND_SECTION && i-- == 0)
+                        return noted[at].name ? &noted[at] : &rows[at];
+        return NULL;
+}
+
 const struct declaration *declaration_find(struct str name)
 {
         pthread_once(&index_once, index_make);
