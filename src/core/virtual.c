@@ -36,16 +36,23 @@ struct copy {
         struct why why;
 };
 
-static void settle(struct copy *c, enum delivery_status status, const char *dsn, struct str text)
+/* `public` is what a bounce shows; empty: the same. */
+static void settle(struct copy *c, enum delivery_status status, const char *dsn, struct str text,
+                   struct str public)
 {
-        const struct delivery_result result = {
-                .status = status, .dsn = dsn, .relay = STR("virtual"), .text = text};
+        const struct delivery_result result = {.status = status,
+                                               .dsn = dsn,
+                                               .relay = STR("virtual"),
+                                               .text = text,
+                                               .public = public};
         delivery_job_result(c->job, c->recipient, &result);
 }
 
+/* The reason names our files: that is for our log, not for the sender. */
 static void settle_why(struct copy *c, enum delivery_status status, const char *dsn)
 {
-        settle(c, status, dsn, str_from(c->why.text));
+        settle(c, status, dsn, str_from(c->why.text),
+               status == DELIVERY_BOUNCED ? STR("") : STR("the mailbox cannot be written now"));
 }
 
 /* ---- whose mailbox ---- */
@@ -55,7 +62,7 @@ static int await_find_path(struct copy *c, const struct recipient *recipient)
 {
         struct smtp_address address;
         if (smtp_address_parse(recipient->address, &c->arena, &address) < 0) {
-                settle(c, DELIVERY_BOUNCED, "5.1.3", STR("bad address syntax"));
+                settle(c, DELIVERY_BOUNCED, "5.1.3", STR("bad address syntax"), STR(""));
                 return -EINVAL;
         }
         const struct table_address key = {.local = address.local,
@@ -185,7 +192,7 @@ static void await_copy_content(struct copy *c, const struct recipient *recipient
         if (rc == -ECANCELED)
                 return; /* the server stops: no result, and nothing in the mailbox */
         if (rc == 0)
-                settle(c, DELIVERY_SENT, "2.0.0", STR("delivered to maildir"));
+                settle(c, DELIVERY_SENT, "2.0.0", STR("delivered to maildir"), STR(""));
         else
                 settle_why(c, DELIVERY_DEFERRED, is_unreadable ? "4.3.0" : maildir_error_dsn(rc));
 }
@@ -222,7 +229,8 @@ static void await_deliver(struct delivery_job *job)
                         await_deliver_copy(&copy);
                 else
                         settle(&copy, DELIVERY_DEFERRED, "4.3.5",
-                               STR("no mailboxes are configured here (virtual_mailbox_domains)"));
+                               STR("no mailboxes are configured here (virtual_mailbox_domains)"),
+                               STR("no mailbox here"));
         }
         core_mailboxes_unref(&mailboxes);
 }

@@ -189,6 +189,7 @@ int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const 
         size_t kept = recipients_for(a, action, which, count, list);
         if (kept == 0 || !bounce_has_reader(a))
                 return 0;
+        bool is_core = !str_is_empty(p->core_relays); /* whose myorigin may be its own name */
         bool wants_body = action == DSN_FAILED && a->envelope.ret != SMTP_RET_HDRS &&
                           spool_message_bytes(a->message) <= p->bounce_size_limit;
         struct original o = {0};
@@ -199,8 +200,9 @@ int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const 
         struct dsn d = {
                 .original = &a->envelope,
                 .original_id = str_from(spool_message_id(a->message)),
-                .reporting_mta = p->myhostname,
-                .from = arena_printf(&a->arena, "MAILER-DAEMON@%.*s", STR_ARG(p->myorigin)),
+                .reporting_mta = p->outside_name,
+                .from = arena_printf(&a->arena, "MAILER-DAEMON@%.*s",
+                                     STR_ARG(is_core ? p->outside_name : p->myorigin)),
                 .mail_name = p->mail_name,
                 .now_us = clock_wall_us(),
                 .recipients = list,

@@ -69,6 +69,7 @@ static void open_networks(struct policy *p, struct findings *findings)
                          p->tables, &p->arena, findings)
         NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
         NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
+        NETWORKS(hidden, hidden_clients, NAMES_ARE_ERRORS);
         NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
         NETWORKS(bare_newline, smtpd_forbid_bare_newline_exclusions, NAMES_ARE_SKIPPED);
 #undef NETWORKS
@@ -132,6 +133,11 @@ static bool is_in(const struct networks *n, const unsigned char bits[16])
 bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16])
 {
         return str_is_empty(p->params->core_relays) || is_in(&p->core_relays, client_bits);
+}
+
+bool policy_hides(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->hidden, client_bits);
 }
 
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16])

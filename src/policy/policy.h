@@ -109,6 +109,8 @@ void policy_log_refusal(const char *what, enum policy_event event, const struct 
 
 /* May this client speak to us at all? On a core: only core_relays may. Before the greeting. */
 bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16]);
+/* hidden_clients: a Received line of ours must not show this one */
+bool policy_hides(const struct policy *p, const unsigned char client_bits[16]);
 /* mynetworks */
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
 /* Is the client one that smtpd_client_event_limit_exceptions frees from limits? */

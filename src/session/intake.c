@@ -75,14 +75,18 @@ static void put_lines_in_front(struct session *s)
         if (s->params->smtpd_tls_received_header)
                 wire_tls_describe(s->wire, tls, sizeof(tls));
         struct received_line line = {
-                .by = s->params->myhostname,
+                .by = s->params->outside_name,
                 .with = t->envelope.protocol,
                 .queue_id = str_from(spool_draft_id(t->draft)),
                 .mail_name = s->params->mail_name,
                 .tls = str_from(tls),
                 .for_one = t->first_rcpt.text, /* empty when there are more */
         };
-        received_format(&t->envelope, &line, b);
+        /* without a client the line has no "from": nothing of a core leaves the network */
+        struct envelope shown = t->envelope;
+        if (policy_hides(s->policy, s->facts.client_bits))
+                shown.helo = shown.client_name = shown.client_address = STR("");
+        received_format(&shown, &line, b);
 }
 
 void intake_begin(struct session *s)
