@@ -93,6 +93,8 @@ const char *tls_error(char *out, size_t room)
 {
         unsigned long code = ERR_get_error();
         const char *reason = code ? ERR_reason_error_string(code) : NULL;
+        if (ERR_SYSTEM_ERROR(code)) /* a file that is not there: OpenSSL has no words for these */
+                reason = why_errno(ERR_GET_REASON(code));
         if (reason)
                 snprintf(out, room, "%s", reason);
         else

@@ -76,6 +76,7 @@ static void says_what_is_wrong(void **state)
         o.chain_file = STR("/nonexistent/cert.pem");
         assert_null(tls_context_new(&o, &why));
         assert_non_null(strstr(why.text, "/nonexistent/cert.pem"));
+        assert_non_null(strstr(why.text, "No such file"));
         o = server_options();
         o.chain_file = STR("");
         assert_null(tls_context_new(&o, &why));
