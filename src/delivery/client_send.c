@@ -142,8 +142,8 @@ static int await_check_content(struct sending *s)
 
 static bool is_clean(struct str s)
 {
-        return s.len < ENVELOPE_TEXT_BYTES && !memchr(s.ptr, '\r', s.len) &&
-               !memchr(s.ptr, '\n', s.len) && !memchr(s.ptr, '\0', s.len);
+        return s.len < ENVELOPE_TEXT_BYTES && str_find(s, '\r') < 0 && str_find(s, '\n') < 0 &&
+               str_find(s, '\0') < 0;
 }
 
 static void put_mail(struct sending *s)
