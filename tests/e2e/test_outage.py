@@ -249,6 +249,7 @@ def test_restart_on_a_full_disk(network):
         disk.inside(f'rm {disk.queue}/ballast')
         places.await_true(lambda: try_to_send(relay.port).startswith('250 '), 20, 'mail is taken again')
         relay.await_queue_count(0, 30)
+        core.await_queue_count(0)
         subjects = {re.search(rb'^Subject: (.*)$', f.read_bytes(), re.M).group(1)
                     for f in core.maildir('relay.test/editor')}
         assert len(subjects) == 51
