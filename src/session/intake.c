@@ -139,11 +139,44 @@ static void replace_header(struct session *s, size_t old_len, struct str header)
         b->len = in->ours + header.len + body_len;
 }
 
+static bool is_dropped(const struct session *s, struct str name)
+{
+        struct str rest = s->params->message_drop_headers;
+        struct str word;
+        while (config_list_next(&rest, &word))
+                if (str_eq_nocase(word, name))
+                        return true;
+        return false;
+}
+
+/* message_drop_headers: closes the gaps in place; few messages have one. What is left of `len`. */
+static size_t drop_fields(struct session *s, size_t len)
+{
+        struct intake *in = s->transaction->intake;
+        struct buf *b = spool_draft_buf(s->transaction->draft);
+        char *start = b->ptr + in->ours;
+        struct str rest = str_make(start, len);
+        struct header_field field;
+        size_t kept = len;
+        while (header_next(&rest, &field)) {
+                if (!is_dropped(s, field.name))
+                        continue;
+                size_t at = (size_t)(field.raw.ptr - start);
+                size_t gap = (size_t)(rest.ptr - field.raw.ptr);
+                memmove(start + at, rest.ptr, b->len - in->ours - at - gap);
+                b->len -= gap;
+                kept -= gap;
+                rest.ptr -= gap;
+        }
+        return kept;
+}
+
 static void await_judge_header(struct session *s, size_t len)
 {
         struct transaction *t = s->transaction;
         struct intake *in = t->intake;
         in->has_header = true;
+        len = drop_fields(s, len);
         struct str header = str_part(buf_str(spool_draft_buf(t->draft)), in->ours, len);
         log_message_id(s, header);
         if (header_count_hops(header) > (size_t)s->params->hopcount_limit) {
