@@ -64,6 +64,17 @@ void log_setup_lint(const struct config *c, struct findings *findings)
                      STR_ARG(path), STR_ARG(c->params.maillog_file_prefixes));
 }
 
+/* Makes it the user's who will write it; what is not root's is left as it is. */
+static int give_file(int fd, const struct identity *owner)
+{
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != 0)
+                return 0;
+        return fchown(fd, owner->uid, (gid_t)-1) < 0 ? -errno : 0;
+}
+
 int log_setup_make_file(const struct config *c, const struct identity *owner, struct why *why)
 {
         struct str file = str_trim(c->params.maillog_file);
@@ -71,10 +82,16 @@ int log_setup_make_file(const struct config *c, const struct identity *owner, st
                 return 0;
         char path[PATH_BYTES_MAX];
         snprintf(path, sizeof(path), "%.*s", STR_ARG(file));
-        int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-        if (fd < 0 && errno == EEXIST)
-                return 0;
-        int rc = fd < 0 || fchown(fd, owner->uid, owner->gid) < 0 ? -errno : 0;
+        const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        int fd = open(path, flags | O_CREAT | O_EXCL, 0640);
+        bool is_new = fd >= 0;
+        if (!is_new && errno == EEXIST)
+                fd = open(path, flags);
+        if (fd < 0 && errno == ELOOP)
+                return 0; /* a link is the administrator's arrangement */
+        int rc = fd < 0 ? -errno : give_file(fd, owner);
+        if (rc == 0 && is_new && fchmod(fd, 0640) < 0)
+                rc = -errno;
         if (fd >= 0)
                 close(fd);
         if (rc < 0)

@@ -13,8 +13,8 @@
 void log_setup_lint(const struct config *c, struct findings *findings);
 
 /*
- * As root, and with `owner`: makes the log file when it is missing, and gives it to the user that will
- * write it. 0, or an error with *why.
+ * As root: makes the log file when it is missing, and gives it, and one of root's that logrotate has made, to
+ * the user who will write it. 0, or an error with *why.
  */
 int log_setup_make_file(const struct config *c, const struct identity *owner, struct why *why);
 

@@ -61,7 +61,20 @@ static void test_file(void **state)
                 assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
                 assert_int_equal(stat(path, &st), 0);
                 assert_int_equal(st.st_uid, 65534);
+                assert_int_equal(st.st_mode & 07777, 0640);
+                /* logrotate's own is given away too, but not what hides behind a second name */
+                assert_int_equal(chown(path, 0, 0), 0);
                 assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
+                assert_int_equal(stat(path, &st), 0);
+                assert_int_equal(st.st_uid, 65534);
+                assert_int_equal(st.st_gid, 0);
+                char second[100];
+                snprintf(second, sizeof(second), "%s/second", u.dir);
+                assert_int_equal(chown(path, 0, 0), 0);
+                assert_int_equal(link(path, second), 0);
+                assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
+                assert_int_equal(stat(path, &st), 0);
+                assert_int_equal(st.st_uid, 0);
         }
         owner.drops = false;
         assert_int_equal(log_setup_make_file(u.config, &owner, &why), 0);
