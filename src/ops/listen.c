@@ -186,8 +186,6 @@ static int open_sockets(struct listen_address *a, size_t count)
                 a->fds[i] = bind_socket(a, true);
                 if (a->fds[i] < 0)
                         return a->fds[i];
-                if (listen(a->fds[i], LISTEN_BACKLOG) < 0)
-                        return -errno;
         }
         return 0;
 }

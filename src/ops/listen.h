@@ -2,7 +2,8 @@
  * listen.h - the sockets that the server listens on
  *
  * The supervisor opens them, with one socket for each loop and address (SO_REUSEPORT: the kernel deals
- * connections out), and keeps them while workers come and go. The worker inherits them.
+ * connections out), and keeps them while workers come and go. The worker inherits them, and calls listen()
+ * when it can serve: until the first one does, clients are refused; after that, they wait.
  */
 #ifndef OPS_LISTEN_H
 #define OPS_LISTEN_H
@@ -37,7 +38,7 @@ void listen_plan(const struct config *c, size_t loop_count, struct listen_set *o
                  struct findings *findings);
 
 /*
- * Opens what is not open. Errors: in use, not an address of this machine, not allowed; each with its line
+ * Opens and binds what is not open. Errors: in use, not an address of this machine, not allowed; each with its line
  * in master.cf and the cure. Optional addresses that this machine does not have are left out.
  */
 void listen_open(struct listen_set *set, struct findings *findings);

@@ -147,8 +147,9 @@ static void test_open(void **state)
         listen_open(&set, &unit.findings);
         assert_int_equal(unit.findings.count[SEVERITY_ERROR], 0);
         assert_int_equal(set.count, 1);
+        assert_false(can_connect(port)); /* bound, and no more */
         for (size_t i = 0; i < 3; i++)
-                assert_true(set.list[0].fds[i] > 2);
+                assert_int_equal(listen(set.list[0].fds[i], LISTEN_BACKLOG), 0);
         assert_true(can_connect(port));
 
         /* the same again is in use, though all of ours could share it */

@@ -6,7 +6,11 @@
 #include "ops/ops_private.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "ops/errand.h"
+
+#include <errno.h>
+#include <sys/socket.h>
 
 /* What a station's errand is told. */
 struct order {
@@ -64,14 +68,14 @@ static struct post *find_post(struct station *s, const char *text)
         return NULL;
 }
 
-/* After this the station listens where `listen` says, with the services of `site`. */
+/* After this the station listens where order->listen says, with the services of `site`. */
 static void set_posts(struct station *s, const struct order *order)
 {
-        const struct listen_set *listen = order->listen;
-        struct post *posts = calloc(listen->count + 1, sizeof(*posts));
+        const struct listen_set *wanted = order->listen;
+        struct post *posts = calloc(wanted->count + 1, sizeof(*posts));
         check(posts);
-        for (size_t i = 0; i < listen->count; i++) {
-                struct listen_address *a = &listen->list[i];
+        for (size_t i = 0; i < wanted->count; i++) {
+                struct listen_address *a = &wanted->list[i];
                 struct session_service *service = order->site->services[a->service].session;
                 struct post *before = find_post(s, a->text);
                 memcpy(posts[i].text, a->text, sizeof(posts[i].text));
@@ -80,6 +84,9 @@ static void set_posts(struct station *s, const struct order *order)
                         before->listener = NULL;
                         listener_set_service(posts[i].listener, service);
                 } else if (a->fds[s->index] >= 0) {
+                        if (listen(a->fds[s->index], LISTEN_BACKLOG) < 0)
+                                log_error("master", "cannot listen on %s: %s", a->text,
+                                          why_errno(errno));
                         posts[i].listener =
                                 listener_start(s->loop, a->fds[s->index], service, s->worker->door);
                         a->fds[s->index] = -1; /* the listener's now */
@@ -90,7 +97,7 @@ static void set_posts(struct station *s, const struct order *order)
                         retire(s, &s->posts[i], order->deadline_ms);
         free(s->posts);
         s->posts = posts;
-        s->post_count = listen->count;
+        s->post_count = wanted->count;
 }
 
 /* ---- the errands ---- */
