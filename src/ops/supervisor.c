@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 enum {
-        BACKOFF_MS_MAX = 30 * 1000,
+        BACKOFF_MS_MAX = 2 * 1000, /* clients wait meanwhile: the sockets stay open */
         BACKOFF_MS_MIN = 100,
         HEALTHY_MS = 10 * 1000,   /* a worker that lived so long begins anew */
         STOP_MS = 20 * 1000,      /* then it is killed */
