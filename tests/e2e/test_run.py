@@ -129,7 +129,7 @@ def test_the_first_message(demo, tree):
     assert re.search('^Delivered-To: editor@o3magazine.com$', header, re.M)
     received = re.findall(r'^Received: .*(?:\n[ \t].*)*', header, re.M)
     assert len(received) == 2, header
-    assert 'by hidden.core.o3magazine.com' in received[0]
+    assert 'by o3magazine.com ' in received[0]      # the core shows the domain, not itself
     assert 'by mx1.o3magazine.com' in received[1]
 
     # The same by nothing but a shell, through the other relay.
@@ -237,8 +237,10 @@ def test_who_runs_it(demo, tree):
     network.await_ready()
     owners = []
     for pid in descendants(network.process.pid):
-        with open(f'/proc/{pid}/status') as status:
-            owners.append(int(re.search(r'^Uid:\s+(\d+)', status.read(), re.M).group(1)))
+        with open(f'/proc/{pid}/status') as file:
+            status = file.read()
+        if status.startswith('Name:\tforepost\n'):
+            owners.append(int(re.search(r'^Uid:\s+(\d+)', status, re.M).group(1)))
     if os.getuid() == 0:
         # Three supervisors stay root; their workers do not.
         assert owners.count(0) <= 3 and len(owners) - owners.count(0) >= 3, owners
