@@ -131,6 +131,8 @@ def test_the_first_message(demo, tree):
     assert len(received) == 2, header
     assert 'by o3magazine.com ' in received[0]      # the core shows the domain, not itself
     assert 'by mx1.o3magazine.com' in received[1]
+    # Whoever answers or forwards it shows its header: the core is not in there.
+    assert 'hidden' not in text and f':{port + 75}' not in text
 
     # The same by nothing but a shell, through the other relay.
     lines = network.said().splitlines()
