@@ -18,9 +18,20 @@ int nexthop_port_parse(struct str text, uint16_t *port)
                 *port = (uint16_t)number;
                 return 0;
         }
-        if (str_eq(text, STR("smtp"))) { /* the default of smtp_tcp_port, asked for each mail */
-                *port = 25;
-                return 0;
+        /* the ports of mail: asked for each message, and a small system has no /etc/services */
+        static const struct {
+                struct str name;
+                uint16_t port;
+        } known[] = {
+                {STR_INIT("smtp"), 25},         {STR_INIT("submission"), 587},
+                {STR_INIT("submissions"), 465}, {STR_INIT("smtps"), 465},
+                {STR_INIT("lmtp"), 24},
+        };
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+                if (str_eq(text, known[i].name)) {
+                        *port = known[i].port;
+                        return 0;
+                }
         }
         char name[PORT_NAME_BYTES_MAX];
         char scratch[1024];

@@ -17,7 +17,7 @@ static const struct {
         {"example.com:smtp", "example.com", 25, true},
         {"[core.example]", "core.example", 25, false},
         {"[core.example]:2600", "core.example", 2600, false},
-        {"[core.example]:domain", "core.example", 53, false},
+        {"[core.example]:submission", "core.example", 587, false},
         {"[192.0.2.1]:26", "192.0.2.1", 26, false},
         {"[IPv6:2001:db8::1]:27", "2001:db8::1", 27, false},
         {"[ipv6:::1]", "::1", 25, false},

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/why.h"
+#include "delivery/route.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -84,23 +85,26 @@ static void add_host(struct plan *p, size_t service, const char *host, struct pl
                      bool is_optional)
 {
         const struct service *s = &p->config->services[service];
-        char port[64];
-        snprintf(port, sizeof(port), "%.*s", STR_ARG(s->port));
+        uint16_t number;
+        if (nexthop_port_parse(s->port, &number) < 0) {
+                findings_add(p->findings, SEVERITY_ERROR, "unknown-port", s->at,
+                             "a number, or a name of /etc/services", "no such port: \"%.*s\"",
+                             STR_ARG(s->port));
+                return;
+        }
+        char port[8];
+        snprintf(port, sizeof(port), "%u", number);
         const struct addrinfo hints = {.ai_family = p->has_ipv4 && p->has_ipv6 ? AF_UNSPEC
                                                     : p->has_ipv6              ? AF_INET6
                                                                                : AF_INET,
                                        .ai_socktype = SOCK_STREAM,
-                                       .ai_flags = AI_PASSIVE};
+                                       .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
         struct addrinfo *found = NULL;
         int rc = getaddrinfo(host, port, &hints, &found);
-        if (rc == EAI_SERVICE) {
-                findings_add(p->findings, SEVERITY_ERROR, "unknown-port", s->at,
-                             "a number, or a name of /etc/services", "no such port: \"%s\"", port);
-        } else if (rc != 0 && !is_optional) {
+        if (rc != 0 && !is_optional)
                 findings_add(p->findings, SEVERITY_ERROR, "unknown-host", at,
                              "an address of this machine, or a name that has one",
                              "cannot listen on \"%s\": %s", host ? host : "all", gai_strerror(rc));
-        }
         for (const struct addrinfo *a = found; rc == 0 && a; a = a->ai_next)
                 add(p, service, a, is_optional || (found->ai_next && a->ai_family == AF_INET6));
         if (rc == 0)

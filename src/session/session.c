@@ -496,9 +496,10 @@ static void log_disconnect(const struct session *s)
 static void session_free(struct session *s)
 {
         session_transaction_end(s);
-        wire_free(&s->wire);
+        /* before the close: whoever sees it and comes again finds the place free */
         front_door_leave(listener_door(s->listener), &s->client);
         front_door_rise(listener_door(s->listener), &s->seat);
+        wire_free(&s->wire);
         listener_session_ended(s->listener, s);
         session_service_unref(&s->service);
         arena_done(&s->arena);
