@@ -114,8 +114,11 @@ class SmallDisk:
 
     def inside(self, command):
         """Runs a command there; its exit code."""
-        self.shell.stdin.write(f'{command} >/dev/null 2>&1; echo $?\n')
-        self.shell.stdin.flush()
+        try:
+            self.shell.stdin.write(f'{command} >/dev/null 2>&1; echo $?\n')
+            self.shell.stdin.flush()
+        except BrokenPipeError:         # unshare was not allowed
+            return 1
         return int(self.shell.stdout.readline() or 1)
 
     def done(self):
