@@ -253,11 +253,20 @@ class Server:
         return [f.read_bytes() for f in found]
 
 
+def is_alive(pid):
+    """A process that ended but was not reaped (a zombie) is not alive."""
+    try:
+        state = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in 'ZX'
+
+
 def wait_gone(pids, seconds):
     """True when none of these processes is alive any more."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not any(pathlib.Path(f'/proc/{pid}').exists() for pid in pids):
+        if not any(map(is_alive, pids)):
             return True
         time.sleep(0.02)
     return False
