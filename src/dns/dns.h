@@ -12,8 +12,9 @@
  * An answer is trusted as far as it says: a bogus signature, SERVFAIL, a dead server and a deadline that
  * came are all DNS_FAILED, a temporary failure; never "no such name".
  *
- * Limits: a name 253 bytes in presentation form; 100 records in an answer, 64 KiB of text in all; 200 questions
- * in one struct dns_questions (more are DNS_FAILED).
+ * Limits: a name 253 bytes in presentation form (a record that names a longer one is left out); 100 records in an
+ * answer (the rest is left out), one packet of 64 KiB in all; 200 questions in one struct dns_questions (more are
+ * DNS_FAILED).
  *
  * Threads: a struct dns_questions belongs to the loop that made it. A struct dns is for all.
  * Waits:   only await_* suspends; dns_ask() may be called without a task.
@@ -72,7 +73,7 @@ struct dns_answer {
         struct str owner; /* the name that has the records: the end of the CNAMEs */
         const struct dns_record *records;
         size_t count;
-        struct why why; /* with DNS_FAILED, and for a person */
+        const char *why; /* with DNS_FAILED, for a person; else NULL */
 };
 
 /* ---- the resolver ---- */
@@ -83,20 +84,30 @@ struct dns_settings {
         struct str stub;              /* dns_stub: "example.com 192.0.2.1@5353, ..." */
         bool wants_validation;        /* dns_validation */
         struct str trust_anchor_file; /* dns_trust_anchor_file; empty: the root's, built in */
+        struct str insecure_zones;    /* dns_insecure_zones: not validated, whatever stands above */
         int64_t timeout_ms;           /* dns_timeout: the longest that one question may take */
         int64_t cache_bytes_max;      /* dns_cache_size_limit, of all loops together */
 };
 
-/* NULL with *why. Sends nothing yet. */
+/*
+ * NULL with *why. Sends nothing yet. With the same settings as one that is alive it is that one, so that a reload
+ * keeps what is known.
+ */
 struct dns *dns_new(const struct dns_settings *settings, struct why *why);
 /*
  * Answers from `text` alone, one record a line as in a zone: "name [ttl] [IN] TYPE data", `;` comments. "name
- * SERVFAIL", "name TIMEOUT", "name BOGUS" make all its types so; "*.zone" stands for every name below. What is not there is
- * DNS_NO_NAME (DNS_NO_DATA when the name or one below it has other records). NULL with *why, which has the line.
+ * SERVFAIL", "name TIMEOUT", "name BOGUS" make all its types so, "name SECURE" says that DNSSEC proved what it has;
+ * "*.zone" stands for every name below. What is not there is DNS_NO_NAME (DNS_NO_DATA when the name or one below
+ * it has other records). NULL with *why, which has the line.
  */
 struct dns *dns_new_given(struct str text, struct why *why);
 struct dns *dns_ref(struct dns *d);
 void dns_unref(struct dns **d);
+/*
+ * This thread's loop ends, and asks no more: frees what all resolvers have on it. On the loop's own thread, before it
+ * stops; all dns_questions of this loop are freed then.
+ */
+void dns_leave_loop(void);
 
 /* ---- questions ---- */
 
