@@ -291,6 +291,8 @@ struct lint {
 
 /* The restriction lists of l->params; fills l->seen. */
 void lint_lists(struct lint *l);
+/* A listening service, with l->params its own. */
+void lint_balancers(struct lint *l, const struct service *service);
 /* After all lists: what was set for restrictions that are nowhere. */
 void lint_codes(struct lint *l);
 

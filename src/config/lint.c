@@ -408,6 +408,7 @@ void config_lint(const struct config *c, struct findings *findings)
                         lint_lists(&l);
                         lint_tls(&l);
                         lint_session(&l);
+                        lint_balancers(&l, &c->services[i]);
                 }
         l.params = &c->params;
         lint_codes(&l);

@@ -44,6 +44,14 @@ static const struct {
         {"smtpd_client_restrictions = reject_rbl_client psbl.surriel.com\n", NULL, 0, 0},
         {"always_bcc = one@example.org, two@example.org\n", "bad-value", SEVERITY_ERROR, 1},
         {"always_bcc = archive@example.org\n", NULL, 0, 0},
+        {"smtpd_upstream_proxy_protocol = haproxy\n", "proxy-from-anywhere", SEVERITY_WARNING, 1},
+        {"smtpd_upstream_proxy_protocol = haproxy\n"
+         "smtpd_upstream_proxy_networks = 192.0.2.0/24 [::]/0\n",
+         "proxy-from-anywhere", SEVERITY_WARNING, 1},
+        {"smtpd_upstream_proxy_protocol = haproxy\n"
+         "smtpd_upstream_proxy_networks = 192.0.2.1\n",
+         NULL, 0, 0},
+        {"smtpd_upstream_proxy_networks = 0.0.0.0/0\n", NULL, 0, 0},
         {"unknown_local_recipient_reject_code = 500\n", "syntax-error-code", SEVERITY_WARNING, 1},
         {"unknown_relay_recipient_reject_code = 521\n", "closing-code", SEVERITY_WARNING, 1},
         {"unknown_local_recipient_reject_code = 450\n", NULL, 0, 0},

@@ -115,6 +115,8 @@ bool policy_hides(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
 /* Is the client one that smtpd_client_event_limit_exceptions frees from limits? */
 bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
+/* smtpd_upstream_proxy_networks: may it say, in a PROXY header, who the client is? */
+bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_forbid_bare_newline_exclusions */
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 

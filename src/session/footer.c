@@ -3,7 +3,7 @@
  *
  * "\\n" begins another line of the reply, and "\\c" in front continues the refusal's own line. The names are
  * Postfix's: $client $client_address $client_name $client_port $helo $localtime $recipient $sender
- * $server_name $server_port, also as ${name} and $(name), and "$$". Others stand for nothing.
+ * $server_address $server_name $server_port, also as ${name} and $(name), and "$$". Others stand for nothing.
  */
 #include "session/session_private.h"
 
@@ -43,9 +43,10 @@ static struct str value_of(struct session *s, struct str name)
                 return f->sender.text;
         if (str_eq(name, STR("server_name")))
                 return s->params->myhostname;
-        struct wire_address local;
-        if (str_eq(name, STR("server_port")) && wire_local(s->wire, &local) == 0)
-                return arena_printf(&s->arena, "%u", local.port);
+        if (str_eq(name, STR("server_address")))
+                return str_from(s->here.text);
+        if (str_eq(name, STR("server_port")))
+                return arena_printf(&s->arena, "%u", s->here.port);
         return STR("");
 }
 

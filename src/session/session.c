@@ -106,7 +106,7 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
 void session_log_loss(struct session *s, int error)
 {
         const char *what = error == -ETIMEDOUT ? "timeout" : "lost connection";
-        if (error != -ECANCELED)
+        if (error != -ECANCELED && !s->is_check)
                 log_info("smtpd", "%s after %s from %.*s[%.*s]", what, s->last_verb,
                          STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
 }
@@ -378,7 +378,7 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                 return false;
         }
         enum front_door_answer answer = FRONT_DOOR_WELCOME;
-        if (!policy_is_unlimited(s->policy, s->facts.client_bits))
+        if (!s->is_check && !policy_is_unlimited(s->policy, s->facts.client_bits))
                 answer = front_door_enter(listener_door(s->listener), s->facts.client_bits, &limits,
                                           loop_now_ms(), &s->client);
         if (answer != FRONT_DOOR_WELCOME) {
@@ -447,20 +447,47 @@ static void await_talk(struct session *s)
 
 /* ---- beginning and end ---- */
 
-static bool learn_client(struct session *s)
+static bool learn_ends(struct session *s)
 {
-        if (wire_peer(s->wire, &s->peer) < 0)
-                return false; /* gone already */
+        s->is_postscreen = str_eq(s->service->parts.service->command, STR("postscreen"));
+        return wire_peer(s->wire, &s->peer) == 0 && wire_local(s->wire, &s->here) == 0;
+}
+
+/* Who is at s->peer? */
+static void learn_client(struct session *s)
+{
         s->facts.client_name = STR("unknown");
         s->facts.client_address = str_from(s->peer.text);
         s->facts.protocol = STR("SMTP");
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
+}
+
+/* False: there is nobody to talk to. */
+static bool await_meet_client(struct session *s)
+{
+        if (!learn_ends(s))
+                return false; /* gone already */
+        learn_client(s);
+        if (!session_has_upstream(s))
+                return true;
+        if (!await_session_upstream(s))
+                return false;
+        learn_client(s);
         return true;
+}
+
+void session_log_connect(struct session *s)
+{
+        if (!s->is_check)
+                log_info("smtpd", "connect from %.*s[%.*s]", STR_ARG(s->facts.client_name),
+                         STR_ARG(s->facts.client_address));
 }
 
 static void log_disconnect(const struct session *s)
 {
+        if (s->is_check)
+                return;
         char text[512];
         size_t len = 0;
         unsigned done = 0;
@@ -515,13 +542,14 @@ void await_session(void *arg)
         arena_init(&s->connection_arena, ARENA_BYTES_MAX);
         s->is_first_command = true;
         s->last_verb = "CONNECT";
-        if (learn_client(s)) {
-                log_info("smtpd", "connect from %.*s[%.*s]", STR_ARG(s->facts.client_name),
-                         STR_ARG(s->facts.client_address));
+        bool is_met = await_meet_client(s);
+        if (is_met) {
+                session_log_connect(s);
                 await_talk(s);
-                /* the last words have a moment to leave, whatever ended the session */
-                await_wire_flush(s->wire, loop_now_ms() + 5000);
-                log_disconnect(s);
         }
+        /* the last words have a moment to leave, whatever ended the session */
+        await_wire_flush(s->wire, loop_now_ms() + 5000);
+        if (is_met)
+                log_disconnect(s);
         session_free(s);
 }

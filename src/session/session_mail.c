@@ -38,6 +38,10 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         if (smtp_reply_refuses(&reply))
                 return reply;
 
+        if (s->is_check) { /* this is more than a look whether we live */
+                s->is_check = false;
+                session_log_connect(s);
+        }
         session_transaction_begin(s, &mail);
         if (await_session_refuses(s, POLICY_AT_MAIL, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */

@@ -38,7 +38,8 @@ struct session {
         struct front_door_client *client;
         struct front_door_service *seat;
 
-        struct wire_address peer;
+        struct wire_address peer; /* the client; behind a balancer, the one that it tells of */
+        struct wire_address here; /* the address that the client connected to */
         struct policy_facts facts;
         struct policy_effects connection_effects; /* without smtpd_delay_reject */
         struct arena connection_arena;            /* theirs */
@@ -57,6 +58,8 @@ struct session {
         int64_t text_left_ms;  /* how long the client may still take over this message's text */
         int64_t text_unpaid;   /* bytes of it that have not bought time yet */
         const char *last_verb; /* for "lost connection after RCPT" */
+        bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
+        bool is_check;      /* a balancer's own connection, not logged before it begins a message */
         bool is_first_command;
         bool is_excused;     /* the refusal that is being made is not the client's error */
         bool is_closing;     /* the reply that is being made is the last */
@@ -96,6 +99,8 @@ static inline struct smtp_reply session_no_reply(void)
 int64_t session_deadline_ms(const struct session *s);
 /* Puts a reply into the wire's output; a refusal with smtpd_reject_footer behind it. */
 void session_put_reply(struct session *s, const struct smtp_reply *reply);
+/* "connect from"; once, and for a balancer's health check not before it is more. */
+void session_log_connect(struct session *s);
 /* Logs why the client is gone: "lost connection after DATA from unknown[192.0.2.1]". */
 void session_log_loss(struct session *s, int error);
 /* ESMTP, ESMTPS, SMTP, UTF8SMTP... (RFC 3848, RFC 6531) */
@@ -116,6 +121,13 @@ bool session_rate_allows(struct session *s, enum front_door_event event, int64_t
                          const char *what);
 /* The TLS handshake of STARTTLS and of smtpd_tls_wrappermode. False: it failed, and was logged. */
 bool await_session_handshake(struct session *s, int64_t deadline_ms);
+
+/* ---- upstream.c: a balancer in front of us ---- */
+
+/* Must a PROXY header come first? */
+bool session_has_upstream(const struct session *s);
+/* Reads it, and takes the client's address from it. False: nobody to talk to; that was logged where it matters. */
+bool await_session_upstream(struct session *s);
 
 /* ---- pace.c: how long a client may take over the text of a message ---- */
 

@@ -13,7 +13,7 @@
  * group. A round is bounded, and the next begins when it is through. What is noted about a message after its
  * copy was asked for comes after the copy in the journal too, for requests keep their order.
  */
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 #include "spool/spool_private.h"
 
 #include <fcntl.h>

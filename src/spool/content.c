@@ -5,8 +5,8 @@
  * meanwhile, the old file's bytes are still the same. The checksum is followed along, so that content that has
  * changed on the disk is never delivered as if it were whole: its last piece is an error.
  */
+#include "base/crc32c.h"
 #include "loop/pool.h"
-#include "spool/crc32c.h"
 #include "spool/spool_private.h"
 
 #include <fcntl.h>

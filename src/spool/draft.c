@@ -6,8 +6,8 @@
  * threads; the file and its name are durable before the record that names it is written. A file that no
  * record names is a draft that never became a message: recovery removes it.
  */
+#include "base/crc32c.h"
 #include "loop/pool.h"
-#include "spool/crc32c.h"
 #include "spool/spool_io.h"
 #include "spool/spool_private.h"
 

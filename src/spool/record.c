@@ -2,8 +2,8 @@
 #include "spool/record.h"
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "spool/bytes.h"
-#include "spool/crc32c.h"
 
 #include <errno.h>
 

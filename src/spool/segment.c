@@ -6,8 +6,8 @@
  */
 #include "spool/segment.h"
 
+#include "base/crc32c.h"
 #include "spool/bytes.h"
-#include "spool/crc32c.h"
 
 #include <errno.h>
 

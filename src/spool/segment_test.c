@@ -1,9 +1,9 @@
 /* segment_test.c - every truncation and every flipped byte of a small segment */
 #include "spool/segment.h"
 
+#include "base/crc32c.h"
 #include "base/unit.h"
 #include "spool/bytes.h"
-#include "spool/crc32c.h"
 
 #include <errno.h>
 

@@ -653,6 +653,11 @@ static int await_handshake(struct wire *w, struct tls_context *tls, int64_t dead
         check(w->cipher_in && w->cipher_out);
         BIO_set_mem_eof_return(w->cipher_in, -1); /* empty means "wait", not "the end" */
         SSL_set_bio(w->ssl, w->cipher_in, w->cipher_out);
+        int unread = (int)(w->end - w->start);
+        if (unread)
+                check(BIO_write(w->cipher_in, w->block + w->start, unread) == unread);
+        w->start = w->end;
+        w->scanned = 0;
         w->wants_handshake = true;
         w->may_read = true;
         int rc = await_done(w, "shaking hands for TLS", deadline_ms);

@@ -83,7 +83,10 @@ int await_wire_flush(struct wire *w, int64_t deadline_ms);
 
 /* ---- TLS ---- */
 
-/* Server side. The reply 220 must have been flushed. 0, or an error with *why. */
+/*
+ * Server side. The reply 220 must have been flushed. 0, or an error with *why. What was read and not consumed is
+ * taken for the beginning of the handshake: where the client spoke in the clear before, discard it first.
+ */
 int await_wire_tls_accept(struct wire *w, struct tls_context *tls, int64_t deadline_ms,
                           struct why *why);
 /* Client side; `name` goes into SNI (empty: none). */

@@ -1,10 +1,10 @@
 /*
- * crc32c.h - the checksum of everything that the spool writes (Castagnoli's polynomial, RFC 3720 B.4)
+ * crc32c.h - the checksum of the spool and of PROXY headers (Castagnoli's polynomial, RFC 3720 B.4)
  *
  * crc32c(crc32c(seed, a), b) is crc32c(seed, ab): bytes may come in pieces. Begin with 0.
  */
-#ifndef SPOOL_CRC32C_H
-#define SPOOL_CRC32C_H
+#ifndef BASE_CRC32C_H
+#define BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* crc32c_test.c - the examples of RFC 3720 B.4, and both ways against each other */
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 
 #include "base/rand.h"
 #include "base/unit.h"

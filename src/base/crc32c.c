@@ -4,7 +4,7 @@
  * The instruction takes eight bytes in three cycles, so 4 KiB cost about half a microsecond. The tables
  * (eight of 256, "slicing by 8") take about three times as long.
  */
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 
 #include <pthread.h>
 #include <stdbool.h>
