@@ -30,8 +30,19 @@ static int add_word(struct args *args, const char *word, struct why *why)
         return 0;
 }
 
-static int add_flag(struct args *args, const char *option, const struct args_flag *flags,
-                    struct why *why)
+static int add_value(struct args *args, const struct args_flag *flag, const char *text,
+                     struct why *why)
+{
+        if (args->value_count == ARGS_VALUES_MAX)
+                return why_set(why, -EINVAL, "more than %d options with values", ARGS_VALUES_MAX);
+        args->flags |= flag->bit;
+        args->values[args->value_count++] = (struct args_value){flag->bit, text};
+        return 0;
+}
+
+/* 1: `next` was taken too. */
+static int add_flag(struct args *args, const char *option, const char *next,
+                    const struct args_flag *flags, struct why *why)
 {
         if (is(option, "--help") || is(option, "-h")) {
                 args->wants_help = true;
@@ -44,9 +55,20 @@ static int add_flag(struct args *args, const char *option, const struct args_fla
         if (!flags)
                 return 0;
         for (const struct args_flag *f = flags; f->name; f++) {
-                if (is(f->name, option)) {
+                if (!f->value && is(f->name, option)) {
                         args->flags |= f->bit;
                         return 0;
+                }
+                size_t len = strlen(f->name);
+                if (f->value && strncmp(option, f->name, len) == 0) {
+                        if (option[len] == '=')
+                                return add_value(args, f, option + len + 1, why);
+                        if (!option[len] && !next)
+                                return why_set(why, -EINVAL, "%s wants %s", f->name, f->value);
+                        if (!option[len]) {
+                                int rc = add_value(args, f, next, why);
+                                return rc < 0 ? rc : 1;
+                        }
                 }
         }
         return why_set(why, -EINVAL, "unknown option \"%.100s\"", option);
@@ -90,13 +112,23 @@ int args_parse(struct args *args, int argc, char *const *argv, const struct args
                         rc = add_word(args, argv[i], why);
                 } else {
                         rc = take_common(args, argc, argv, &i, why);
-                        if (rc == 0)
-                                rc = add_flag(args, argv[i], flags, why);
+                        if (rc == 0 &&
+                            (rc = add_flag(args, argv[i], i + 1 < argc ? argv[i + 1] : NULL, flags,
+                                           why)) > 0)
+                                i++;
                 }
                 if (rc < 0)
                         return rc;
         }
         return 0;
+}
+
+const char *args_value(const struct args *args, unsigned bit)
+{
+        for (size_t i = args->value_count; i > 0; i--)
+                if (args->values[i - 1].bit == bit)
+                        return args->values[i - 1].text;
+        return NULL;
 }
 
 const struct config_override *args_overrides(const struct args *args)

@@ -5,7 +5,8 @@
  *      -o NAME=VALUE  overrides main.cf; may be given several times
  *      --help, -h
  *
- * They stand before or after the command's words. "--" ends the options.
+ * They stand before or after the command's words; a command's own that have a value, as --name VALUE or
+ * --name=VALUE, behind them. "--" ends the options.
  */
 #ifndef BIN_ARGS_H
 #define BIN_ARGS_H
@@ -13,13 +14,19 @@
 #include "base/why.h"
 #include "config/config.h"
 
-enum { ARGS_WORDS_MAX = 256, ARGS_OVERRIDES_MAX = 64 };
+enum { ARGS_WORDS_MAX = 256, ARGS_OVERRIDES_MAX = 64, ARGS_VALUES_MAX = 16 };
 
-/* An option without a value that one command has. */
+/* An option that one command has. */
 struct args_flag {
         const char *name; /* "--json" */
         unsigned bit;     /* set in args.flags */
         const char *help;
+        const char *value; /* what it wants behind it: "ADDRESS"; NULL: nothing */
+};
+
+struct args_value {
+        unsigned bit;
+        const char *text;
 };
 
 struct args {
@@ -29,6 +36,8 @@ struct args {
         bool wants_help;
         bool wants_version; /* --version, before any command */
         unsigned flags;
+        struct args_value values[ARGS_VALUES_MAX];
+        size_t value_count;
         const char *words[ARGS_WORDS_MAX];
         size_t word_count;
 };
@@ -39,6 +48,9 @@ struct args {
  */
 int args_parse(struct args *args, int argc, char *const *argv, const struct args_flag *flags,
                struct why *why);
+
+/* The value of the option with this bit, the last one when it was given several times; NULL: not given. */
+const char *args_value(const struct args *args, unsigned bit);
 
 /* The overrides in the order given, or NULL. */
 const struct config_override *args_overrides(const struct args *args);

@@ -6,7 +6,10 @@
 
 #include <errno.h>
 
-static const struct args_flag flags[] = {{"--json", 1, ""}, {"-n", 2, ""}, {NULL, 0, NULL}};
+static const struct args_flag flags[] = {{"--json", 1, "", NULL},
+                                         {"-n", 2, "", NULL},
+                                         {"--sender", 4, "", "ADDRESS"},
+                                         {NULL, 0, NULL, NULL}};
 
 static int parse(struct args *args, const char *line, const struct args_flag *with, struct why *why)
 {
@@ -72,9 +75,14 @@ static void test_bad(void **state)
                 const char *line;
                 const char *says;
         } cases[] = {
-                {"serve -c", "-c wants a directory"},        {"serve -o", "-o wants NAME=VALUE"},
-                {"serve -o nothing", "not \"nothing\""},     {"serve -o =x", "not \"=x\""},
-                {"serve --jsn", "unknown option \"--jsn\""}, {"serve -x", "unknown option \"-x\""},
+                {"serve -c", "-c wants a directory"},
+                {"serve -o", "-o wants NAME=VALUE"},
+                {"serve -o nothing", "not \"nothing\""},
+                {"serve -o =x", "not \"=x\""},
+                {"serve --jsn", "unknown option \"--jsn\""},
+                {"serve -x", "unknown option \"-x\""},
+                {"queue list --sender", "--sender wants ADDRESS"},
+                {"queue list --senders x", "unknown option \"--senders\""},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
                 static struct args args;
@@ -89,6 +97,34 @@ static const char *terminated(struct buf *b)
         assert_int_equal(buf_append_char(b, 0), 0);
         b->len--;
         return b->ptr;
+}
+
+static void test_values(void **state)
+{
+        static struct args args;
+        struct why why;
+        assert_int_equal(parse(&args, "queue list --sender a@b --json", flags, &why), 0);
+        assert_string_equal(args_value(&args, 4), "a@b");
+        assert_int_equal(args.flags, 5);
+        assert_int_equal(args.word_count, 2);
+        assert_int_equal(parse(&args, "queue --sender=-x list --sender=", flags, &why), 0);
+        assert_string_equal(args_value(&args, 4), ""); /* the last counts */
+        assert_int_equal(args.word_count, 2);
+        assert_null(args_value(&args, 2));
+        assert_int_equal(parse(&args,
+                               "--sender=1 --sender=2 --sender=3 --sender=4 --sender=5 --sender=6 "
+                               "--sender=7 --sender=8 --sender=9 --sender=10 --sender=11 "
+                               "--sender=12 --sender=13 --sender=14 --sender=15 --sender=16",
+                               flags, &why),
+                         0);
+        assert_int_equal(args.value_count, ARGS_VALUES_MAX);
+        assert_int_equal(
+                parse(&args,
+                      "--sender=1 --sender=2 --sender=3 --sender=4 --sender=5 --sender=6 "
+                      "--sender=7 --sender=8 --sender=9 --sender=10 --sender=11 --sender=17 "
+                      "--sender=12 --sender=13 --sender=14 --sender=15 --sender=16",
+                      flags, &why),
+                -EINVAL);
 }
 
 static void test_limits(void **state)
@@ -137,7 +173,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_good),    cmocka_unit_test(test_bad),
                 cmocka_unit_test(test_limits),  cmocka_unit_test(test_first_look),
-                cmocka_unit_test(test_nearest),
+                cmocka_unit_test(test_nearest), cmocka_unit_test(test_values),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,8 +60,8 @@ static int run(const struct args *args)
 }
 
 static const struct args_flag flags[] = {
-        {"--json", AS_JSON, "one object a line: severity, code, file, line, text, cure"},
-        {NULL, 0, NULL},
+        {"--json", AS_JSON, "one object a line: severity, code, file, line, text, cure", NULL},
+        {NULL, 0, NULL, NULL},
 };
 
 const struct command command_check = {

@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-const struct args_flag command_no_flags[] = {{NULL, 0, NULL}};
+const struct args_flag command_no_flags[] = {{NULL, 0, NULL, NULL}};
 
 void command_error(const char *format, ...)
 {

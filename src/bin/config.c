@@ -70,11 +70,12 @@ static int run(const struct args *args)
 }
 
 static const struct args_flag flags[] = {
-        {"-n", ONLY_SET, "only what main.cf (or -o) sets"},
-        {"-d", DEFAULTS, "defaults, whatever main.cf sets"},
-        {"-x", EXPANDED, "with $name replaced by its value"},
-        {"--doc", DOC, "the manual instead: what each is, its default and its range (Markdown)"},
-        {NULL, 0, NULL},
+        {"-n", ONLY_SET, "only what main.cf (or -o) sets", NULL},
+        {"-d", DEFAULTS, "defaults, whatever main.cf sets", NULL},
+        {"-x", EXPANDED, "with $name replaced by its value", NULL},
+        {"--doc", DOC, "the manual instead: what each is, its default and its range (Markdown)",
+         NULL},
+        {NULL, 0, NULL, NULL},
 };
 
 const struct command command_config = {

@@ -57,8 +57,8 @@ const struct command command_stop = {
 };
 
 static const struct args_flag status_flags[] = {
-        {"--json", AS_JSON, "one object, with figures for each loop"},
-        {NULL, 0, NULL},
+        {"--json", AS_JSON, "one object, with figures for each loop", NULL},
+        {NULL, 0, NULL, NULL},
 };
 
 const struct command command_status = {

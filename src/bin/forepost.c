@@ -9,10 +9,12 @@
 #include "base/check.h"
 
 static const struct command *const commands[] = {
-        &command_serve,        &command_check,      &command_config,        &command_map_query,
-        &command_queue_list,   &command_queue_show, &command_queue_count,   &command_queue_flush,
-        &command_queue_delete, &command_queue_hold, &command_queue_release, &command_reload,
-        &command_stop,         &command_status,
+        &command_serve,       &command_check,         &command_config,
+        &command_map_query,   &command_queue_list,    &command_queue_show,
+        &command_queue_count, &command_queue_flush,   &command_queue_delete,
+        &command_queue_hold,  &command_queue_release, &command_queue_requeue,
+        &command_queue_drain, &command_queue_accept,  &command_reload,
+        &command_stop,        &command_status,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
@@ -60,8 +62,12 @@ static void print_help(const struct command *c)
                 printf("\n%s", c->help);
         if (c->flags[0].name)
                 printf("\nOptions:\n");
-        for (const struct args_flag *f = c->flags; f->name; f++)
-                printf("  %-15s %s\n", f->name, f->help);
+        for (const struct args_flag *f = c->flags; f->name; f++) {
+                char name[64];
+                snprintf(name, sizeof(name), "%s%s%s", f->name, f->value ? " " : "",
+                         f->value ? f->value : "");
+                printf("  %-*s %s\n", f->value ? 22 : 15, name, f->help);
+        }
         print_common_options();
 }
 

@@ -1,22 +1,24 @@
 /*
- * queue.c - forepost queue: what waits, and what is to become of it
+ * queue.c - forepost queue list, show, count: what waits
  *
- * list, show and count ask the server, or, when none runs, read the queue themselves. What changes
- * something needs the server.
+ * They ask the server, or, when none runs, read the queue themselves.
  */
-#include "bin/ask.h"
+#include "bin/queue.h"
+#include "base/clock.h"
 #include "ops/queue_directory.h"
 #include "ops/queue_print.h"
 
 #include <errno.h>
 
-enum { AS_JSON = 1, PEEK_BYTES_MAX = 64 * 1024 * 1024 };
+enum { PEEK_BYTES_MAX = 64 * 1024 * 1024 };
 
 /* ---- with no server ---- */
 
 struct peek {
         enum request_verb verb;
         struct str id;
+        const struct queue_select *select;
+        int64_t now_us;
         struct queue_print print;
         struct buf text;
         bool is_found;
@@ -32,7 +34,8 @@ static void peek_one(void *context, const struct spool_info *info)
 {
         struct peek *p = context;
         if (p->verb == REQUEST_QUEUE_LIST) {
-                queue_print_message(&p->print, info);
+                if (queue_select_matches(p->select, info, p->now_us))
+                        queue_print_message(&p->print, info);
         } else if (p->verb == REQUEST_QUEUE_COUNT) {
                 p->print.count++;
         } else if (str_eq(str_from(info->id), p->id)) {
@@ -53,7 +56,10 @@ static void finish_peek(struct peek *p)
 
 static int read_queue(const struct config *c, const struct request *request)
 {
-        struct peek p = {.verb = request->verb, .id = request->id};
+        struct peek p = {.verb = request->verb,
+                         .id = request->id,
+                         .select = &request->select,
+                         .now_us = clock_wall_us()};
         struct why why;
         buf_init(&p.text, PEEK_BYTES_MAX);
         queue_print_begin(&p.print, request->wants_json, &p.text);
@@ -85,39 +91,26 @@ static int read_queue(const struct config *c, const struct request *request)
 
 static int ask_or_read(const struct args *args, enum request_verb verb, const char *id)
 {
+        struct why why;
+        struct request request = {
+                .verb = verb, .wants_json = args->flags & AS_JSON, .id = str_from(id)};
+        if (queue_selection(args, &request.select, &why) < 0) {
+                command_error("%s", why.text);
+                return EXIT_USAGE;
+        }
         struct config *c = command_config_load(args);
         if (!c)
                 return EXIT_FAILED;
-        const struct request request = {
-                .verb = verb, .wants_json = args->flags & AS_JSON, .id = str_from(id)};
-        struct why why;
         int rc = control_ask(c, &request, &why);
         int code = EXIT_DONE;
-        if (rc == -ENOTCONN) {
+        if (rc == -ENOTCONN && queue_select_is_nexthop(&request.select)) {
+                command_error("which messages go to a next hop only a running server knows");
+                code = EXIT_NOT_RUNNING;
+        } else if (rc == -ENOTCONN) {
                 code = read_queue(c, &request);
         } else if (rc != 0) {
                 command_error("%s", why.text);
                 code = EXIT_FAILED;
-        }
-        config_unref(&c);
-        return code;
-}
-
-/* The same for each id; "none" is asked once. */
-static int ask_for_each(const struct args *args, enum request_verb verb)
-{
-        struct config *c = command_config_load(args);
-        if (!c)
-                return EXIT_FAILED;
-        int code = EXIT_DONE;
-        for (size_t i = 0; i < args->word_count || i == 0; i++) {
-                const struct request request = {
-                        .verb = verb, .id = str_from(i < args->word_count ? args->words[i] : "")};
-                int one = command_ask(c, &request);
-                if (one != EXIT_DONE)
-                        code = one;
-                if (one == EXIT_NOT_RUNNING)
-                        break;
         }
         config_unref(&c);
         return code;
@@ -138,29 +131,10 @@ static int run_show(const struct args *args)
         return ask_or_read(args, REQUEST_QUEUE_SHOW, args->words[0]);
 }
 
-static int run_flush(const struct args *args)
-{
-        return ask_for_each(args, REQUEST_QUEUE_FLUSH);
-}
-
-static int run_delete(const struct args *args)
-{
-        return ask_for_each(args, REQUEST_QUEUE_DELETE);
-}
-
-static int run_hold(const struct args *args)
-{
-        return ask_for_each(args, REQUEST_QUEUE_HOLD);
-}
-
-static int run_release(const struct args *args)
-{
-        return ask_for_each(args, REQUEST_QUEUE_RELEASE);
-}
-
 static const struct args_flag list_flags[] = {
-        {"--json", AS_JSON, "one object a line, as postqueue -j prints them"},
-        {NULL, 0, NULL},
+        {"--json", AS_JSON, "one object a line, as postqueue -j prints them", NULL},
+        QUEUE_SELECT_FLAGS,
+        {NULL, 0, NULL, NULL},
 };
 
 const struct command command_queue_list = {
@@ -168,7 +142,8 @@ const struct command command_queue_list = {
         .name = "list",
         .operands = "",
         .summary = "Lists the messages that wait, as mailq does",
-        .help = "Works without a server too. Behind the id: * is being delivered, ! is on hold.\n",
+        .help = "Works without a server too. Behind the id: * is being delivered, ! is on hold.\n"
+                "Each message shows why it waits and when it is tried next. Options choose messages.\n",
         .flags = list_flags,
         .run = run_list,
 };
@@ -193,51 +168,4 @@ const struct command command_queue_count = {
         .help = "Works without a server too.\n",
         .flags = command_no_flags,
         .run = run_count,
-};
-
-const struct command command_queue_flush = {
-        .group = "queue",
-        .name = "flush",
-        .operands = "[ID...]",
-        .summary = "Tries messages now, all or those named",
-        .help = "Those on hold stay there.\n",
-        .flags = command_no_flags,
-        .words_max = ARGS_WORDS_MAX,
-        .run = run_flush,
-};
-
-const struct command command_queue_delete = {
-        .group = "queue",
-        .name = "delete",
-        .operands = "ID...|ALL",
-        .summary = "Deletes messages; nobody is told",
-        .help = "One that is being delivered goes when its attempt is over.\n",
-        .flags = command_no_flags,
-        .words_min = 1,
-        .words_max = ARGS_WORDS_MAX,
-        .run = run_delete,
-};
-
-const struct command command_queue_hold = {
-        .group = "queue",
-        .name = "hold",
-        .operands = "ID...|ALL",
-        .summary = "Puts messages on hold: they are not tried",
-        .help = "",
-        .flags = command_no_flags,
-        .words_min = 1,
-        .words_max = ARGS_WORDS_MAX,
-        .run = run_hold,
-};
-
-const struct command command_queue_release = {
-        .group = "queue",
-        .name = "release",
-        .operands = "ID...|ALL",
-        .summary = "Takes messages from hold, and tries them",
-        .help = "",
-        .flags = command_no_flags,
-        .words_min = 1,
-        .words_max = ARGS_WORDS_MAX,
-        .run = run_release,
 };

@@ -269,6 +269,37 @@ void await_delivery_stop(struct delivery **dp, int64_t deadline_ms)
         delivery_free(d);
 }
 
+void delivery_end_rests(struct delivery *d)
+{
+        const struct map_slot *slot;
+        for (size_t i = 0; (slot = map_next(&d->destinations, &i));) {
+                struct destination *dest = slot->value;
+                dest->rests_until_ms = 0;
+        }
+}
+
+bool await_delivery_goes_to(struct delivery *d, const struct spool_message *m, struct str nexthop)
+{
+        struct arena arena;
+        struct envelope e;
+        struct why why;
+        arena_init(&arena, 0);
+        spool_message_envelope(m, &arena, &e);
+        struct routes *routes = routes_ref(d->routes);
+        bool goes = false;
+        for (size_t i = 0; i < e.recipient_count && !goes; i++) {
+                struct smtp_address address;
+                struct route route;
+                if (spool_message_state(m, i) == SPOOL_WAITING &&
+                    smtp_address_parse(e.recipients[i].address, &arena, &address) == 0 &&
+                    await_route_find(routes, &address, &arena, &route, &why) == 0)
+                        goes = str_eq_nocase(route.nexthop, nexthop);
+        }
+        routes_unref(&routes);
+        arena_done(&arena);
+        return goes;
+}
+
 void delivery_count(const struct delivery *d, struct delivery_counts *out)
 {
         *out = d->counts;

@@ -32,6 +32,14 @@ void delivery_set_routes(struct delivery *d, struct routes *routes);
  */
 void await_delivery_stop(struct delivery **d, int64_t deadline_ms);
 
+/* Somebody asked for an attempt: destinations that rest are tried again at once. */
+void delivery_end_rests(struct delivery *d);
+/*
+ * Has a recipient of this message that still waits its route to this next hop ("[core1]:25", as transport_maps and
+ * relayhost write it)? Asks tables, so it may suspend: pin the message before. A table that cannot be asked: no.
+ */
+bool await_delivery_goes_to(struct delivery *d, const struct spool_message *m, struct str nexthop);
+
 /* ---- what a transport's agent is given: some recipients of one message, with one next hop ---- */
 
 struct delivery_attempt;

@@ -86,12 +86,18 @@ static int read_answer(int fd, struct answer_reader *reader)
 
 int control_ask(const struct config *c, const struct request *request, struct why *why)
 {
+        return control_ask_for(c, request, print_piece, NULL, why);
+}
+
+int control_ask_for(const struct config *c, const struct request *request,
+                    void (*text)(void *, char, struct str), void *context, struct why *why)
+{
         why->text[0] = 0;
         int fd = connect_to(c, why);
         if (fd < 0)
                 return fd;
         struct answer_reader reader;
-        answer_reader_init(&reader, print_piece, NULL);
+        answer_reader_init(&reader, text, context);
         int rc = send_request(fd, request);
         if (rc == 0)
                 rc = read_answer(fd, &reader);

@@ -14,4 +14,9 @@
  */
 int control_ask(const struct config *c, const struct request *request, struct why *why);
 
+/* The same; `text` is given the answer's lines, in pieces, instead of the terminal. */
+int control_ask_for(const struct config *c, const struct request *request,
+                    void (*text)(void *context, char mark, struct str piece), void *context,
+                    struct why *why);
+
 #endif

@@ -1,12 +1,11 @@
 /*
- * control_queue.c - the queue commands, answered while the server runs
+ * control_queue.c - the queue commands that look, answered while the server runs
  *
  * Each loop is asked in its turn, a page at a time, so that a queue of a million messages stops nobody.
  */
-#include "base/check.h"
-#include "base/log.h"
+#include "base/clock.h"
+#include "ops/chosen.h"
 #include "ops/errand.h"
-#include "ops/ops_private.h"
 #include "ops/queue_print.h"
 
 #include <errno.h>
@@ -16,17 +15,15 @@ enum {
         PAGE_BYTES_MAX = 128 * 1024 * 1024, /* 50 messages of 1000 long recipients each fit */
 };
 
-static bool is_all(struct str id)
-{
-        return str_eq(id, STR("ALL"));
-}
-
 /* ---- list ---- */
 
 struct page {
+        const struct queue_select *select;
+        int64_t now_us;
         struct station *station;
         struct queue_print print;
         struct buf text;
+        struct chosen chosen;
         uint64_t cursor;
         bool has_more;
 };
@@ -34,21 +31,41 @@ struct page {
 static void print_one(void *context, const struct spool_info *info)
 {
         struct page *p = context;
-        queue_print_message(&p->print, info);
+        if (queue_select_matches(p->select, info, p->now_us))
+                queue_print_message(&p->print, info);
 }
 
-static void list_page(void *arg)
+static void await_list_page(void *arg)
 {
         struct page *p = arg;
-        p->has_more = spool_list(p->station->worker->spool, p->station->loop, &p->cursor,
-                                 PAGE_MESSAGES, print_one, p);
+        struct spool *spool = p->station->worker->spool;
+        if (!queue_select_is_nexthop(p->select)) {
+                p->has_more = spool_list(spool, p->station->loop, &p->cursor, PAGE_MESSAGES,
+                                         print_one, p);
+                return;
+        }
+        p->has_more = await_chosen_page(&p->chosen, p->station, p->select, &p->cursor);
+        struct arena arena;
+        arena_init(&arena, 0);
+        struct str id;
+        for (size_t i = 0; chosen_id(&p->chosen, i, &id); i++) {
+                struct spool_message *m = spool_find(spool, p->station->loop, id);
+                struct spool_info info;
+                if (!m)
+                        continue;
+                spool_message_info(m, &arena, &info);
+                queue_print_message(&p->print, &info);
+                arena_clear(&arena);
+        }
+        arena_done(&arena);
 }
 
 static void await_list(struct conversation *c, const struct request *request)
 {
         struct worker *w = conversation_worker(c);
-        struct page p = {.has_more = true};
+        struct page p = {.select = &request->select, .now_us = clock_wall_us()};
         buf_init(&p.text, PAGE_BYTES_MAX);
+        chosen_init(&p.chosen);
         queue_print_begin(&p.print, request->wants_json, &p.text);
         int rc = 0;
         for (size_t i = 0; i < w->station_count && rc == 0; i++) {
@@ -56,7 +73,7 @@ static void await_list(struct conversation *c, const struct request *request)
                 p.cursor = 0;
                 p.has_more = true;
                 while (p.has_more && rc == 0) {
-                        await_errand(p.station->loop, list_page, &p, "listing on");
+                        await_errand(p.station->loop, await_list_page, &p, "listing on");
                         rc = await_conversation_put(c, '|', buf_str(&p.text));
                         buf_clear(&p.text);
                 }
@@ -65,6 +82,7 @@ static void await_list(struct conversation *c, const struct request *request)
                 queue_print_end(&p.print);
                 await_conversation_put(c, '|', buf_str(&p.text));
         }
+        chosen_done(&p.chosen);
         buf_done(&p.text);
 }
 
@@ -159,7 +177,7 @@ static void await_show_message(struct conversation *c, struct showing *s)
                 conversation_end(c, 1, s->why.text);
 }
 
-static void end_not_found(struct conversation *c, struct str id)
+void conversation_end_not_found(struct conversation *c, struct str id)
 {
         char text[128];
         snprintf(text, sizeof(text), "no message %.*s in the queue", STR_ARG(id));
@@ -181,109 +199,7 @@ static void await_show(struct conversation *c, const struct request *request)
                 }
         }
         buf_done(&s.text);
-        end_not_found(c, request->id);
-}
-
-/* ---- flush, delete, hold, release ---- */
-
-struct change {
-        struct station *station;
-        enum request_verb verb;
-        struct str id; /* empty, "ALL": every message */
-        size_t count;
-        /* a page of all messages: their ids */
-        char ids[PAGE_MESSAGES * 4][QUEUE_ID_BYTES_MAX];
-        size_t id_count;
-        uint64_t cursor;
-        bool has_more;
-};
-
-static void note_id(void *context, const struct spool_info *info)
-{
-        struct change *c = context;
-        if (c->id_count < sizeof(c->ids) / sizeof(*c->ids))
-                snprintf(c->ids[c->id_count++], sizeof(c->ids[0]), "%s", info->id);
-        else
-                c->has_more = true; /* seen again in the next round */
-}
-
-static void change_one(struct change *c, struct str id)
-{
-        struct spool *spool = c->station->worker->spool;
-        struct spool_message *m = spool_find(spool, c->station->loop, id);
-        if (!m)
-                return;
-        char text[QUEUE_ID_BYTES_MAX];
-        snprintf(text, sizeof(text), "%.*s", STR_ARG(id));
-        c->count++;
-        switch (c->verb) {
-        case REQUEST_QUEUE_FLUSH:
-                spool_flush(spool, c->station->loop, m);
-                break;
-        case REQUEST_QUEUE_DELETE:
-                spool_delete(m);
-                log_mail(LOG_LEVEL_INFO, "postsuper", text, "removed");
-                break;
-        case REQUEST_QUEUE_HOLD:
-                spool_hold(m);
-                log_mail(LOG_LEVEL_INFO, "postsuper", text, "placed on hold");
-                break;
-        default:
-                spool_release(m);
-                log_mail(LOG_LEVEL_INFO, "postsuper", text, "released from hold");
-                break;
-        }
-}
-
-static void change_here(void *arg)
-{
-        struct change *c = arg;
-        if (c->id.len && !is_all(c->id)) {
-                change_one(c, c->id);
-                return;
-        }
-        struct spool *spool = c->station->worker->spool;
-        if (c->verb == REQUEST_QUEUE_FLUSH) {
-                c->count += spool_flush(spool, c->station->loop, NULL);
-                return;
-        }
-        c->id_count = 0;
-        c->has_more = spool_list(spool, c->station->loop, &c->cursor, PAGE_MESSAGES, note_id, c);
-        for (size_t i = 0; i < c->id_count; i++)
-                change_one(c, str_from(c->ids[i]));
-}
-
-static void await_change_messages(struct conversation *c, const struct request *request)
-{
-        static const char *const done[] = {
-                [REQUEST_QUEUE_FLUSH] = "to be tried now",
-                [REQUEST_QUEUE_DELETE] = "deleted",
-                [REQUEST_QUEUE_HOLD] = "placed on hold",
-                [REQUEST_QUEUE_RELEASE] = "released from hold",
-        };
-        struct worker *w = conversation_worker(c);
-        struct change *change = calloc(1, sizeof(*change));
-        check(change);
-        change->verb = request->verb;
-        change->id = request->id;
-        for (size_t i = 0; i < w->station_count; i++) {
-                change->station = &w->stations[i];
-                change->cursor = 0;
-                do {
-                        change->has_more = false;
-                        await_errand(change->station->loop, change_here, change, "changing on");
-                } while (change->has_more);
-        }
-        size_t count = change->count;
-        free(change);
-        if (request->id.len && !is_all(request->id) && count == 0) {
-                end_not_found(c, request->id);
-                return;
-        }
-        char text[80];
-        snprintf(text, sizeof(text), "%zu message%s %s\n", count, count == 1 ? "" : "s",
-                 done[request->verb]);
-        await_conversation_put(c, '!', str_from(text));
+        conversation_end_not_found(c, request->id);
 }
 
 /* ---- all of them ---- */
@@ -309,8 +225,12 @@ void await_control_queue(struct conversation *c, const struct request *request)
         case REQUEST_QUEUE_COUNT:
                 await_count(c);
                 break;
+        case REQUEST_QUEUE_DRAIN:
+        case REQUEST_QUEUE_ACCEPT:
+                await_control_drain(c, request);
+                break;
         default:
-                await_change_messages(c, request);
+                await_control_change(c, request);
                 break;
         }
 }

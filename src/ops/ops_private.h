@@ -94,7 +94,10 @@ int await_conversation_put(struct conversation *c, char mark, struct str text);
 void conversation_end(struct conversation *c, int code, const char *text);
 struct worker *conversation_worker(struct conversation *c);
 
-/* control_queue.c, status.c: each answers one request */
+/* control_queue.c, control_change.c, status.c: each answers one request */
+void await_control_change(struct conversation *c, const struct request *request);
+void await_control_drain(struct conversation *c, const struct request *request);
+void conversation_end_not_found(struct conversation *c, struct str id);
 void await_control_queue(struct conversation *c, const struct request *request);
 void await_control_status(struct conversation *c, const struct request *request);
 

@@ -4,25 +4,31 @@
 #include "message/queue_id.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 enum id_rule { ID_NONE, ID_MAY, ID_MUST };
+enum { OLDER_S_MAX = 1000000000 };
 
 static const struct {
         const char *words;
         enum request_verb verb;
         enum id_rule id;
         bool may_json;
+        bool may_select;
 } verbs[] = {
-        {"reload", REQUEST_RELOAD, ID_NONE, false},
-        {"stop", REQUEST_STOP, ID_NONE, false},
-        {"status", REQUEST_STATUS, ID_NONE, true},
-        {"queue list", REQUEST_QUEUE_LIST, ID_NONE, true},
-        {"queue show", REQUEST_QUEUE_SHOW, ID_MUST, false},
-        {"queue count", REQUEST_QUEUE_COUNT, ID_NONE, false},
-        {"queue flush", REQUEST_QUEUE_FLUSH, ID_MAY, false},
-        {"queue delete", REQUEST_QUEUE_DELETE, ID_MUST, false},
-        {"queue hold", REQUEST_QUEUE_HOLD, ID_MUST, false},
-        {"queue release", REQUEST_QUEUE_RELEASE, ID_MUST, false},
+        {"reload", REQUEST_RELOAD, ID_NONE, false, false},
+        {"stop", REQUEST_STOP, ID_NONE, false, false},
+        {"status", REQUEST_STATUS, ID_NONE, true, false},
+        {"queue list", REQUEST_QUEUE_LIST, ID_NONE, true, true},
+        {"queue show", REQUEST_QUEUE_SHOW, ID_MUST, false, false},
+        {"queue count", REQUEST_QUEUE_COUNT, ID_NONE, false, false},
+        {"queue flush", REQUEST_QUEUE_FLUSH, ID_MAY, false, true},
+        {"queue delete", REQUEST_QUEUE_DELETE, ID_MAY, false, true},
+        {"queue hold", REQUEST_QUEUE_HOLD, ID_MAY, false, true},
+        {"queue release", REQUEST_QUEUE_RELEASE, ID_MAY, false, true},
+        {"queue requeue", REQUEST_QUEUE_REQUEUE, ID_MAY, false, true},
+        {"queue drain", REQUEST_QUEUE_DRAIN, ID_NONE, false, false},
+        {"queue accept", REQUEST_QUEUE_ACCEPT, ID_NONE, false, false},
 };
 
 static bool id_is_valid(struct str id)
@@ -42,7 +48,7 @@ static bool has_words(struct str line, const char *words, struct str *rest)
         if (!str_starts(line, expected))
                 return false;
         *rest = str_tail(line, expected.len);
-        return rest->len == 0 || rest->ptr[0] == ' ';
+        return rest->len == 0 || rest->ptr[0] == ' ' || rest->ptr[0] == '\t';
 }
 
 static int parse_rest(size_t verb, struct str rest, struct request *out, struct why *why)
@@ -57,9 +63,59 @@ static int parse_rest(size_t verb, struct str rest, struct request *out, struct 
                         return why_set(why, -EINVAL, "%s: \"%.*s\" is not a queue id",
                                        verbs[verb].words, STR_ARG(word));
         }
-        if (verbs[verb].id == ID_MUST && out->id.len == 0)
-                return why_set(why, -EINVAL, "%s: which message?", verbs[verb].words);
         return 0;
+}
+
+/* Names of what selects, and where in a struct queue_select they stand. */
+static const struct {
+        const char *name;
+        size_t at;
+} fields[] = {
+        {"sender=", offsetof(struct queue_select, sender)},
+        {"recipient=", offsetof(struct queue_select, recipient)},
+        {"destination=", offsetof(struct queue_select, destination)},
+        {"reason=", offsetof(struct queue_select, reason)},
+        {"queue=", offsetof(struct queue_select, queue)},
+};
+
+static int parse_field(struct str text, struct queue_select *out, struct why *why)
+{
+        if (str_starts(text, STR("older="))) {
+                if (str_to_int64(str_tail(text, 6), 1, OLDER_S_MAX, &out->older_s) < 0)
+                        return why_set(why, -EINVAL, "\"%.*s\" is no age in seconds",
+                                       STR_ARG(str_part(text, 0, 40)));
+                return 0;
+        }
+        for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+                if (!str_starts(text, str_from(fields[i].name)))
+                        continue;
+                memcpy((char *)out + fields[i].at,
+                       &(struct str){text.ptr + strlen(fields[i].name),
+                                     text.len - strlen(fields[i].name)},
+                       sizeof(struct str));
+                return 0;
+        }
+        return why_set(why, -EINVAL, "\"%.*s\" selects nothing that is known here",
+                       STR_ARG(str_part(text, 0, 40)));
+}
+
+/* Who names no message, and selects none, may not mean all by it. */
+static int parse_select(size_t verb, struct str rest, struct request *out, struct why *why)
+{
+        struct str text;
+        while (str_next_word(&rest, "\t", &text)) {
+                if (!verbs[verb].may_select)
+                        return why_set(why, -EINVAL, "%s selects no messages", verbs[verb].words);
+                int rc = parse_field(text, &out->select, why);
+                if (rc < 0)
+                        return rc;
+        }
+        bool selects = !queue_select_is_empty(&out->select);
+        bool must = verbs[verb].id == ID_MUST ||
+                    (verbs[verb].id == ID_MAY && out->verb != REQUEST_QUEUE_FLUSH);
+        if (must && !out->id.len && !selects)
+                return why_set(why, -EINVAL, "%s: which message?", verbs[verb].words);
+        return queue_select_check(&out->select, why);
 }
 
 int request_parse(struct str line, struct request *out, struct why *why)
@@ -70,7 +126,10 @@ int request_parse(struct str line, struct request *out, struct why *why)
                 if (!has_words(line, verbs[i].words, &rest))
                         continue;
                 *out = (struct request){.verb = verbs[i].verb};
-                return parse_rest(i, rest, out, why);
+                ptrdiff_t tab = str_find(rest, '\t');
+                struct str words = tab < 0 ? rest : str_part(rest, 0, (size_t)tab);
+                int rc = parse_rest(i, words, out, why);
+                return rc < 0 ? rc : parse_select(i, str_tail(rest, words.len), out, why);
         }
         return why_set(why, -EINVAL, "unknown request \"%.*s\": is the server of another version?",
                        line.len > 60 ? 60 : (int)line.len, line.ptr);
@@ -85,6 +144,14 @@ void request_format(const struct request *request, struct buf *out)
                 buf_printf(out, " json");
         if (request->id.len)
                 buf_printf(out, " %.*s", STR_ARG(request->id));
+        for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+                struct str value;
+                memcpy(&value, (const char *)&request->select + fields[i].at, sizeof(value));
+                if (value.len)
+                        buf_printf(out, "\t%s%.*s", fields[i].name, STR_ARG(value));
+        }
+        if (request->select.older_s)
+                buf_printf(out, "\tolder=%lld", (long long)request->select.older_s);
         buf_append_char(out, '\n');
 }
 

@@ -3,7 +3,8 @@
  *
  * One connection, one request, one answer:
  *
- *      request   one line of words: "queue list json", "queue delete 4gXyZ12abcz9", "reload"
+ *      request   one line of words: "queue list json", "queue delete 4gXyZ12abcz9", "reload"; then, each
+ *                behind a tab, what selects messages: "sender=a@b.example", "older=3600"
  *      answer    |text     a line of the result (standard output)
  *                !text     a line for the person at the keyboard (standard error)
  *                =0        the end: done;  "=1 text" failed, and why
@@ -16,8 +17,9 @@
 
 #include "base/buf.h"
 #include "base/why.h"
+#include "ops/queue_select.h"
 
-enum { REQUEST_BYTES_MAX = 1024, REQUEST_WORDS_MAX = 4 };
+enum { REQUEST_BYTES_MAX = 4096, REQUEST_WORDS_MAX = 4 };
 
 enum request_verb {
         REQUEST_RELOAD,
@@ -30,12 +32,16 @@ enum request_verb {
         REQUEST_QUEUE_DELETE,
         REQUEST_QUEUE_HOLD,
         REQUEST_QUEUE_RELEASE,
+        REQUEST_QUEUE_REQUEUE,
+        REQUEST_QUEUE_DRAIN,
+        REQUEST_QUEUE_ACCEPT,
 };
 
 struct request {
         enum request_verb verb;
         bool wants_json;
-        struct str id; /* a view into the line; empty: none; "ALL" */
+        struct str id;              /* a view into the line; empty: none; "ALL" */
+        struct queue_select select; /* views too */
 };
 
 /* 0, or -EINVAL with *why. An id is letters and digits only, at most 31. */

@@ -25,6 +25,13 @@ static void test_requests(void **state)
                 {"queue delete ALL", REQUEST_QUEUE_DELETE, false, "ALL"},
                 {"queue hold abc", REQUEST_QUEUE_HOLD, false, "abc"},
                 {"queue release abc", REQUEST_QUEUE_RELEASE, false, "abc"},
+                {"queue requeue ALL", REQUEST_QUEUE_REQUEUE, false, "ALL"},
+                {"queue drain", REQUEST_QUEUE_DRAIN, false, ""},
+                {"queue accept", REQUEST_QUEUE_ACCEPT, false, ""},
+                {"queue delete\tsender=a@b.example\treason=too many\tolder=3600",
+                 REQUEST_QUEUE_DELETE, false, ""},
+                {"queue hold abc\tqueue=deferred\trecipient=@b", REQUEST_QUEUE_HOLD, false, "abc"},
+                {"queue list json\tdestination=[core1]:25", REQUEST_QUEUE_LIST, true, ""},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
                 struct request r;
@@ -41,6 +48,13 @@ static void test_requests(void **state)
                 assert_int_equal(request_parse(buf_str(&again), &second, &why), 0);
                 assert_int_equal(second.verb, r.verb);
                 assert_int_equal(second.wants_json, r.wants_json);
+                assert_true(str_eq(second.select.sender, r.select.sender));
+                assert_true(str_eq(second.select.recipient, r.select.recipient));
+                assert_true(str_eq(second.select.destination, r.select.destination));
+                assert_true(str_eq(second.select.reason, r.select.reason));
+                assert_true(str_eq(second.select.queue, r.select.queue));
+                assert_int_equal(second.select.older_s, r.select.older_s);
+                assert_int_equal(queue_select_is_empty(&r.select), !strchr(cases[i].line, '\t'));
                 assert_true(str_eq(second.id, r.id));
                 buf_done(&again);
         }
@@ -63,6 +77,15 @@ static void test_bad_requests(void **state)
                 {"queue show 0123456789012345678901234567890123456789", "not a queue id"},
                 {"queue count json", "not a queue id"},
                 {"reload now", "not a queue id"},
+                {"queue hold", "which message"},
+                {"queue requeue", "which message"},
+                {"queue delete\tolder=0", "no age"},
+                {"queue delete\tolder=", "no age"},
+                {"queue delete\tolder=1h", "no age"},
+                {"queue delete\tsize=3", "selects nothing"},
+                {"queue delete\tqueue=lost", "is no queue"},
+                {"queue show abc\tsender=a@b", "selects no messages"},
+                {"queue delete\tsender=\x01", "control character"},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
                 struct request r;

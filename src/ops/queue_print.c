@@ -21,6 +21,16 @@ static bool is_waiting(const struct spool_info *info, size_t recipient)
         return spool_message_state(info->message, recipient) == SPOOL_WAITING;
 }
 
+/* Nobody has said yet why it waits: the queue does. */
+static struct str reason_of(const struct spool_info *info, size_t recipient)
+{
+        static const char *const words[] = {"being delivered for the first time",
+                                            "waiting for its first attempt",
+                                            "put on hold before its first attempt"};
+        struct str reason = spool_message_reason(info->message, recipient);
+        return reason.len ? reason : str_from(words[info->queue]);
+}
+
 /* "Sun Nov 22 10:53:01", as mailq has it; with the year for details */
 static void format_time(int64_t wall_us, bool wants_year, char out[32])
 {
@@ -66,22 +76,30 @@ static void print_json(struct queue_print *p, const struct spool_info *info)
         json_bool(&j, "forced_expire", false);
         json_str(&j, "sender", sender_name(e));
         json_int(&j, "attempts", info->attempts);
-        if (info->next_attempt_us)
-                json_int(&j, "next_attempt", info->next_attempt_us / 1000000);
+        /* 0: now, or (on hold) when it is released */
+        json_int(&j, "next_attempt", info->next_attempt_us / 1000000);
         json_open(&j, "recipients", '[');
         for (size_t i = 0; i < e->recipient_count; i++) {
                 if (!is_waiting(info, i))
                         continue;
-                struct str reason = spool_message_reason(info->message, i);
                 json_open(&j, NULL, '{');
                 json_str(&j, "address", e->recipients[i].address);
-                if (reason.len)
-                        json_str(&j, "delay_reason", reason);
+                json_str(&j, "delay_reason", reason_of(info, i));
                 json_close(&j, '}');
         }
         json_close(&j, ']');
         json_close(&j, '}');
         json_end(&j);
+}
+
+static void format_next(const struct spool_info *info, char out[64])
+{
+        char when[32];
+        format_time(info->next_attempt_us, false, when);
+        snprintf(out, 64, "%s",
+                 info->queue == SPOOL_QUEUE_HOLD ? "when it is released from hold"
+                 : !info->next_attempt_us        ? "now"
+                                                 : when);
 }
 
 /* Recipients that wait for the same reason stand together below it. */
@@ -97,12 +115,15 @@ static void print_text(struct queue_print *p, const struct spool_info *info)
         format_time(info->arrival_us, false, arrival);
         buf_printf(p->out, "%-17s %8lld %-19s ", id, (long long)info->bytes, arrival);
         put_line(p->out, "", sender_name(e), "");
+        char when[64];
+        format_next(info, when);
+        buf_printf(p->out, REASON_INDENT "(next attempt: %s)\n", when);
         struct str before = STR("");
         for (size_t i = 0; i < e->recipient_count; i++) {
                 if (!is_waiting(info, i))
                         continue;
-                struct str reason = spool_message_reason(info->message, i);
-                if (reason.len && !str_eq(reason, before))
+                struct str reason = reason_of(info, i);
+                if (!str_eq(reason, before))
                         put_line(p->out, REASON_INDENT "(", reason, ")");
                 before = reason;
                 put_line(p->out, RECIPIENT_INDENT, e->recipients[i].address, "");
@@ -143,7 +164,8 @@ static void print_field(struct buf *out, const char *name, struct str value)
 static void print_recipient(struct buf *out, const struct spool_info *info, size_t i)
 {
         const struct recipient *r = &info->envelope.recipients[i];
-        struct str reason = spool_message_reason(info->message, i);
+        bool waits = is_waiting(info, i);
+        struct str reason = waits ? reason_of(info, i) : spool_message_reason(info->message, i);
         print_field(out, "recipient", r->address);
         if (r->original.len && !str_eq(r->original, r->address))
                 print_field(out, "  original", r->original);
@@ -163,6 +185,10 @@ void queue_print_details(struct buf *out, const struct spool_info *info)
         if (info->next_attempt_us) {
                 format_time(info->next_attempt_us, true, when);
                 buf_printf(out, "next_attempt: %s\n", when);
+        } else {
+                char next[64];
+                format_next(info, next);
+                buf_printf(out, "next_attempt: %s\n", next);
         }
         put_line(out, "sender: <", e->sender, ">");
         print_field(out, "client_name", e->client_name);

@@ -2,7 +2,8 @@
  * queue_print.h - messages of the queue as people and scripts see them
  *
  * Text as Postfix's mailq prints it; JSON as postqueue -j does (queue_name, queue_id, arrival_time,
- * message_size, forced_expire, sender, recipients), with next_attempt and attempts added, one object a line.
+ * message_size, forced_expire, sender, recipients), with attempts and next_attempt (0: now; on hold: when it is
+ * released) added, one object a line. Every recipient that waits has its reason.
  * The null sender is MAILER-DAEMON in both.
  */
 #ifndef OPS_QUEUE_PRINT_H

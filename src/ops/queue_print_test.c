@@ -67,12 +67,16 @@ static void test_text(void **state)
         assert_str_equal(buf_str(&out),
                          "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n"
                          "4gXyZ12abcz9           311 Sun Nov 22 10:53:01 from@client.test\n"
+                         "    (next attempt: Sun Nov 22 10:58:01)\n"
                          "    (connect to core: refused (twice))\n"
                          "                                               a@example.com\n"
                          "                                               b@example.com\n"
+                         "    (waiting for its first attempt)\n"
                          "                                               c?[2J@example.com\n"
                          "\n"
                          "4gXyZ12abcz9!          311 Sun Nov 22 10:53:01 MAILER-DAEMON\n"
+                         "    (next attempt: when it is released from hold)\n"
+                         "    (put on hold before its first attempt)\n"
                          "                                               c?[2J@example.com\n"
                          "\n"
                          "-- 1 Kbytes in 2 Requests.\n");

@@ -5,6 +5,7 @@
 #include "base/map.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct front_door_client {
         struct front_door_client *next_gone; /* in a sweep */
@@ -28,6 +29,7 @@ struct front_door {
         struct front_door_service *services; /* a handful */
         int64_t open;                        /* connections of all services */
         int64_t next_sweep_ms;
+        atomic_bool is_closed;
 };
 
 struct front_door *front_door_new(void)
@@ -37,6 +39,16 @@ struct front_door *front_door_new(void)
         pthread_mutex_init(&d->lock, NULL);
         map_init(&d->clients);
         return d;
+}
+
+void front_door_close(struct front_door *d, bool is_closed)
+{
+        atomic_store(&d->is_closed, is_closed);
+}
+
+bool front_door_is_closed(const struct front_door *d)
+{
+        return atomic_load(&d->is_closed);
 }
 
 void front_door_free(struct front_door **dp)

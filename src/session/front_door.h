@@ -50,6 +50,10 @@ int64_t front_door_note(struct front_door *d, struct front_door_client *client,
 
 size_t front_door_count(struct front_door *d);
 
+/* While it is closed (`forepost queue drain`) clients are told 421, at the greeting or at their next MAIL. */
+void front_door_close(struct front_door *d, bool is_closed);
+bool front_door_is_closed(const struct front_door *d);
+
 /*
  * Takes a seat for a connection of this service; give it back with front_door_rise(). False, and *seat is NULL:
  * service_max or all_max are taken (0: no limit). Services are known by name, over reloads.

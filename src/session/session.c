@@ -360,6 +360,17 @@ static bool finds_seat(struct session *s)
         return false;
 }
 
+bool session_is_drained(struct session *s, struct smtp_reply *refusal)
+{
+        if (!front_door_is_closed(listener_door(s->listener)))
+                return false;
+        s->is_closing = true;
+        *refusal = smtp_reply_make(421, "4.3.2",
+                                   arena_printf(&s->arena, "%.*s Error: out of service for a while",
+                                                STR_ARG(s->params->myhostname)));
+        return true;
+}
+
 static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
 {
         const struct params *p = s->params;
@@ -434,7 +445,7 @@ static void await_talk(struct session *s)
         if (is_wrapped &&
             !await_session_handshake(s, loop_now_ms() + s->params->smtpd_starttls_timeout))
                 return;
-        if (!await_is_let_in(s, &reply)) {
+        if (session_is_drained(s, &reply) || !await_is_let_in(s, &reply)) {
                 await_refused_client(s, &reply);
                 return;
         }

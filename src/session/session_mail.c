@@ -17,6 +17,9 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
                 return smtp_reply_make(503, "5.5.1", STR("Error: send HELO/EHLO first"));
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: nested MAIL command"));
+        struct smtp_reply drained;
+        if (session_is_drained(s, &drained))
+                return drained;
         if (!session_rate_allows(s, FRONT_DOOR_MESSAGE, s->params->smtpd_client_message_rate_limit,
                                  "Message delivery request"))
                 return smtp_reply_make(450, "4.7.1",

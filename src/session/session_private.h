@@ -101,6 +101,8 @@ int64_t session_deadline_ms(const struct session *s);
 void session_put_reply(struct session *s, const struct smtp_reply *reply);
 /* "connect from"; once, and for a balancer's health check not before it is more. */
 void session_log_connect(struct session *s);
+/* The spool is being drained: 421, and the session ends. */
+bool session_is_drained(struct session *s, struct smtp_reply *refusal);
 /* Logs why the client is gone: "lost connection after DATA from unknown[192.0.2.1]". */
 void session_log_loss(struct session *s, int error);
 /* ESMTP, ESMTPS, SMTP, UTF8SMTP... (RFC 3848, RFC 6531) */

@@ -269,7 +269,8 @@ void spool_message_settle(struct spool_message **mp, int64_t next_attempt_us)
         } else {
                 side_unqueue(side, m);
                 hot_drop(side->spool, &m->hot);
-                set_next(m, next_attempt_us);
+                set_next(m, m->flags & MESSAGE_AGAIN ? 0 : next_attempt_us);
+                m->flags &= ~(uint32_t)MESSAGE_AGAIN;
                 side_queue(side, m);
                 side_touch(side, m);
         }
@@ -302,7 +303,7 @@ void spool_delete(struct spool_message *m)
 }
 
 /* Moves a waiting message to another queue. */
-static void requeue(struct spool_message *m, uint32_t set, uint32_t clear)
+static void move(struct spool_message *m, uint32_t set, uint32_t clear)
 {
         bool is_waiting = !(m->flags & MESSAGE_ACTIVE);
         if (is_waiting)
@@ -318,7 +319,7 @@ void spool_hold(struct spool_message *m)
 {
         if (m->flags & MESSAGE_HOLD)
                 return;
-        requeue(m, MESSAGE_HOLD, MESSAGE_FRESH);
+        move(m, MESSAGE_HOLD, MESSAGE_FRESH);
         side_touch(m->side, m);
 }
 
@@ -326,27 +327,25 @@ void spool_release(struct spool_message *m)
 {
         if (!(m->flags & MESSAGE_HOLD))
                 return;
-        requeue(m, 0, MESSAGE_HOLD);
+        move(m, 0, MESSAGE_HOLD);
         side_touch(m->side, m);
 }
 
-static size_t flush_one(struct spool_message *m)
+void spool_requeue(struct spool_message *m)
 {
-        if (m->flags & (MESSAGE_HOLD | MESSAGE_ACTIVE))
-                return 0;
-        requeue(m, 0, 0);
-        return 1;
+        if (m->flags & MESSAGE_ACTIVE)
+                m->flags |= MESSAGE_AGAIN;
+        bool was_held = m->flags & MESSAGE_HOLD;
+        move(m, 0, MESSAGE_HOLD);
+        if (was_held)
+                side_touch(m->side, m);
 }
 
 size_t spool_flush(struct spool *s, struct loop *l, struct spool_message *m)
 {
-        struct side *side = side_self(s);
-        check(side->loop == l);
-        if (m)
-                return flush_one(m);
-        size_t count = 0;
-        for (size_t i = 0; i < side->room; i++)
-                for (m = side->buckets[i]; m; m = m->next)
-                        count += flush_one(m);
-        return count;
+        check(side_self(s)->loop == l);
+        if (m->flags & (MESSAGE_HOLD | MESSAGE_ACTIVE))
+                return 0;
+        move(m, 0, 0);
+        return 1;
 }

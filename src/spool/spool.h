@@ -186,12 +186,14 @@ struct spool_message *spool_message_pin(struct spool_message *m);
 void spool_message_unpin(struct spool_message **m);
 /* The message with this id on this loop, or NULL. */
 struct spool_message *spool_find(struct spool *s, struct loop *l, struct str id);
-/* Tries it (or, NULL, all of this loop) now; held messages stay. Returns how many. */
+/* Tries it now; 1, or 0 when it is being tried already, or held. */
 size_t spool_flush(struct spool *s, struct loop *l, struct spool_message *m);
 /* An active message is removed as soon as its attempt settles. */
 void spool_delete(struct spool_message *m);
 void spool_hold(struct spool_message *m);
 void spool_release(struct spool_message *m);
+/* Released, and tried now; one that is being tried is tried again as soon as that is over. */
+void spool_requeue(struct spool_message *m);
 
 struct spool_counts {
         size_t active;

@@ -323,6 +323,7 @@ enum message_bits {
         MESSAGE_ROTTEN = 0x1000,      /* its content is damaged, and the log says so */
         MESSAGE_QUEUED = 0x2000,      /* fresh, due or held: counted */
         MESSAGE_GONE = 0x4000,        /* done, and pinned: out of every list */
+        MESSAGE_AGAIN = 0x8000,       /* requeued while it is active */
 };
 
 struct spool_message {

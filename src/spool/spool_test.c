@@ -156,7 +156,7 @@ static void check_kept(struct kit *k)
         assert_true(spool_message_is_delay_told(m));
         assert_int_equal(spool_flush(k->spool, k->loop, m), 1);
         assert_true(await_kit_due(k, 5000) == m);
-        assert_int_equal(spool_flush(k->spool, k->loop, NULL), 0); /* active already */
+        assert_int_equal(spool_flush(k->spool, k->loop, m), 0); /* active already */
         assert_int_equal(await_kit_read(m, &seen), 0);
         assert_true(str_eq(buf_str(&seen), kit_content(&content, 5000, 2)));
         kit_settle(m, SPOOL_WAITING, "451 still later", next_us);
@@ -275,7 +275,7 @@ static void hold(struct kit *k)
         assert_null(await_kit_due(k, 50));
         assert_int_equal(counts(k).held, 1);
         struct spool_message *m = spool_find(k->spool, k->loop, str_from(kept_id));
-        assert_int_equal(spool_flush(k->spool, k->loop, NULL), 0);
+        assert_int_equal(spool_flush(k->spool, k->loop, m), 0);
         assert_null(await_kit_due(k, 50));
 
         /* one that is held while it is active, and one that is deleted so */
