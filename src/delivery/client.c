@@ -195,7 +195,8 @@ static void log_tls(const struct client *c)
 static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         struct why why;
-        int rc = await_wire_tls_connect(c->wire, c->transport->tls, server_name(c),
+        struct tls_request request = {.name = server_name(c)};
+        int rc = await_wire_tls_connect(c->wire, c->transport->tls, &request,
                                         until(c->transport->params->smtp_starttls_timeout), &why);
         if (rc == 0) {
                 log_tls(c);

@@ -9,9 +9,11 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <time.h>
 
 struct tls_context {
         SSL_CTX *ssl;
+        struct tls_names *names; /* NULL: none by SNI */
         unsigned refs;
 };
 
@@ -110,6 +112,8 @@ static int fail(struct why *why, const char *what, struct str file, const char *
                        tls_error(text, sizeof(text)), cure);
 }
 
+/* ---- files ---- */
+
 static int load_chain(SSL_CTX *ssl, const char *path)
 {
         return SSL_CTX_use_certificate_chain_file(ssl, path);
@@ -188,6 +192,31 @@ static int load_chains(SSL_CTX *ssl, const struct tls_options *o, struct why *wh
         return rc;
 }
 
+/* Authorities: each of the file's certificates ends a chain, be it an intermediate one or the peer's own. */
+static int load_anchors(SSL_CTX *ssl, struct str file, struct why *why)
+{
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
+        return load(ssl, load_ca, file, "cannot use trust anchor file",
+                    "it must be PEM and readable", why);
+}
+
+static int load_authorities(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
+{
+        if (!str_is_empty(o->anchor_file))
+                return load_anchors(ssl, o->anchor_file, why);
+        int rc = 0;
+        if (!str_is_empty(o->ca_file))
+                rc = load(ssl, load_ca, o->ca_file, "cannot use CA file",
+                          "it must be PEM and readable", why);
+        if (rc == 0 && !str_is_empty(o->ca_dir))
+                rc = load(ssl, load_ca_dir, o->ca_dir, "cannot use CA directory",
+                          "it must be a directory that openssl rehash made", why);
+        if (rc == 0 && o->has_default_ca)
+                SSL_CTX_set_default_verify_paths(ssl);
+        ERR_clear_error();
+        return rc;
+}
+
 static int load_files(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
 {
         int rc = load_chains(ssl, o, why);
@@ -198,12 +227,8 @@ static int load_files(SSL_CTX *ssl, const struct tls_options *o, struct why *why
                 rc = why_set(why, -EINVAL,
                              "TLS needs a certificate (smtpd_tls_cert_file or "
                              "smtpd_tls_chain_files)");
-        if (rc == 0 && !str_is_empty(o->ca_file))
-                rc = load(ssl, load_ca, o->ca_file, "cannot use CA file",
-                          "it must be PEM and readable", why);
-        if (rc == 0 && !str_is_empty(o->ca_dir))
-                rc = load(ssl, load_ca_dir, o->ca_dir, "cannot use CA directory",
-                          "it must be a directory that openssl rehash made", why);
+        if (rc == 0)
+                rc = load_authorities(ssl, o, why);
         return rc;
 }
 
@@ -211,19 +236,24 @@ static int load_files(SSL_CTX *ssl, const struct tls_options *o, struct why *why
 
 enum { CIPHERS_BYTES_MAX = 64 * 1024 };
 
-/* "HIGH" without "aNULL MD5" is "HIGH:!aNULL:!MD5" */
+/* "HIGH" without "aNULL MD5" is "HIGH:!aNULL:!MD5"; NUL-terminated in *list. */
+static void cipher_list(struct buf *list, struct str ciphers, struct str excluded)
+{
+        buf_init(list, CIPHERS_BYTES_MAX);
+        buf_append_str(list, str_is_empty(ciphers) ? STR("DEFAULT") : ciphers);
+        struct str name;
+        for (struct str rest = excluded; str_next_word(&rest, ", \t\r\n:", &name);) {
+                buf_append(list, ":!", 2);
+                buf_append_str(list, name);
+        }
+}
+
 static int set_ciphers(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
 {
         if (str_is_empty(o->ciphers) && str_is_empty(o->excluded))
                 return 0;
         struct buf list;
-        buf_init(&list, CIPHERS_BYTES_MAX);
-        buf_append_str(&list, str_is_empty(o->ciphers) ? STR("DEFAULT") : o->ciphers);
-        struct str name;
-        for (struct str rest = o->excluded; str_next_word(&rest, ", \t\r\n:", &name);) {
-                buf_append(&list, ":!", 2);
-                buf_append_str(&list, name);
-        }
+        cipher_list(&list, o->ciphers, o->excluded);
         int rc = load(ssl, SSL_CTX_set_cipher_list, buf_str(&list), "no cipher in",
                       "see openssl ciphers -v", why);
         buf_done(&list);
@@ -254,6 +284,34 @@ static int set_curves(SSL_CTX *ssl, struct str names, struct why *why)
                     "as X25519 prime256v1; see openssl ecparam -list_curves");
 }
 
+/* What is wrong with a certificate is noted and ends no handshake: whoever needs a good one looks afterwards. */
+static int note_and_go_on(int is_good, X509_STORE_CTX *store)
+{
+        return 1;
+}
+
+/*
+ * A session may be resumed on any loop and after a reload, but not by a service that wants another kind of
+ * client.
+ */
+static void set_up_server(SSL_CTX *ssl, const struct tls_options *o)
+{
+        static const unsigned char plain[] = "forepost";
+        static const unsigned char asking[] = "forepost, with certificates";
+        SSL_CTX_set_session_id_context(ssl, o->asks_certificate ? asking : plain,
+                                       o->asks_certificate ? sizeof(asking) - 1
+                                                           : sizeof(plain) - 1);
+        if (o->asks_certificate)
+                SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, note_and_go_on);
+        tls_resume_server(ssl);
+}
+
+static void set_up_client(SSL_CTX *ssl)
+{
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, note_and_go_on);
+        tls_resume_client(ssl);
+}
+
 static int set_up(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
 {
         int oldest = 0;
@@ -267,10 +325,12 @@ static int set_up(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
         SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-        if (o->is_server) {
-                static const unsigned char id[] = "forepost";
-                SSL_CTX_set_session_id_context(ssl, id, sizeof(id) - 1);
-        }
+        if (o->depth_max)
+                SSL_CTX_set_verify_depth(ssl, o->depth_max);
+        if (o->is_server)
+                set_up_server(ssl, o);
+        else
+                set_up_client(ssl);
         if (o->prefers_own_ciphers)
                 SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
         rc = set_ciphers(ssl, o, why);
@@ -295,6 +355,79 @@ struct tls_context *tls_context_new(const struct tls_options *o, struct why *why
         return t;
 }
 
+int tls_context_add_name(struct tls_context *t, struct str name, struct str chain_files,
+                         struct why *why)
+{
+        struct tls_options o = {.is_server = true, .chain_file = chain_files};
+        SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+        check(ssl);
+        ERR_clear_error();
+        int rc = load_chains(ssl, &o, why);
+        if (rc == 0 && !SSL_CTX_get0_certificate(ssl))
+                rc = why_set(why, -EINVAL, "no certificate in %.*s", STR_ARG(chain_files));
+        if (rc == 0) {
+                rc = tls_names_add(&t->names, name, ssl);
+                if (rc < 0)
+                        why_set(why, rc, "\"%.*s\" is no name, or there are too many",
+                                STR_ARG(name));
+                else
+                        tls_names_serve(t->ssl, t->names);
+        }
+        SSL_CTX_free(ssl); /* the names hold their own reference */
+        return rc;
+}
+
+int64_t tls_context_expires(const struct tls_context *t)
+{
+        int64_t earliest = INT64_MAX;
+        for (int rc = SSL_CTX_set_current_cert(t->ssl, SSL_CERT_SET_FIRST); rc == 1;
+             rc = SSL_CTX_set_current_cert(t->ssl, SSL_CERT_SET_NEXT)) {
+                struct tm end;
+                X509 *certificate = SSL_CTX_get0_certificate(t->ssl);
+                if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 &&
+                    timegm(&end) < earliest)
+                        earliest = timegm(&end);
+        }
+        return earliest;
+}
+
+int tls_request_apply(SSL *ssl, const struct tls_request *r, struct why *why)
+{
+        int oldest = 0;
+        int newest = 0;
+        int rc = 0;
+        char host[256];
+        if (r->name.len && r->name.len < sizeof(host)) {
+                snprintf(host, sizeof(host), "%.*s", STR_ARG(r->name));
+                SSL_set_tlsext_host_name(ssl, host);
+        }
+        if (r->protocols.len) {
+                rc = parse_protocols(r->protocols, &oldest, &newest, why);
+                if (rc < 0)
+                        return rc;
+                SSL_set_min_proto_version(ssl, protocol_names[oldest].version);
+                SSL_set_max_proto_version(ssl, protocol_names[newest].version);
+        }
+        if (r->ciphers.len || r->excluded.len) {
+                struct buf list;
+                cipher_list(&list, r->ciphers, r->excluded);
+                buf_append(&list, "", 1);
+                if (SSL_set_cipher_list(ssl, list.ptr) != 1)
+                        rc = fail(why, "no cipher in", buf_str(&list), "see openssl ciphers -v");
+                buf_done(&list);
+        }
+        return rc;
+}
+
+bool tls_knows_digest(struct str digest)
+{
+        char name[32];
+        if (digest.len == 0 || digest.len >= sizeof(name))
+                return false;
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(digest));
+        return EVP_get_digestbyname(name) != NULL;
+}
+
 struct tls_context *tls_context_ref(struct tls_context *t)
 {
         if (t)
@@ -309,6 +442,7 @@ void tls_context_unref(struct tls_context **tp)
         if (!t || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL))
                 return;
         SSL_CTX_free(t->ssl);
+        tls_names_free(&t->names);
         free(t);
 }
 

@@ -24,8 +24,13 @@ struct tls_options {
         struct str key_file;      /* PEM; empty: in chain_file */
         struct str ec_chain_file; /* one more certificate, and its key */
         struct str ec_key_file;
-        struct str ca_file;       /* authorities, PEM; empty: none */
-        struct str ca_dir;        /* the same as a hashed directory */
+        struct str ca_file; /* authorities, PEM; empty: none */
+        struct str ca_dir;  /* the same as a hashed directory */
+        struct str
+                anchor_file; /* certificates that end a chain, whoever signed them; instead of all others */
+        bool has_default_ca; /* OpenSSL's own authorities beside them */
+        int depth_max;       /* certificates between the peer's and its authority; 0: OpenSSL's */
+        bool asks_certificate; /* of a client. It may give none; who needs one looks at struct tls_peer */
         struct str protocols;     /* Postfix's: ">=TLSv1.2", "!SSLv3, !TLSv1" */
         struct str ciphers;       /* an OpenSSL list for TLS 1.2 and below; empty: OpenSSL's */
         struct str excluded;      /* names that are taken out of it: "aNULL, MD5" */
@@ -35,7 +40,34 @@ struct tls_options {
 
 /* NULL with *why: which file, what is wrong with it, how to mend it (a key that does not fit...). */
 struct tls_context *tls_context_new(const struct tls_options *options, struct why *why);
+/*
+ * A server's certificate for clients that ask for `name` (SNI, RFC 6066 3): "www.example.com", or ".example.com" for
+ * all below it. `chain_files` as tls_options.chain_file. Only before the context serves. 0, or an error with *why.
+ */
+int tls_context_add_name(struct tls_context *t, struct str name, struct str chain_files,
+                         struct why *why);
+/* The earliest end of the certificates in it, in seconds since 1970; INT64_MAX: there are none. */
+int64_t tls_context_expires(const struct tls_context *t);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context **t);
+
+/* Who is on the other side, as far as certificates say. */
+enum { TLS_NAME_BYTES_MAX = 256, TLS_FINGERPRINT_BYTES_MAX = 64 * 3 };
+struct tls_peer {
+        bool has_certificate;
+        bool is_trusted; /* its chain ends at an authority of the context, and all in it is valid now */
+        const char *problem;              /* why not; lives for ever */
+        bool is_resumed;                  /* the session of an earlier connection */
+        char subject[TLS_NAME_BYTES_MAX]; /* its common name, printable; may be empty */
+        char issuer[TLS_NAME_BYTES_MAX];
+        char fingerprint[TLS_FINGERPRINT_BYTES_MAX];     /* of the certificate, "AB:CD:..." */
+        char key_fingerprint[TLS_FINGERPRINT_BYTES_MAX]; /* of its public key */
+};
+
+/* Is there such a digest? "sha256", "md5": smtpd_tls_fingerprint_digest. */
+bool tls_knows_digest(struct str digest);
+
+/* How long sessions may be resumed, over all contexts and loops of this process (smtpd_tls_session_cache_timeout). */
+void tls_set_session_lifetime(int64_t ms);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <unistd.h>
 
 static int write_key(const char *path, EVP_PKEY *key)
@@ -15,7 +15,7 @@ static int write_key(const char *path, EVP_PKEY *key)
         return fclose(f) == 0 && ok ? 0 : -1;
 }
 
-static int write_cert(const char *path, EVP_PKEY *key)
+static int write_cert(const char *path, EVP_PKEY *key, const char *common_name, const char *names)
 {
         X509 *cert = X509_new();
         X509_set_version(cert, 2);
@@ -23,8 +23,13 @@ static int write_cert(const char *path, EVP_PKEY *key)
         X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
         X509_gmtime_adj(X509_getm_notAfter(cert), 3600L * 24);
         X509_NAME *name = X509_get_subject_name(cert);
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mx.example",
-                                   -1, -1, 0);
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1,
+                                   -1, 0);
+        X509_EXTENSION *others =
+                names ? X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names) : NULL;
+        if (others)
+                X509_add_ext(cert, others, -1);
+        X509_EXTENSION_free(others);
         X509_set_issuer_name(cert, name);
         X509_set_pubkey(cert, key);
         X509_sign(cert, key, EVP_sha256());
@@ -42,10 +47,14 @@ int tls_fixture_make(struct tls_fixture *f)
         snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->dir);
         snprintf(f->key, sizeof(f->key), "%s/key.pem", f->dir);
         snprintf(f->other_key, sizeof(f->other_key), "%s/other.pem", f->dir);
+        snprintf(f->named_cert, sizeof(f->named_cert), "%s/named.pem", f->dir);
         EVP_PKEY *key = EVP_EC_gen("P-256");
         EVP_PKEY *other = EVP_EC_gen("P-256");
-        int rc = key && other && write_key(f->key, key) == 0 && write_cert(f->cert, key) == 0 &&
-                                 write_key(f->other_key, other) == 0
+        int rc = key && other && write_key(f->key, key) == 0 &&
+                                 write_cert(f->cert, key, "mx.example", NULL) == 0 &&
+                                 write_key(f->other_key, other) == 0 &&
+                                 write_cert(f->named_cert, other, "cn.example",
+                                            "DNS:*.below.example,DNS:other.example") == 0
                          ? 0
                          : -1;
         EVP_PKEY_free(key);
@@ -58,5 +67,6 @@ void tls_fixture_remove(struct tls_fixture *f)
         unlink(f->cert);
         unlink(f->key);
         unlink(f->other_key);
+        unlink(f->named_cert);
         rmdir(f->dir);
 }

@@ -6,10 +6,12 @@ struct tls_fixture {
         char dir[64];
         char cert[96];
         char key[96];
-        char other_key[96]; /* does not belong to cert */
+        char other_key[96];  /* does not belong to cert */
+        char named_cert[96]; /* for *.below.example and other.example, by other_key */
 };
 
-/* 0, or -1 when files cannot be made. */
+/*
+ * The certificate is for mx.example (common name) and is its own issuer. 0, or -1 when files cannot be made. */
 int tls_fixture_make(struct tls_fixture *f);
 void tls_fixture_remove(struct tls_fixture *f);
 

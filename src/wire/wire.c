@@ -682,19 +682,26 @@ int await_wire_tls_accept(struct wire *w, struct tls_context *tls, int64_t deadl
         return await_handshake(w, tls, deadline_ms, why);
 }
 
-int await_wire_tls_connect(struct wire *w, struct tls_context *tls, struct str name,
+int await_wire_tls_connect(struct wire *w, struct tls_context *tls, const struct tls_request *r,
                            int64_t deadline_ms, struct why *why)
 {
         check(!w->ssl);
         w->ssl = SSL_new(tls_context_ssl(tls));
         check(w->ssl);
         SSL_set_connect_state(w->ssl);
-        char host[256];
-        if (name.len && name.len < sizeof(host)) {
-                snprintf(host, sizeof(host), "%.*s", STR_ARG(name));
-                SSL_set_tlsext_host_name(w->ssl, host);
+        int rc = tls_request_apply(w->ssl, r, why);
+        if (rc < 0) {
+                fail(w, rc);
+                return rc;
         }
+        if (r->session.len)
+                tls_resume_begin(w->ssl, r->session);
         return await_handshake(w, tls, deadline_ms, why);
+}
+
+SSL *wire_ssl(const struct wire *w)
+{
+        return wire_has_tls(w) ? w->ssl : NULL;
 }
 
 bool wire_has_tls(const struct wire *w)

@@ -89,11 +89,27 @@ int await_wire_flush(struct wire *w, int64_t deadline_ms);
  */
 int await_wire_tls_accept(struct wire *w, struct tls_context *tls, int64_t deadline_ms,
                           struct why *why);
-/* Client side; `name` goes into SNI (empty: none). */
-int await_wire_tls_connect(struct wire *w, struct tls_context *tls, struct str name,
+/* What one connection as a client asks for beyond its context. */
+struct tls_request {
+        struct str name;      /* for SNI; empty: none */
+        struct str protocols; /* instead of the context's, as in tls_options; empty: those */
+        struct str ciphers;
+        struct str excluded;
+        struct str
+                session; /* a session made before under the same text is resumed; empty: none is */
+};
+int await_wire_tls_connect(struct wire *w, struct tls_context *tls, const struct tls_request *r,
                            int64_t deadline_ms, struct why *why);
 bool wire_has_tls(const struct wire *w);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"; empty without TLS. */
 void wire_tls_describe(const struct wire *w, char *out, size_t room);
+/* Fingerprints by `digest` (sha256 when it is none that OpenSSL knows). All empty without TLS. */
+struct tls_peer;
+void wire_tls_peer(const struct wire *w, struct str digest, struct tls_peer *out);
+/*
+ * Does its certificate name this host (RFC 6125: the DNS names, else the common name; "*" as the first label)?
+ * ".example.com" is any host below.
+ */
+bool wire_tls_peer_is(const struct wire *w, struct str name);
 
 #endif

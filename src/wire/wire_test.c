@@ -249,7 +249,10 @@ static void near_sends_and_receives(void *arg)
                 wire_put(near, STR("STARTTLS\r\n"));
                 assert_int_equal(await_wire_line(near, 100, soon(), &line), 0);
                 assert_int_equal(
-                        await_wire_tls_connect(near, tls[1], STR("mx.example"), soon(), &why), 0);
+                        await_wire_tls_connect(near, tls[1],
+                                               &(struct tls_request){.name = STR("mx.example")},
+                                               soon(), &why),
+                        0);
                 wire_tls_describe(near, text, sizeof(text));
                 assert_non_null(strstr(text, "TLSv1.3 with cipher TLS_"));
         }
@@ -310,7 +313,8 @@ static void near_listens_late(void *arg)
 {
         struct tls_context **tls = arg;
         struct why why;
-        assert_int_equal(await_wire_tls_connect(near, tls[1], STR(""), soon(), &why), 0);
+        assert_int_equal(
+                await_wire_tls_connect(near, tls[1], &(struct tls_request){0}, soon(), &why), 0);
         while (!meeting_ms)
                 assert_int_equal(await_turn(), 0);
         assert_int_equal(await_sleep(meeting_ms - loop_now_ms()), 0);
@@ -362,7 +366,9 @@ static void shake_and_lose(void *arg)
 {
         struct tls_context **tls = arg;
         struct why why;
-        assert_int_equal(await_wire_tls_connect(far, tls[1], STR(""), soon(), &why), -ECONNRESET);
+        assert_int_equal(
+                await_wire_tls_connect(far, tls[1], &(struct tls_request){0}, soon(), &why),
+                -ECONNRESET);
         assert_string_equal(why.text, "TLS handshake failed: lost connection");
         end_one();
 }
@@ -377,7 +383,8 @@ static void shake_for_too_long(void *arg)
 {
         struct tls_context **tls = arg;
         struct why why;
-        assert_int_equal(await_wire_tls_connect(far, tls[1], STR(""), loop_now_ms() + 20, &why),
+        assert_int_equal(await_wire_tls_connect(far, tls[1], &(struct tls_request){0},
+                                                loop_now_ms() + 20, &why),
                          -ETIMEDOUT);
         end_one();
 }
