@@ -101,7 +101,7 @@ static void load(struct rig *r)
         for (size_t i = 0; i < r->config->service_count; i++)
                 shorten(&r->config->services[i].params, r->timeout_ms ? r->timeout_ms : TIMEOUT_MS);
         r->tables = table_set_new(r->dir);
-        r->policy = policy_new(r->config, &r->config->params, r->tables, &r->findings);
+        r->policy = policy_new(r->config, &r->config->params, r->tables, NULL, &r->findings);
         r->routes = routes_new(r->config, r->tables, r->policy, &r->findings);
 }
 

@@ -60,7 +60,7 @@ static void desk_load(struct desk *d)
         d->config = config_load(d->dir, NULL, &d->findings);
         assert_non_null(d->config);
         d->tables = table_set_new(d->dir);
-        d->policy = policy_new(d->config, &d->config->params, d->tables, &d->findings);
+        d->policy = policy_new(d->config, &d->config->params, d->tables, NULL, &d->findings);
         d->routes = routes_new(d->config, d->tables, d->policy, &d->findings);
 }
 

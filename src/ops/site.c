@@ -8,7 +8,36 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
 {
         struct site_service *out = &s->services[i];
         out->service = &s->config->services[i];
-        out->policy = policy_new(s->config, &out->service->params, s->tables, findings);
+        out->policy = policy_new(s->config, &out->service->params, s->tables, s->dns, findings);
+}
+
+struct dns *site_dns_new(const struct params *p, struct why *why)
+{
+        const struct dns_settings settings = {
+                .forward = p->dns_forward,
+                .stub = p->dns_stub,
+                .wants_validation = p->dns_validation,
+                .trust_anchor_file = p->dns_trust_anchor_file,
+                .insecure_zones = p->dns_insecure_zones,
+                .timeout_ms = p->dns_timeout,
+                .cache_bytes_max = p->dns_cache_size_limit,
+        };
+        return dns_new(&settings, why);
+}
+
+static struct dns *make_dns(struct config *c, struct findings *findings)
+{
+        struct why why;
+        struct dns *dns = site_dns_new(&c->params, &why);
+        if (!dns) {
+                /* the words begin with the parameter's name */
+                char parameter[64];
+                snprintf(parameter, sizeof(parameter), "%.*s", (int)strcspn(why.text, ":"),
+                         why.text);
+                findings_add(findings, SEVERITY_ERROR, "bad-dns", config_place(c, parameter), NULL,
+                             "%s", why.text);
+        }
+        return dns;
 }
 
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings)
@@ -23,7 +52,8 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         check(dir);
         s->tables = table_set_new(dir);
         free(dir);
-        s->policy = policy_new(c, &c->params, s->tables, findings);
+        s->dns = make_dns(c, findings);
+        s->policy = policy_new(c, &c->params, s->tables, s->dns, findings);
         s->routes = routes_new(c, s->tables, s->policy, findings);
         s->mailboxes = core_mailboxes_new(c, s->tables, findings);
         s->service_count = c->service_count;
@@ -50,6 +80,7 @@ void site_open(struct site *s, struct spool *spool)
                         .routes = s->routes,
                         .tls = s->keys.tls[i],
                         .spool = spool,
+                        .dns = s->dns,
                 };
                 service->session = session_service_new(&parts);
         }
@@ -76,6 +107,7 @@ void site_unref(struct site **sp)
         routes_unref(&s->routes);
         policy_unref(&s->policy);
         table_set_free(&s->tables);
+        dns_unref(&s->dns);
         keys_done(&s->keys);
         config_unref(&s->config);
         free(s);

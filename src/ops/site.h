@@ -26,6 +26,7 @@ struct site {
         struct config *config;
         struct keys keys;
         struct table_set *tables;
+        struct dns *dns;       /* NULL when its parameters are wrong: an error in the findings */
         struct policy *policy; /* of main.cf, without a service's overrides */
         struct routes *routes;
         struct core_mailboxes *mailboxes;
@@ -39,6 +40,8 @@ struct site {
  * made from it.
  */
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings);
+/* What the dns_* parameters ask for; NULL with *why, which begins "dns_parameter: ". */
+struct dns *site_dns_new(const struct params *p, struct why *why);
 /* Makes the services that sessions are made from. */
 void site_open(struct site *s, struct spool *spool);
 

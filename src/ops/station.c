@@ -128,6 +128,7 @@ static void station_stop(void *arg)
         /* both at once: deliveries are not to begin anew while sessions come to their end, and have the same time */
         await_delivery_stop(&s->delivery, order->deadline_ms);
         await_retirements(s);
+        dns_leave_loop();
         free(s->posts);
         s->posts = NULL;
         s->post_count = 0;

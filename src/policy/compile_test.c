@@ -271,7 +271,7 @@ static void a_service_has_its_own_lists(void **state)
                         service = &r.config->services[i];
         assert_non_null(service);
         policy_unref(&r.policy);
-        r.policy = policy_new(r.config, &service->params, r.tables, &r.findings);
+        r.policy = policy_new(r.config, &service->params, r.tables, r.dns, &r.findings);
         assert_string_equal(rig_rcpt(&r, "a@b.example", "user@relay.example"),
                             "554 5.7.1 <user@relay.example>: Recipient address rejected: Access "
                             "denied");

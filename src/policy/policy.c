@@ -77,7 +77,7 @@ static void open_networks(struct policy *p, struct findings *findings)
 }
 
 struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
-                          struct findings *findings)
+                          struct dns *dns, struct findings *findings)
 {
         struct policy *p = calloc(1, sizeof(*p));
         check(p);
@@ -87,6 +87,7 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         p->config = config_ref(c);
         p->params = params;
         p->tables = table_set_ref(tables);
+        p->dns = dns ? dns_ref(dns) : NULL;
         open_networks(p, findings);
         open_all(p, findings);
         policy_compile(p, findings);
@@ -110,6 +111,7 @@ void policy_unref(struct policy **p)
         if (!old || __atomic_sub_fetch(&old->refs, 1, __ATOMIC_ACQ_REL) > 0)
                 return;
         table_set_free(&old->tables);
+        dns_unref(&old->dns);
         config_unref(&old->config);
         map_done(&old->classes);
         arena_done(&old->arena);

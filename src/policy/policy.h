@@ -12,6 +12,7 @@
 #define POLICY_POLICY_H
 
 #include "config/config.h"
+#include "dns/dns.h"
 #include "smtp/command.h"
 #include "table/table.h"
 
@@ -25,10 +26,10 @@ struct policy;
  * errors, for tools; it must not serve then.
  *
  * `params` is the configuration's own or that of one of its services. The policy keeps a reference
- * to the configuration and to the tables.
+ * to the configuration, to the tables and to `dns` (NULL only in tests that ask none).
  */
 struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
-                          struct findings *findings);
+                          struct dns *dns, struct findings *findings);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy **p);
 
@@ -45,9 +46,21 @@ enum policy_event {
         POLICY_AT_VRFY,
 };
 
+/* Of a client's name: as Postfix's smtpd_peer has it. */
+enum client_name_status {
+        CLIENT_NAME_OK,
+        CLIENT_NAME_TEMPORARY, /* not to be known now */
+        CLIENT_NAME_NONE,      /* there is none */
+        CLIENT_NAME_FORGED, /* the name has other addresses, or none (never of the reverse name) */
+};
+
 /* What a session knows so far. Views must stay valid during the call. */
 struct policy_facts {
-        struct str client_name;        /* "unknown" when there is no verified one */
+        struct str client_name; /* "unknown" when there is no verified one */
+        enum client_name_status client_name_status;
+        struct str
+                reverse_client_name; /* what its address points to, verified or not; or "unknown" */
+        enum client_name_status reverse_client_name_status;
         struct str client_address;     /* printed */
         unsigned char client_bits[16]; /* IPv4 as ::ffff:a.b.c.d */
         struct str protocol; /* SMTP, ESMTP, ESMTPS...; at HELO and EHLO: the one asked for */
@@ -63,6 +76,8 @@ struct policy_facts {
         bool has_tls;
         int64_t message_bytes; /* at end of data */
         struct str queue_id;   /* for log lines; may be empty */
+        /* the session's own; NULL only in tests: what needs it is then a failed look-up */
+        struct dns_questions *dns;
 };
 
 enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
@@ -95,6 +110,15 @@ struct policy_effects {
  */
 void await_policy_judge(struct policy *p, enum policy_event event, const struct policy_facts *facts,
                         struct arena *arena, struct policy_effects *effects, struct verdict *out);
+
+/*
+ * Starts all DNS questions that the lists will need and that can be asked now that `event` is reached: at connect those
+ * about the client's address (and, with its name known, about that), at HELO, MAIL and RCPT those about the names given
+ * there. Waits for nothing; call it before await_policy_judge(). For a client of mynetworks only what
+ * stands in front of permit_mynetworks.
+ */
+void policy_prefetch(const struct policy *p, enum policy_event event,
+                     const struct policy_facts *facts);
 
 /*
  * Writes Postfix's log line about a refusal (`what` is "reject"; this room's own lines have

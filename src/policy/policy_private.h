@@ -54,6 +54,12 @@ enum subject {
 struct judge;
 struct step;
 typedef enum outcome restriction_ask(struct judge *j, const struct step *step);
+/*
+ * Starts (dns_ask) what the step will have to know and what can be asked at this event. Called for each event of a
+ * session, also for the same one twice: what was asked is not asked again.
+ */
+typedef void restriction_prefetch(const struct policy *p, enum policy_event event,
+                                  const struct policy_facts *facts, const struct step *step);
 
 enum restriction_kind {
         KIND_READY,
@@ -78,7 +84,8 @@ struct restriction {
         enum restriction_argument argument;
         enum reach reach;
         restriction_ask *await_ask;
-        const char *missed; /* what does not happen while it is not there */
+        const char *missed;             /* what does not happen while it is not there */
+        restriction_prefetch *prefetch; /* NULL: asks no DNS */
 };
 
 /* Names compare without case. An old name gives the restriction of the new one, and *is_old. */
@@ -132,6 +139,7 @@ struct policy {
         struct config *config;
         const struct params *params;
         struct table_set *tables;
+        struct dns *dns;
 
         struct step_list lists[LIST_COUNT];
         struct map classes;            /* name -> struct step_list */

@@ -8,21 +8,26 @@
  */
 #include "policy/policy_private.h"
 
-#define READY(name, argument, reach, await_ask)                                       \
+#define READY(name, argument, reach, await_ask)                                             \
+        {                                                                                   \
+                name, KIND_READY, ARGUMENT_##argument, REACH_##reach, await_ask, NULL, NULL \
+        }
+/* also starts its questions early: policy_prefetch() */
+#define ASKS_DNS(name, argument, reach, await_ask, prefetch)                                    \
+        {                                                                                       \
+                name, KIND_READY, ARGUMENT_##argument, REACH_##reach, await_ask, NULL, prefetch \
+        }
+#define NEEDS_DNS(name, argument, missed)                                                 \
+        {                                                                                 \
+                name, KIND_NEEDS_DNS, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
+        }
+#define INERT(name, argument, missed)                                                 \
         {                                                                             \
-                name, KIND_READY, ARGUMENT_##argument, REACH_##reach, await_ask, NULL \
+                name, KIND_INERT, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
         }
-#define NEEDS_DNS(name, argument, missed)                                           \
-        {                                                                           \
-                name, KIND_NEEDS_DNS, ARGUMENT_##argument, REACH_NONE, NULL, missed \
-        }
-#define INERT(name, argument, missed)                                           \
-        {                                                                       \
-                name, KIND_INERT, ARGUMENT_##argument, REACH_NONE, NULL, missed \
-        }
-#define NOT_YET(name, argument, missed)                                           \
-        {                                                                         \
-                name, KIND_NOT_YET, ARGUMENT_##argument, REACH_NONE, NULL, missed \
+#define NOT_YET(name, argument, missed)                                                 \
+        {                                                                               \
+                name, KIND_NOT_YET, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
         }
 
 #define NO_SASL  "nobody logs in here"
@@ -35,7 +40,7 @@ static const struct restriction restrictions[] = {
         READY("defer", NONE, STOPS, await_defer),
         READY("defer_if_permit", NONE, STOPS, await_defer_if_permit),
         READY("defer_if_reject", NONE, NONE, await_defer_if_reject),
-        {"warn_if_reject", KIND_WARN, ARGUMENT_NONE, REACH_NONE, NULL, NULL},
+        {"warn_if_reject", KIND_WARN, ARGUMENT_NONE, REACH_NONE, NULL, NULL, NULL},
         READY("sleep", TIME, NONE, await_sleep_step),
         READY("reject_unauth_pipelining", NONE, NONE, await_reject_unauth_pipelining),
         READY("reject_multi_recipient_bounce", NONE, NONE, await_reject_multi_recipient_bounce),

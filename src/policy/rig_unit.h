@@ -21,6 +21,7 @@ struct rig {
         struct config *config;
         struct table_set *tables;
         struct findings findings;
+        struct dns *dns; /* what rig_dns() gave; else nothing is there */
         struct policy *policy;
         struct arena arena;
         struct policy_facts facts;
@@ -92,6 +93,15 @@ static inline void rig_init(struct rig *r)
         arena_init(&r->arena, 0);
 }
 
+/* What DNS says, as in dns_new_given(); before rig_load(). Each judgement asks anew. */
+static inline void rig_dns(struct rig *r, const char *zone)
+{
+        struct why why = {""};
+        r->dns = dns_new_given(str_from(zone), &why);
+        if (!r->dns)
+                fail_msg("%s", why.text);
+}
+
 /* Errors in the configuration are the test's to look at. */
 static inline void rig_load(struct rig *r, const char *main_cf)
 {
@@ -99,12 +109,13 @@ static inline void rig_load(struct rig *r, const char *main_cf)
         r->config = config_load(r->dir, NULL, &r->findings);
         assert_non_null(r->config);
         r->tables = table_set_new(r->dir);
-        r->policy = policy_new(r->config, &r->config->params, r->tables, &r->findings);
+        r->policy = policy_new(r->config, &r->config->params, r->tables, r->dns, &r->findings);
 }
 
 static inline void rig_done(struct rig *r)
 {
         policy_unref(&r->policy);
+        dns_unref(&r->dns);
         table_set_free(&r->tables);
         config_unref(&r->config);
         findings_done(&r->findings);
@@ -141,7 +152,7 @@ static inline struct smtp_address rig_address(struct rig *r, const char *text)
 
 static inline void rig_client(struct rig *r, const char *name, const char *address)
 {
-        r->facts.client_name = str_from(name);
+        r->facts.client_name = r->facts.reverse_client_name = str_from(name);
         r->facts.client_address = str_from(address);
         assert_true(network_address_parse(str_from(address), r->facts.client_bits));
 }
@@ -163,7 +174,10 @@ static inline void rig_facts(struct rig *r, const char *from, const char *to)
 static inline const char *rig_judge(struct rig *r, enum policy_event event)
 {
         static char text[1000];
+        r->facts.dns = r->dns ? dns_questions_new(r->dns) : NULL;
+        policy_prefetch(r->policy, event, &r->facts);
         await_policy_judge(r->policy, event, &r->facts, &r->arena, &r->effects, &r->verdict);
+        dns_questions_free(&r->facts.dns);
         if (r->verdict.action == VERDICT_PERMIT)
                 return "permit";
         snprintf(text, sizeof(text), "%d %s %.*s", r->verdict.reply.code, r->verdict.reply.enhanced,

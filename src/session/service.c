@@ -12,6 +12,7 @@ struct session_service *session_service_new(const struct session_service_parts *
         s->parts = *parts;
         config_ref(parts->config);
         policy_ref(parts->policy);
+        dns_ref(parts->dns);
         routes_ref(parts->routes);
         tls_context_ref(parts->tls);
         return s;
@@ -32,6 +33,7 @@ void session_service_unref(struct session_service **sp)
         tls_context_unref(&s->parts.tls);
         routes_unref(&s->parts.routes);
         policy_unref(&s->parts.policy);
+        dns_unref(&s->parts.dns);
         config_unref(&s->parts.config);
         free(s);
 }

@@ -92,6 +92,7 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
                 arena = &s->arena;
         }
         struct verdict verdict;
+        policy_prefetch(s->policy, event, &s->facts);
         await_policy_judge(s->policy, event, &s->facts, arena, effects, &verdict);
         if (verdict.action != VERDICT_REFUSE)
                 return false;
@@ -467,7 +468,10 @@ static bool learn_ends(struct session *s)
 /* Who is at s->peer? */
 static void learn_client(struct session *s)
 {
-        s->facts.client_name = STR("unknown");
+        s->facts.client_name = s->facts.reverse_client_name = STR("unknown");
+        s->facts.client_name_status = s->facts.reverse_client_name_status = CLIENT_NAME_NONE;
+        if (!s->facts.dns && s->service->parts.dns)
+                s->facts.dns = dns_questions_new(s->service->parts.dns);
         s->facts.client_address = str_from(s->peer.text);
         s->facts.protocol = STR("SMTP");
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
@@ -534,6 +538,7 @@ static void log_disconnect(const struct session *s)
 static void session_free(struct session *s)
 {
         session_transaction_end(s);
+        dns_questions_free(&s->facts.dns);
         /* before the close: whoever sees it and comes again finds the place free */
         front_door_leave(listener_door(s->listener), &s->client);
         front_door_rise(listener_door(s->listener), &s->seat);

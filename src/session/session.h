@@ -27,6 +27,7 @@ struct session_service_parts {
         struct routes *routes;
         struct tls_context *tls; /* NULL: no STARTTLS */
         struct spool *spool;
+        struct dns *dns;
 };
 
 /* Takes references of its own. Makes the TLS context's absence or presence what EHLO offers. */

@@ -1,0 +1,90 @@
+/* box.c - an answer that many hold, in as little memory as it needs */
+#include "dns/dns_private.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BLOCK_BYTES = 240, ALIGN = 16 };
+
+struct box_block {
+        struct box_block *next;
+        size_t left;
+        _Alignas(ALIGN) char bytes[];
+};
+
+struct box *box_new(void)
+{
+        struct box *b = calloc(1, sizeof(*b));
+        check(b);
+        b->refs = 1;
+        b->bytes = sizeof(*b);
+        b->answer.owner = STR("");
+        return b;
+}
+
+struct box *box_ref(struct box *b)
+{
+        __atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
+        return b;
+}
+
+void box_unref(struct box **bp)
+{
+        struct box *b = *bp;
+        *bp = NULL;
+        if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) > 0)
+                return;
+        for (struct box_block *block = b->blocks, *next; block; block = next) {
+                next = block->next;
+                free(block);
+        }
+        free(b);
+}
+
+void *box_alloc(struct box *b, size_t bytes)
+{
+        size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+        struct box_block *block = b->blocks;
+        if (!block || block->left < need) {
+                size_t room = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+                block = calloc(1, sizeof(*block) + room);
+                check(block);
+                block->left = room;
+                block->next = b->blocks;
+                b->blocks = block;
+                b->bytes += sizeof(*block) + room;
+        }
+        block->left -= need;
+        return block->bytes + block->left; /* from its end downwards */
+}
+
+struct str box_str(struct box *b, struct str s)
+{
+        char *copy = box_alloc(b, s.len + 1);
+        if (s.len)
+                memcpy(copy, s.ptr, s.len);
+        return str_make(copy, s.len);
+}
+
+void box_make_room(struct box *b, size_t records)
+{
+        check(b->room == 0);
+        b->room = records < RECORDS_MAX ? records : RECORDS_MAX;
+        b->answer.records = box_alloc(b, b->room * sizeof(struct dns_record));
+}
+
+struct box *box_failed(const char *format, ...)
+{
+        struct box *b = box_new();
+        char text[480];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        b->answer.result = DNS_FAILED;
+        b->answer.why = box_str(b, str_from(text)).ptr;
+        return b;
+}
