@@ -1,4 +1,4 @@
-/* lint_balancer.c - who may say, by a PROXY header, that a connection comes from somebody else? */
+/* lint_balancer.c - who may say, by a PROXY header or XCLIENT, that a connection comes from somebody else? */
 #include "config/config_private.h"
 
 static bool is_everybody(struct str networks)
@@ -28,4 +28,10 @@ void lint_balancers(struct lint *l, const struct service *service)
                              "whoever reaches service %.*s can claim any client address, those in "
                              "mynetworks included",
                              STR_ARG(service->name));
+        if (is_everybody(p->smtpd_authorized_xclient_hosts))
+                findings_add(l->findings, SEVERITY_WARNING, "xclient-from-anywhere",
+                             config_place(l->config, "smtpd_authorized_xclient_hosts"),
+                             "name the proxies that need it, or remove it",
+                             "smtpd_authorized_xclient_hosts: strangers can claim any client "
+                             "address, those in mynetworks included");
 }

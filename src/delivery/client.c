@@ -115,6 +115,11 @@ static void note_keyword(struct client *c, struct str line)
         struct str value;
         if (!str_next_word(&rest, " \t", &keyword) || is_discarded(keyword, c->transport->params))
                 return;
+        if (str_eq_nocase(keyword, STR("XFORWARD"))) {
+                if (c->transport->params->smtp_send_xforward_command)
+                        c->forwards = client_forward_offer(rest);
+                return;
+        }
         str_next_word(&rest, " \t", &value);
         if (str_eq_nocase(keyword, STR("PIPELINING")))
                 c->has_pipelining = true;
@@ -136,6 +141,7 @@ static void note_keywords(struct client *c)
         c->has_pipelining = c->has_size = c->has_8bitmime = false;
         c->has_smtputf8 = c->has_dsn = c->has_starttls = false;
         c->size_max = 0;
+        c->forwards = 0;
         struct str rest = buf_str(&c->reader.text);
         str_cut(&rest, '\n');
         while (rest.len)

@@ -35,7 +35,8 @@ struct client {
         struct smtp_reply_reader reader;
 
         bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_dsn, has_starttls;
-        int64_t size_max; /* with has_size; 0: none said */
+        int64_t size_max;  /* with has_size; 0: none said */
+        unsigned forwards; /* attributes of XFORWARD that it takes: 1 << enum smtp_attribute */
 
         bool is_dead;    /* nothing more can be said; close it */
         bool is_lost;    /* dead by the peer: silence, the end, rubbish, 421 */
@@ -91,6 +92,7 @@ enum client_stage {
         AT_HELO,
         AT_STARTTLS,
         AT_RSET,
+        AT_XFORWARD,
         AT_MAIL,
         AT_RCPT,
         AT_DATA,
@@ -111,6 +113,13 @@ struct trouble *client_trouble_lost(const struct client *c, enum client_stage st
                                     struct arena *arena);
 struct trouble *client_trouble_say(bool is_permanent, const char *dsn, struct str text,
                                    struct arena *arena);
+
+/* ---- client_forward.c: XFORWARD ---- */
+
+/* The attributes behind the keyword. */
+unsigned client_forward_offer(struct str words);
+/* The commands for this message into the wire; how many replies will come. */
+size_t client_forward_put(struct client *c, const struct client_message *m);
 
 /* ---- what a content is made of ---- */
 

@@ -11,11 +11,12 @@
  *   really has 8-bit bytes; what nobody declared is sent as it is.
  * - Lost after the final dot: later, from the start. The server may have it: at least once.
  *
- * Not here: CHUNKING, breaking of long lines (smtp_line_length_limit), XFORWARD.
+ * Not here: CHUNKING, breaking of long lines (smtp_line_length_limit).
  */
 #include "delivery/client.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "smtp/dot.h"
 
 #include <errno.h>
@@ -226,6 +227,26 @@ static int await_reply(struct sending *s, enum client_stage stage, int64_t timeo
         return 0;
 }
 
+/* What the server thinks of XFORWARD does not matter to the message. */
+static int await_forward_replies(struct sending *s, size_t count)
+{
+        for (; count; count--) {
+                int rc =
+                        await_reply(s, AT_XFORWARD, s->c->transport->params->smtp_xforward_timeout);
+                if (rc < 0)
+                        return rc;
+                if (s->c->is_dead) { /* 421 */
+                        refuse_rest(s, client_trouble_reply(s->c, AT_XFORWARD, s->m->arena), false);
+                        return -ECONNABORTED;
+                }
+                if (s->c->reader.code / 100 != 2)
+                        log_warning("smtp", "host %s said: %.*s (in reply to XFORWARD command)",
+                                    s->c->relay,
+                                    STR_ARG(client_reply_text(s->c, ' ', s->m->arena)));
+        }
+        return 0;
+}
+
 static int await_mail_reply(struct sending *s)
 {
         int rc = await_reply(s, AT_MAIL, s->c->transport->params->smtp_mail_timeout);
@@ -309,11 +330,14 @@ static int await_envelope_pipelined(struct sending *s)
         struct client *c = s->c;
         if (c->needs_rset)
                 wire_put(c->wire, STR("RSET\r\n"));
+        size_t forwards = client_forward_put(c, s->m);
         put_mail(s);
         bool is_last = put_rcpts(s);
         if (is_last)
                 wire_put(c->wire, STR("DATA\r\n"));
         int rc = await_rset(s);
+        if (rc == 0)
+                rc = await_forward_replies(s, forwards);
         if (rc == 0)
                 rc = await_mail_reply(s);
         if (rc == 0 && s->mail)
@@ -335,6 +359,8 @@ static int await_envelope_stepwise(struct sending *s)
         if (c->needs_rset)
                 wire_put(c->wire, STR("RSET\r\n"));
         int rc = await_rset(s);
+        if (rc == 0)
+                rc = await_forward_replies(s, client_forward_put(c, s->m));
         if (rc < 0)
                 return rc;
         put_mail(s);

@@ -14,6 +14,7 @@ static const struct {
         [AT_HELO] = {"performing the HELO handshake", "HELO command"},
         [AT_STARTTLS] = {"performing the STARTTLS handshake", "STARTTLS command"},
         [AT_RSET] = {"sending RSET", "RSET command"},
+        [AT_XFORWARD] = {"sending XFORWARD", "XFORWARD command"},
         [AT_MAIL] = {"sending MAIL FROM", "MAIL FROM command"},
         [AT_RCPT] = {"sending RCPT TO", "RCPT TO command"},
         [AT_DATA] = {"sending DATA command", "DATA command"},

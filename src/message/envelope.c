@@ -31,6 +31,8 @@ enum envelope_tag {
         TAG_HELO,
         TAG_PROTOCOL,
         TAG_ARRIVAL,
+        TAG_FIRST_ID,
+        TAG_LOCAL,
 };
 
 enum recipient_tag {
@@ -122,7 +124,8 @@ static size_t envelope_bytes(const struct envelope *e)
                        str_field_bytes(e->envid) + str_field_bytes(e->client_name) +
                        str_field_bytes(e->client_address) + str_field_bytes(e->client_port) +
                        str_field_bytes(e->helo) + str_field_bytes(e->protocol) +
-                       number_field_bytes((uint64_t)e->arrival_us);
+                       number_field_bytes((uint64_t)e->arrival_us) + str_field_bytes(e->first_id) +
+                       number_field_bytes(e->is_local);
         for (size_t i = 0; i < e->recipient_count; i++) {
                 size_t one = recipient_bytes(&e->recipients[i]);
                 bytes += 1 + varint_bytes(one) + one;
@@ -155,6 +158,8 @@ int envelope_encode(const struct envelope *e, struct buf *out)
         at = str_field_put(at, TAG_HELO, e->helo);
         at = str_field_put(at, TAG_PROTOCOL, e->protocol);
         at = number_field_put(at, TAG_ARRIVAL, (uint64_t)e->arrival_us);
+        at = str_field_put(at, TAG_FIRST_ID, e->first_id);
+        at = number_field_put(at, TAG_LOCAL, e->is_local);
         check((size_t)(at - start) == bytes);
         buf_grow(out, bytes);
         return 0;
@@ -305,6 +310,13 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
         case TAG_PROTOCOL:
                 e->protocol = f->value;
                 break;
+        case TAG_FIRST_ID:
+                e->first_id = f->value;
+                break;
+        case TAG_LOCAL:
+                code = number_read(f, 1, &n, why);
+                e->is_local = n;
+                break;
         case TAG_ARRIVAL:
                 code = number_read(f, UINT64_MAX, &n, why);
                 e->arrival_us = (int64_t)n;
@@ -331,7 +343,7 @@ static int fields_decode(struct str bytes, struct recipient *recipients, struct 
                                 return code;
                         count++;
                 } else if (!recipients) {
-                        if ((code = tag_note(f.tag, TAG_ARRIVAL + 1, &seen, why)) ||
+                        if ((code = tag_note(f.tag, TAG_LOCAL + 1, &seen, why)) ||
                             (code = field_decode(&f, e, why)))
                                 return code;
                 }
@@ -362,7 +374,7 @@ void envelope_copy(const struct envelope *from, struct arena *arena, struct enve
 {
         struct str *const copied[] = {
                 &to->sender,      &to->envid, &to->client_name, &to->client_address,
-                &to->client_port, &to->helo,  &to->protocol,
+                &to->client_port, &to->helo,  &to->protocol,    &to->first_id,
         };
         *to = *from;
         for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)

@@ -70,6 +70,8 @@ static void open_networks(struct policy *p, struct findings *findings)
         NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
         NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
         NETWORKS(hidden, hidden_clients, NAMES_ARE_ERRORS);
+        NETWORKS(xclient, smtpd_authorized_xclient_hosts, NAMES_ARE_SKIPPED);
+        NETWORKS(xforward, smtpd_authorized_xforward_hosts, NAMES_ARE_SKIPPED);
         NETWORKS(balancers, smtpd_upstream_proxy_networks, NAMES_ARE_ERRORS);
         NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
         NETWORKS(bare_newline, smtpd_forbid_bare_newline_exclusions, NAMES_ARE_SKIPPED);
@@ -156,6 +158,16 @@ bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->balancers, client_bits);
+}
+
+bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->xclient, client_bits);
+}
+
+bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16])
+{
+        return is_in(&p->xforward, client_bits);
 }
 
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16])

@@ -141,6 +141,9 @@ bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits
 bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_upstream_proxy_networks: may it say, in a PROXY header, who the client is? */
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16]);
+/* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
+bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
+bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_forbid_bare_newline_exclusions */
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 

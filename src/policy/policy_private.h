@@ -146,7 +146,8 @@ struct policy {
         struct step_list **class_list; /* the same in their order */
         size_t class_count;
 
-        struct networks mynetworks, own, unlimited, bare_newline, core_relays, hidden, balancers;
+        struct networks mynetworks, own, unlimited, bare_newline, core_relays, hidden, balancers,
+                xclient, xforward;
 
         bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,

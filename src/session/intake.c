@@ -300,6 +300,7 @@ static struct smtp_reply await_commit(struct session *s)
                 return refusal;
         struct why why;
         unsigned flags = t->effects.is_held ? SPOOL_HOLD : 0;
+        session_forward_apply(s, &t->envelope);
         int rc = await_spool_commit(&t->draft, &t->envelope, flags, &why);
         if (rc == 0) {
                 listener_counts(s->listener)->messages++;

@@ -82,18 +82,25 @@ struct str session_protocol(const struct session *s, bool is_utf8)
 bool await_session_refuses(struct session *s, enum policy_event event, struct smtp_reply *reply)
 {
         struct transaction *t = s->transaction;
-        struct policy_effects *effects = t ? &t->effects : &s->connection_effects;
+        /* each greeting begins with what the connection's rules asked for, not with what the last HELO's did */
+        if (event == POLICY_AT_HELO)
+                s->greeting_effects = s->connection_effects;
+        struct policy_effects *effects = t                            ? &t->effects
+                                         : event == POLICY_AT_CONNECT ? &s->connection_effects
+                                                                      : &s->greeting_effects;
         /* what rules ask for must live as long as what it is asked for */
         struct arena *arena = t ? &t->arena : &s->connection_arena;
-        /* VRFY is a question: HOLD or DISCARD for that recipient says nothing about messages that come later */
-        struct policy_effects of_question = s->connection_effects;
-        if (event == POLICY_AT_VRFY) {
+        /* VRFY and ETRN are questions: HOLD or DISCARD for that recipient says nothing about messages that come later */
+        struct policy_effects of_question = s->greeting_effects;
+        if (event == POLICY_AT_VRFY || event == POLICY_AT_ETRN) {
                 effects = &of_question;
                 arena = &s->arena;
         }
         struct verdict verdict;
         policy_prefetch(s->policy, event, &s->facts);
         await_policy_judge(s->policy, event, &s->facts, arena, effects, &verdict);
+        if (event == POLICY_AT_CONNECT)
+                s->greeting_effects = s->connection_effects;
         if (verdict.action != VERDICT_REFUSE)
                 return false;
         *reply = verdict.reply;
@@ -150,6 +157,8 @@ static const struct {
         [SMTP_STARTTLS] = {.is_last = true, .needs_no_tls = true},
         [SMTP_AUTH] = {.is_last = true},
         [SMTP_ETRN] = {.is_last = true, .is_junk = true},
+        [SMTP_XCLIENT] = {.is_last = true, .needs_no_tls = true},
+        [SMTP_XFORWARD] = {.needs_no_tls = true},
 };
 
 static bool must_start_tls_first(const struct session *s, enum smtp_verb verb)
@@ -208,6 +217,10 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
                 return await_session_vrfy(s, command->args);
         case SMTP_STARTTLS:
                 return await_session_starttls(s, command->args);
+        case SMTP_XCLIENT:
+                return await_session_xclient(s, command->args);
+        case SMTP_XFORWARD:
+                return session_xforward(s, command->args);
         case SMTP_RSET:
                 return session_rset(s, command->args);
         case SMTP_NOOP:
@@ -465,6 +478,13 @@ static bool learn_ends(struct session *s)
         return wire_peer(s->wire, &s->peer) == 0 && wire_local(s->wire, &s->here) == 0;
 }
 
+void session_set_address(struct session *s)
+{
+        s->facts.client_address = str_from(s->peer.text);
+        if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
+                memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
+}
+
 /* Who is at s->peer? */
 static void learn_client(struct session *s)
 {
@@ -472,10 +492,9 @@ static void learn_client(struct session *s)
         s->facts.client_name_status = s->facts.reverse_client_name_status = CLIENT_NAME_NONE;
         if (!s->facts.dns && s->service->parts.dns)
                 s->facts.dns = dns_questions_new(s->service->parts.dns);
-        s->facts.client_address = str_from(s->peer.text);
         s->facts.protocol = STR("SMTP");
-        if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
-                memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
+        session_set_address(s);
+        s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
 }
 
 /* False: there is nobody to talk to. */
@@ -548,6 +567,7 @@ static void session_free(struct session *s)
         arena_done(&s->arena);
         arena_done(&s->connection_arena);
         free(s->helo);
+        free(s->claim);
         free(s);
 }
 

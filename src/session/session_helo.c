@@ -29,6 +29,12 @@ static struct smtp_reply offer(struct session *s)
                 add_keyword(s, &text, "VRFY");
         if (s->service->parts.tls && !wire_has_tls(s->wire))
                 add_keyword(s, &text, "STARTTLS");
+        if (session_may_xclient(s))
+                add_keyword(
+                        s, &text,
+                        "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT");
+        if (s->may_xforward)
+                add_keyword(s, &text, "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT");
         add_keyword(s, &text, "ENHANCEDSTATUSCODES");
         add_keyword(s, &text, "8BITMIME");
         add_keyword(s, &text, "DSN");
@@ -47,6 +53,7 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                                                          : STR("Syntax: HELO hostname"));
         session_transaction_end(s);
         enum session_greeting before = s->greeting;
+        struct policy_effects effects_before = s->greeting_effects;
         char *old = s->helo;
         s->helo = strndup(args.ptr, args.len);
         check(s->helo);
@@ -59,6 +66,7 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 free(s->helo);
                 s->helo = old;
                 s->greeting = before;
+                s->greeting_effects = effects_before;
                 s->facts.helo = str_from(old);
                 s->facts.protocol = session_protocol(s, false);
                 return refusal;

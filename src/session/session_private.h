@@ -27,6 +27,14 @@ struct transaction {
 
 enum session_greeting { NOT_GREETED, GREETED_HELO, GREETED_EHLO };
 
+/* What XCLIENT said; the facts point in here. */
+struct session_claim {
+        char name[256];
+        char reverse_name[256];
+};
+
+struct session_forward; /* what XFORWARD said about the next message */
+
 struct session {
         struct list link; /* in the listener's sessions */
         struct listener *listener;
@@ -41,10 +49,14 @@ struct session {
         struct wire_address peer; /* the client; behind a balancer, the one that it tells of */
         struct wire_address here; /* the address that the client connected to */
         struct policy_facts facts;
-        struct policy_effects connection_effects; /* without smtpd_delay_reject */
-        struct arena connection_arena;            /* theirs */
-        struct arena arena;                       /* of the command that is being done */
-        struct str asked; /* of this command: the recipient that RCPT names; in arena */
+        struct policy_effects
+                connection_effects;             /* without smtpd_delay_reject: of the connection, */
+        struct policy_effects greeting_effects; /* and of the last HELO with it */
+        struct arena connection_arena;          /* theirs */
+        struct arena arena;                     /* of the command that is being done */
+        struct str asked;            /* of this command: the recipient that RCPT names; in arena */
+        struct session_claim *claim; /* NULL: never */
+        struct session_forward *forward; /* NULL: nothing */
         char *helo;
         enum session_greeting greeting;
         struct transaction *transaction;
@@ -59,7 +71,8 @@ struct session {
         int64_t text_unpaid;   /* bytes of it that have not bought time yet */
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
-        bool is_check;      /* a balancer's own connection, not logged before it begins a message */
+        bool may_xforward;
+        bool is_check; /* a balancer's own connection, not logged before it begins a message */
         bool is_first_command;
         bool is_excused;     /* the refusal that is being made is not the client's error */
         bool is_closing;     /* the reply that is being made is the last */
@@ -82,6 +95,8 @@ struct smtp_reply await_session_data(struct session *s, struct str args);
 struct smtp_reply await_session_bdat(struct session *s, struct str args);
 struct smtp_reply await_session_vrfy(struct session *s, struct str args);
 struct smtp_reply await_session_starttls(struct session *s, struct str args);
+struct smtp_reply await_session_xclient(struct session *s, struct str args);
+struct smtp_reply session_xforward(struct session *s, struct str args);
 struct smtp_reply session_rset(struct session *s, struct str args);
 struct smtp_reply session_noop(struct session *s, struct str args);
 struct smtp_reply session_help(struct session *s, struct str args);
@@ -97,6 +112,8 @@ static inline struct smtp_reply session_no_reply(void)
 
 /* The deadline for the next input of the client (smtpd_timeout). */
 int64_t session_deadline_ms(const struct session *s);
+/* s->peer says who the client is: its address becomes the facts'. */
+void session_set_address(struct session *s);
 /* Puts a reply into the wire's output; a refusal with smtpd_reject_footer behind it. */
 void session_put_reply(struct session *s, const struct smtp_reply *reply);
 /* "connect from"; once, and for a balancer's health check not before it is more. */
@@ -130,6 +147,15 @@ bool await_session_handshake(struct session *s, int64_t deadline_ms);
 bool session_has_upstream(const struct session *s);
 /* Reads it, and takes the client's address from it. False: nobody to talk to; that was logged where it matters. */
 bool await_session_upstream(struct session *s);
+
+/* ---- XCLIENT and XFORWARD ---- */
+
+bool session_may_xclient(const struct session *s);
+/* ", orig_queue_id=X, orig_client=NAME[ADDRESS]", or empty. */
+struct str session_forward_log(struct session *s);
+/* The message's origin becomes what XFORWARD said. */
+void session_forward_apply(const struct session *s, struct envelope *e);
+void session_forward_end(struct session *s);
 
 /* ---- pace.c: how long a client may take over the text of a message ---- */
 

@@ -122,12 +122,13 @@ static void log_client(struct session *s)
         struct str name = s->facts.client_name;
         struct str address = s->facts.client_address;
         const char *id = spool_draft_id(s->transaction->draft);
+        struct str forwarded = session_forward_log(s);
         if (s->params->smtpd_client_port_logging)
-                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]:%u", STR_ARG(name),
-                         STR_ARG(address), s->peer.port);
+                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]:%u%.*s", STR_ARG(name),
+                         STR_ARG(address), s->peer.port, STR_ARG(forwarded));
         else
-                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]", STR_ARG(name),
-                         STR_ARG(address));
+                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]%.*s", STR_ARG(name),
+                         STR_ARG(address), STR_ARG(forwarded));
 }
 
 struct smtp_reply await_session_rcpt(struct session *s, struct str args)

@@ -68,5 +68,6 @@ struct smtp_reply await_session_starttls(struct session *s, struct str args)
         s->greeting = NOT_GREETED;
         s->facts.helo = STR("");
         s->facts.protocol = STR("SMTP");
+        s->greeting_effects = s->connection_effects;
         return session_no_reply();
 }

@@ -32,7 +32,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .protocol = session_protocol(s, mail->smtputf8),
                 .arrival_us = clock_wall_us(),
         };
-        t->effects = s->connection_effects;
+        t->effects = s->greeting_effects;
         s->facts.sender = t->sender;
         s->facts.has_sender = true;
         s->transaction = t;
@@ -41,6 +41,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
 void session_transaction_end(struct session *s)
 {
         struct transaction *t = s->transaction;
+        session_forward_end(s);
         if (!t)
                 return;
         s->transaction = NULL;

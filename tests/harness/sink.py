@@ -18,7 +18,7 @@ DEFAULT_REPLIES = {
     'GREETING': '220 core.inside.test ESMTP', 'HELO': '250 core.inside.test',
     'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go on',
     'DOT': '250 2.0.0 taken', 'RSET': '250 2.0.0 ok', 'NOOP': '250 2.0.0 ok',
-    'QUIT': '221 2.0.0 bye', 'STARTTLS': '220 2.0.0 go on', 'BDAT': '502 5.5.1 not here',
+    'QUIT': '221 2.0.0 bye', 'STARTTLS': '220 2.0.0 go on', 'XFORWARD': '250 2.0.0 ok', 'BDAT': '502 5.5.1 not here',
 }
 
 
@@ -50,6 +50,7 @@ class Sink:
     def __init__(self, port=None, address='127.0.0.1'):
         self.address, self.port = address, port or places.free_port()
         self.messages = []
+        self.heard = []                 # every command, of all connections
         self.connections = 0
         self.keywords = list(KEYWORDS)
         self.replies = {}
@@ -145,6 +146,7 @@ class Session:
             if not line.endswith(b'\n'):
                 return
             text = line.decode('utf-8', 'replace').rstrip('\r\n')
+            self.sink.heard.append(text)
             verb = text.split(' ')[0].upper()
             handler = getattr(self, 'do_' + verb.lower(), None)
             if handler:

@@ -39,9 +39,11 @@ Steps, one a line ("#" begins a comment):
 
     sink VERB: reply    what the next hop answers from now on (GREETING EHLO MAIL RCPT DATA DOT ...,
                         RCPT=user@domain); "sink DOT*1: 451 later" only once; empty: as usual again
-    sink offers: WORDS  its EHLO keywords, instead of all; "sink up", "sink down"
+    sink offers: WORDS  its EHLO keywords, instead of all, or "A | B C" when they have words of their own; "sink up",
+                        "sink down"
     delivered: N        the next hop has N messages by now (waits for them)
     got from: <a@b>     of the last message that it got: MAIL FROM, with parameters
+    got said: MAIL *    a command that it heard, in any session; "*" as above; "got notsaid:"
     got to: <a@b> <c@d> its recipients, with parameters, sorted
     got has: regex      in the message as it came over the wire; "got hasnot:"
     got clean           no bare CR, no bare LF, one end; "got tls": it came encrypted
@@ -161,6 +163,8 @@ class Stage:
         (r'delivered: (\d+)', 'expect_delivered'),
         (r'got from: (.*)', 'got_sender'),
         (r'got to: (.*)', 'got_recipients'),
+        (r'got said: (.*)', 'got_said'),
+        (r'got notsaid: (.*)', 'got_not_said'),
         (r'got has: (.*)', 'got_has'),
         (r'got clean', 'got_clean'),
         (r'got tls', 'got_tls'),
@@ -383,7 +387,7 @@ class Stage:
         self.sink.stop()
 
     def sink_offers(self, words):
-        self.sink.keywords = words.split()
+        self.sink.keywords = [word.strip() for word in words.split('|')] if '|' in words else words.split()
 
     def sink_reply(self, key, times, text):
         self.sink.reply(key, text.strip() or None, int(times) if times else None)
@@ -404,6 +408,12 @@ class Stage:
     def got_recipients(self, expected):
         said = ' '.join(sorted(self.message.recipients))
         assert matches(expected, said), said
+
+    def got_said(self, pattern):
+        assert any(matches(pattern, line) for line in self.sink.heard), self.sink.heard
+
+    def got_not_said(self, pattern):
+        assert not any(matches(pattern, line) for line in self.sink.heard), self.sink.heard
 
     def got_has(self, pattern):
         assert re.search(pattern.encode(), self.message.wire, re.M), repr(self.message.wire)
