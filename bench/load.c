@@ -11,10 +11,12 @@
  *     -u N       so many different recipients (1000)
  *     -f ADDR    sender (load@client.test)
  *     -o FILE    write the number of each message that got its 250, one a line
+ *     -R N       begin at most N messages a second, in even steps: the same load for servers of any speed
  *     -k SECONDS go on: what fails is sent again, until so long after it was begun
  *     -T SECONDS give up altogether (300)
  *
- * Prints one JSON object. Exit 0 when every message got what was expected.
+ * Prints one JSON object; median_ms and p99_ms are of whole messages, dot_... from the last byte of the text to
+ * its 250. Exit 0 when every message got what was expected.
  *
  * Every message tells what it must hold: "X-Load: NUMBER SHA256", the digest of its body with LF for
  * CR LF. With -o each body is a different one; without, all are the same, so that little of the machine
@@ -66,6 +68,7 @@ struct client {
         enum stage stage;
         long number;        /* of the message it sends, from 1; 0: none */
         int64_t begin_ns;   /* of this attempt */
+        int64_t dot_ns;     /* when the last byte of the text was sent */
         int64_t not_before; /* when to try again */
         char *out;          /* what is being sent */
         size_t out_room, out_length, out_done;
@@ -81,6 +84,7 @@ static struct {
         const char *to, *from;
         FILE *record;
         int64_t retry_ns, limit_ns;
+        long rate; /* 0: as fast as it goes */
 } options = {
         .messages = 1000,
         .connections = 20,
@@ -94,7 +98,9 @@ static struct {
 static struct {
         long next; /* number of the next message to begin */
         long accepted, refused, failed, retried;
-        int64_t *took_ns;  /* of each message that came through */
+        int64_t *took_ns; /* of each message that came through */
+        int64_t *dot_ns;
+        int64_t begin_ns;
         char failure[256]; /* the first one */
 } totals = {.next = 1};
 
@@ -279,6 +285,9 @@ static void client_begin_message(struct client *c)
 {
         if (c->number || totals.next > options.messages)
                 return;
+        if (options.rate && (double)(now_ns() - totals.begin_ns) / 1e9 * (double)options.rate <
+                                    (double)(totals.next - 1))
+                return;
         c->number = totals.next++;
         c->begin_ns = now_ns();
 }
@@ -315,6 +324,7 @@ static void client_flush(struct client *c)
                 c->out_done += (size_t)n;
         }
         c->out_length = c->out_done = 0;
+        c->dot_ns = now_ns();
         client_watch(c, EPOLLIN);
 }
 
@@ -335,7 +345,9 @@ client_say(struct client *c, enum stage stage, const char *format, ...)
 
 static void client_count(struct client *c)
 {
-        totals.took_ns[totals.accepted + totals.refused] = now_ns() - c->begin_ns;
+        int64_t now = now_ns();
+        totals.took_ns[totals.accepted + totals.refused] = now - c->begin_ns;
+        totals.dot_ns[totals.accepted + totals.refused] = now - c->dot_ns;
         if (options.expects_refusal) {
                 totals.refused++;
         } else {
@@ -481,7 +493,7 @@ static void client_on_event(struct client *c, uint32_t events)
 /* Starts what can start; returns how many clients still have something to do. */
 static long clients_start(int64_t now)
 {
-        long busy = 0;
+        long busy = totals.next <= options.messages;
         for (long i = 0; i < options.connections; i++) {
                 struct client *c = &clients[i];
                 if (c->fd < 0) {
@@ -502,7 +514,7 @@ static void clients_run(void)
                 int64_t now = now_ns();
                 if (!clients_start(now) || now > end)
                         return;
-                int n = epoll_wait(poll_fd, events, 64, 20);
+                int n = epoll_wait(poll_fd, events, 64, options.rate ? 1 : 20);
                 if (n < 0 && errno != EINTR)
                         die("epoll_wait");
                 for (int i = 0; i < n; i++) {
@@ -523,6 +535,7 @@ static void print_totals(double seconds)
 {
         long done = totals.accepted + totals.refused;
         qsort(totals.took_ns, (size_t)done, sizeof(*totals.took_ns), compare_times);
+        qsort(totals.dot_ns, (size_t)done, sizeof(*totals.dot_ns), compare_times);
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
         double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
@@ -533,10 +546,12 @@ static void print_totals(double seconds)
         }
         printf("{\"accepted\": %ld, \"refused\": %ld, \"failed\": %ld, \"retried\": %ld, "
                "\"seconds\": %.3f, \"per_second\": %.1f, \"median_ms\": %.2f, \"p99_ms\": %.2f, "
-               "\"client_cpu_s\": %.3f, \"first_failure\": \"%s\"}\n",
+               "\"dot_median_ms\": %.2f, \"dot_p99_ms\": %.2f, \"client_cpu_s\": %.3f, \"first_failure\": \"%s\"}\n",
                totals.accepted, totals.refused, options.messages - done, totals.retried, seconds,
                (double)done / seconds, done ? (double)totals.took_ns[done / 2] / 1e6 : 0,
-               done ? (double)totals.took_ns[done - 1 - done / 100] / 1e6 : 0, cpu, totals.failure);
+               done ? (double)totals.took_ns[done - 1 - done / 100] / 1e6 : 0,
+               done ? (double)totals.dot_ns[done / 2] / 1e6 : 0,
+               done ? (double)totals.dot_ns[done - 1 - done / 100] / 1e6 : 0, cpu, totals.failure);
 }
 
 static long number_option(const char *text, long min, long max, char letter)
@@ -554,7 +569,7 @@ static long number_option(const char *text, long min, long max, char letter)
 static void options_read(int argc, char **argv)
 {
         int o;
-        while ((o = getopt(argc, argv, "n:c:s:drt:u:f:o:k:T:")) != -1) {
+        while ((o = getopt(argc, argv, "n:c:s:drt:u:f:o:k:R:T:")) != -1) {
                 switch (o) {
                 case 'n':
                         options.messages = number_option(optarg, 1, 100000000, 'n');
@@ -592,6 +607,9 @@ static void options_read(int argc, char **argv)
                         options.retry_ns =
                                 number_option(optarg, 1, 3600, 'k') * INT64_C(1000000000);
                         break;
+                case 'R':
+                        options.rate = number_option(optarg, 1, 1000000, 'R');
+                        break;
                 case 'T':
                         options.limit_ns =
                                 number_option(optarg, 1, 86400, 'T') * INT64_C(1000000000);
@@ -625,14 +643,15 @@ int main(int argc, char **argv)
         /* The header takes its part of the size. */
         options.bytes = options.bytes > 400 ? options.bytes - 300 : 100;
         common_body = malloc(options.bytes + 100);
-        if (poll_fd < 0 || !clients || !totals.took_ns || !common_body)
+        totals.dot_ns = calloc((size_t)options.messages, sizeof(*totals.dot_ns));
+        if (poll_fd < 0 || !clients || !totals.took_ns || !totals.dot_ns || !common_body)
                 die("start");
         for (long i = 0; i < options.connections; i++)
                 clients[i].fd = -1;
         common_body_length = body_make(common_body, options.bytes, 0);
         body_digest(common_body, common_body_length, common_digest);
 
-        int64_t begin = now_ns();
+        int64_t begin = totals.begin_ns = now_ns();
         clients_run();
         if (options.record && fclose(options.record) != 0)
                 die("record");

@@ -8,7 +8,7 @@
  * nanoseconds). SIGTERM ends it.
  *
  * One thread, epoll. Offers PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN, ENHANCEDSTATUSCODES. Listens on
- * loopback only.
+ * loopback only; with the address 0.0.0.0 on all of 127.0.0.0/8, and nobody else is served.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -161,9 +161,16 @@ static bool flush(struct connection *c)
 static void on_connection(int poll_fd, int listener)
 {
         for (;;) {
-                int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                struct sockaddr_in peer = {0};
+                socklen_t length = sizeof(peer);
+                int fd = accept4(listener, (struct sockaddr *)&peer, &length,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (fd < 0)
                         return;
+                if (ntohl(peer.sin_addr.s_addr) >> 24 != 127) {
+                        close(fd);
+                        continue;
+                }
                 struct connection *c = malloc(sizeof(*c));
                 if (!c)
                         die("memory");
@@ -215,7 +222,7 @@ static int listener_open(const char *address, const char *port)
         struct sockaddr_in here = {.sin_family = AF_INET,
                                    .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
         if (inet_pton(AF_INET, address, &here.sin_addr) != 1 ||
-            ntohl(here.sin_addr.s_addr) >> 24 != 127) {
+            (here.sin_addr.s_addr && ntohl(here.sin_addr.s_addr) >> 24 != 127)) {
                 fprintf(stderr, "forepost-sink: listens on loopback addresses only, not %s\n",
                         address);
                 exit(2);

@@ -181,6 +181,12 @@ void attempt_job_drop(struct delivery_job *job)
         job_left(job->attempt);
 }
 
+void attempt_job_park(struct delivery_job *job)
+{
+        job->attempt->is_parked = true;
+        job_left(job->attempt);
+}
+
 /* ---- the beginning ---- */
 
 struct routed {

@@ -2,7 +2,8 @@
  * backoff.c - when to try again, and how long things took
  *
  * Postfix's queue manager scans its deferred queue every queue_run_delay and gives each message a wait that is
- * its age. Here each message has its own time, so nothing is scanned and queue_run_delay has no effect.
+ * its age. Here each message has its own time and nothing is scanned: of queue_run_delay remains that no message is
+ * tried again sooner (closing.c).
  */
 #include "delivery/delivery_private.h"
 

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "delivery/delivery_private.h"
 
+enum { PARKED_US = 60 * 1000 * 1000 }; /* one that nobody calls comes back after this */
+
 static const struct params *params_of(const struct delivery_attempt *a)
 {
         return &routes_config(a->routes)->params;
@@ -146,6 +148,14 @@ static void record_failed(struct delivery_attempt *a, bool is_told)
 
 /* ---- the end ---- */
 
+static bool has_results(const struct delivery_attempt *a)
+{
+        for (size_t i = 0; i < a->envelope.recipient_count; i++)
+                if (a->states[i].has_result)
+                        return true;
+        return false;
+}
+
 static void settle(struct delivery_attempt *a)
 {
         const struct params *p = params_of(a);
@@ -154,9 +164,15 @@ static void settle(struct delivery_attempt *a)
                 is_done = spool_message_state(a->message, i) != SPOOL_WAITING;
         if (is_done)
                 log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(a->message), "removed");
-        int64_t next_us = backoff_next_us(clock_wall_us(), arrival_us(a), expires_us(a),
-                                          p->minimal_backoff_time, p->maximal_backoff_time);
-        spool_message_settle(&a->message, next_us);
+        int64_t min_ms = p->minimal_backoff_time > p->queue_run_delay ? p->minimal_backoff_time
+                                                                      : p->queue_run_delay;
+        int64_t max_ms = p->maximal_backoff_time > min_ms ? p->maximal_backoff_time : min_ms;
+        int64_t next_us =
+                backoff_next_us(clock_wall_us(), arrival_us(a), expires_us(a), min_ms, max_ms);
+        if (a->is_parked && !has_results(a))
+                spool_message_postpone(&a->message, clock_wall_us() + PARKED_US);
+        else
+                spool_message_settle(&a->message, next_us);
         attempt_free(&a);
 }
 

@@ -10,7 +10,7 @@
  *        │    └─ workers: tasks, each with at most one job and one connection
  *        └─ lanes: one for each transport: how many workers it has
  *
- * A job is in one destination's queue or with one worker. An attempt ends with its last job; a destination
+ * A job is in one destination's queue, by sender (turns.c), or with one worker. An attempt ends with its last job; a destination
  * is forgotten when it has neither jobs nor workers and does not rest.
  */
 #ifndef DELIVERY_DELIVERY_PRIVATE_H
@@ -102,6 +102,7 @@ struct delivery_attempt {
         int64_t begun_wall_us;
         int64_t begun_us; /* monotonic */
         bool is_interrupted;
+        bool is_parked; /* a job of it found no room */
 };
 
 /* Decodes, routes, and hands the jobs out. */
@@ -110,6 +111,8 @@ void await_attempt_begin(struct delivery *d, struct spool_message *m);
 void attempt_job_done(struct delivery_job *job);
 /* The job goes nowhere now; its message stays as it is. */
 void attempt_job_drop(struct delivery_job *job);
+/* The job finds no room: its message waits in the spool until it is called (revival.c), a while at most. */
+void attempt_job_park(struct delivery_job *job);
 /* One result for all recipients of the job. */
 void attempt_job_result_all(struct delivery_job *job, const struct delivery_result *result);
 void attempt_free(struct delivery_attempt **a);
@@ -132,6 +135,29 @@ int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const 
 /* Bounces, delay notices, the next attempt's time; then the attempt is gone. May start a task for it. */
 void attempt_close(struct delivery_attempt *a);
 
+/* ---- turns.c: the queue of a destination, in which senders take turns ---- */
+
+struct turns {
+        struct list circle; /* of senders, whose turn is next first */
+        struct map senders;
+        size_t count; /* jobs */
+};
+
+void turns_init(struct turns *t);
+void turns_done(struct turns *t);
+void turns_add(struct turns *t, struct delivery_job *job);
+/* The next; there is one. */
+struct delivery_job *turns_take(struct turns *t);
+/* May this job be queued, or does its sender have his part of about `jobs_max` already? */
+bool turns_has_room(const struct turns *t, const struct delivery_job *job, size_t jobs_max);
+
+/* ---- pause.c: pauses between deliveries, over all loops ---- */
+
+/* Books the next beginning under this name: when, not before now_ms; monotonic. */
+int64_t pause_book(struct str name, int64_t pause_ms, int64_t now_ms);
+/* One has ended: the next begins a pause later at the earliest. */
+void pause_ended(struct str name, int64_t pause_ms, int64_t now_ms);
+
 /* ---- destination.c: a queue and a window ---- */
 
 struct lane {
@@ -147,8 +173,7 @@ struct destination {
         struct routes *routes; /* keeps the transport */
         const struct transport *transport;
         struct lane *lane;
-        struct list jobs; /* in order */
-        size_t job_count;
+        struct turns jobs;
         struct list idle; /* workers, the last used first */
         struct list starved;
         size_t worker_count;
@@ -164,6 +189,10 @@ struct destination {
         struct buf text;
         struct buf public;
 
+        struct timer pause;   /* until the next delivery may begin */
+        int64_t may_begin_ms; /* booked; 0: nothing is booked */
+
+        struct buf parked;   /* queue ids of those who found no room in `jobs` */
         struct buf stranded; /* queue ids of those who failed with it, QUEUE_ID_BYTES_MAX each */
         struct timer probe;  /* sends one of them ahead */
         int64_t probe_ms;    /* the last wait for that; 0: none since the last success */
@@ -181,6 +210,8 @@ struct delivery_job *destination_take(struct destination *dest);
 void destination_succeeded(struct destination *dest);
 void destination_failed(struct destination *dest, const struct delivery_job *job, const char *dsn,
                         struct str text, struct str public);
+/* A delivery has come to its end: may another begin now? */
+void destination_job_ended(struct destination *dest);
 /* Drops what is queued, when the delivery stops. */
 void destination_drain(struct destination *dest);
 /* A worker has ended: those who stood in line may start one. */
@@ -195,6 +226,10 @@ void revival_init(struct destination *dest);
 void revival_free(struct destination *dest);
 /* This message could not get there. */
 void revival_note(struct destination *dest, const struct spool_message *m);
+/* This message finds no room in the queue. False: too many are parked already. */
+bool revival_park(struct destination *dest, const struct spool_message *m);
+/* There is room again: some of those who were parked come back. */
+void revival_unpark(struct destination *dest, size_t count);
 /* The destination lives: those who were noted are tried now. */
 void revival_tell(struct destination *dest);
 

@@ -20,6 +20,7 @@ enum {
         LANE_WORKERS_MAX = 1000, /* of a transport without a maxproc of its own, for each loop */
         SWEEP_MS = 30 * 1000,
         REASON_BYTES_MAX = 8192,
+        JOBS_LEAST_MAX = 100, /* what every destination may queue, whatever the limits are */
 };
 
 static double share(const struct delivery *d, int64_t limit)
@@ -28,8 +29,16 @@ static double share(const struct delivery *d, int64_t limit)
         return (double)(part > 1 ? part : 1);
 }
 
+/* Between deliveries to this destination, or over its transport, there is a pause. */
+static bool has_pauses(const struct destination *dest)
+{
+        return dest->transport->destination_pause_ms > 0 || dest->transport->transport_pause_ms > 0;
+}
+
 static double window_max(const struct destination *dest)
 {
+        if (has_pauses(dest))
+                return 1;
         int64_t limit = dest->transport->concurrency_limit;
         return limit ? share(dest->delivery, limit) : LANE_WORKERS_MAX;
 }
@@ -40,6 +49,9 @@ static double window_initial(const struct destination *dest)
         double max = window_max(dest);
         return initial < max ? initial : max;
 }
+
+static void pause_is_over(struct timer *t);
+static size_t jobs_max(const struct destination *dest);
 
 /* ---- birth and death ---- */
 
@@ -76,7 +88,8 @@ static struct destination *destination_new(struct delivery *d, struct str key)
         memcpy(copy, key.ptr, key.len);
         dest->key = str_make(copy, key.len);
         dest->delivery = d;
-        list_init(&dest->jobs);
+        turns_init(&dest->jobs);
+        dest->pause.due = pause_is_over;
         list_init(&dest->idle);
         list_init(&dest->starved);
         buf_init(&dest->text, REASON_BYTES_MAX);
@@ -110,6 +123,8 @@ static void destination_free(struct destination *dest)
         map_remove(&dest->delivery->destinations, dest->key);
         list_remove(&dest->starved);
         revival_free(dest);
+        loop_timer_cancel(dest->delivery->loop, &dest->pause);
+        turns_done(&dest->jobs);
         routes_unref(&dest->routes);
         buf_done(&dest->text);
         buf_done(&dest->public);
@@ -119,8 +134,12 @@ static void destination_free(struct destination *dest)
 
 void destination_let_go(struct destination *dest)
 {
-        if (dest->job_count || dest->worker_count || dest->rest_ms)
+        if (dest->jobs.count || dest->worker_count || dest->rest_ms)
                 return;
+        if (dest->parked.len && !dest->delivery->is_stopping) {
+                revival_unpark(dest, jobs_max(dest) / 4 + 1);
+                return;
+        }
         if (dest->probe.item.at && !dest->delivery->is_stopping)
                 return;
         destination_free(dest);
@@ -138,7 +157,11 @@ void destination_sweep(struct delivery *d)
         const struct map_slot *slot;
         for (size_t i = 0; (slot = map_next(&d->destinations, &i));) {
                 struct destination *dest = slot->value;
-                if (!dest->rest_ms || dest->job_count || dest->worker_count || dest->probe.item.at)
+                if (dest->parked.len && !dest->jobs.count && !dest->worker_count) {
+                        revival_unpark(dest, jobs_max(dest) / 4 + 1);
+                        resting++;
+                }
+                if (!dest->rest_ms || dest->jobs.count || dest->worker_count || dest->probe.item.at)
                         continue;
                 if (now_ms >= dest->rests_until_ms + dest->rest_ms)
                         old[count++] = dest;
@@ -154,24 +177,72 @@ void destination_sweep(struct delivery *d)
 
 /* ---- the queue ---- */
 
-static void queue_add(struct destination *dest, struct delivery_job *job)
+/* How many jobs may be queued: a quarter of what may be under way, for all who have a queue together. */
+static size_t jobs_max(const struct destination *dest)
 {
-        list_add_last(&dest->jobs, &job->link);
-        dest->job_count++;
-}
-
-static struct delivery_job *queue_take(struct destination *dest)
-{
-        struct delivery_job *job = list_of(dest->jobs.next, struct delivery_job, link);
-        list_remove(&job->link);
-        dest->job_count--;
-        return job;
+        const struct delivery *d = dest->delivery;
+        size_t all =
+                (size_t)share(d, routes_config(dest->routes)->params.qmgr_message_active_limit);
+        size_t queues = d->destinations.count ? d->destinations.count : 1;
+        size_t part = all / 4 / queues;
+        size_t least = 2 * (size_t)window_max(dest);
+        if (least > JOBS_LEAST_MAX)
+                least = JOBS_LEAST_MAX;
+        return part > least ? part : least;
 }
 
 static bool has_room(const struct destination *dest)
 {
         return (double)dest->busy_count + 1 <= dest->window ||
                (dest->busy_count == 0 && dest->window > 0);
+}
+
+/* ---- pauses ---- */
+
+static int64_t book(const struct destination *dest, int64_t now_ms)
+{
+        const struct transport *t = dest->transport;
+        int64_t first = now_ms;
+        int64_t second = now_ms;
+        if (t->destination_pause_ms > 0)
+                first = pause_book(dest->key, t->destination_pause_ms, now_ms);
+        if (t->transport_pause_ms > 0)
+                second = pause_book(t->name, t->transport_pause_ms, now_ms);
+        return first > second ? first : second;
+}
+
+/* May the next delivery begin? Else it is called when it may. */
+static bool pause_allows(struct destination *dest)
+{
+        if (!has_pauses(dest))
+                return true;
+        int64_t now_ms = clock_mono_ms();
+        if (!dest->may_begin_ms)
+                dest->may_begin_ms = book(dest, now_ms);
+        if (dest->may_begin_ms <= now_ms)
+                return true;
+        loop_timer_set(dest->delivery->loop, &dest->pause, dest->may_begin_ms);
+        return false;
+}
+
+static struct delivery_job *take(struct destination *dest)
+{
+        struct delivery_job *job = turns_take(&dest->jobs);
+        dest->may_begin_ms = 0;
+        if (dest->parked.len && dest->jobs.count < jobs_max(dest) / 2)
+                revival_unpark(dest, jobs_max(dest) / 4 + 1);
+        return job;
+}
+
+void destination_job_ended(struct destination *dest)
+{
+        const struct transport *t = dest->transport;
+        int64_t now_ms = clock_mono_ms();
+        dest->busy_count--;
+        if (t->destination_pause_ms > 0)
+                pause_ended(dest->key, t->destination_pause_ms, now_ms);
+        if (t->transport_pause_ms > 0)
+                pause_ended(t->name, t->transport_pause_ms, now_ms);
 }
 
 /* True when a worker may be started; else the destination stands in line for one. */
@@ -189,18 +260,23 @@ static bool lane_has_room(struct destination *dest)
 
 static void kick(struct destination *dest)
 {
-        while (dest->job_count && has_room(dest)) {
+        while (dest->jobs.count && has_room(dest) && pause_allows(dest)) {
                 if (!list_is_empty(&dest->idle)) {
                         struct worker *w = list_of(dest->idle.next, struct worker, idle);
                         dest->busy_count++;
-                        worker_resume(w, queue_take(dest));
+                        worker_resume(w, take(dest));
                 } else if (lane_has_room(dest)) {
                         dest->busy_count++;
-                        worker_start(dest, queue_take(dest));
+                        worker_start(dest, take(dest));
                 } else {
                         return;
                 }
         }
+}
+
+static void pause_is_over(struct timer *t)
+{
+        kick(heap_of(t, struct destination, pause));
 }
 
 void lane_serve_starved(struct lane *lane)
@@ -242,22 +318,29 @@ void destination_push(struct destination *dest, struct delivery_job *job)
                 dest->window = 1; /* let one try */
                 dest->success = dest->failure = dest->failed_cohorts = 0;
         }
-        queue_add(dest, job);
+        if (!turns_has_room(&dest->jobs, job, jobs_max(dest)) && revival_park(dest, job->message)) {
+                struct delivery *d = dest->delivery;
+                if (!d->sweep.item.at)
+                        loop_timer_set(d->loop, &d->sweep, loop_now_ms() + SWEEP_MS);
+                attempt_job_park(job);
+                return;
+        }
+        turns_add(&dest->jobs, job);
         kick(dest);
 }
 
 struct delivery_job *destination_take(struct destination *dest)
 {
-        if (!dest->job_count || !has_room(dest))
+        if (!dest->jobs.count || !has_room(dest) || !pause_allows(dest))
                 return NULL;
         dest->busy_count++;
-        return queue_take(dest);
+        return take(dest);
 }
 
 void destination_drain(struct destination *dest)
 {
-        while (dest->job_count)
-                attempt_job_drop(queue_take(dest));
+        while (dest->jobs.count)
+                attempt_job_drop(turns_take(&dest->jobs));
         list_remove(&dest->starved);
 }
 
@@ -268,6 +351,8 @@ void destination_succeeded(struct destination *dest)
         dest->rest_ms = 0;
         dest->failed_cohorts = 0;
         revival_tell(dest);
+        if (dest->parked.len && !dest->jobs.count)
+                revival_unpark(dest, jobs_max(dest) / 4 + 1);
         double max = window_max(dest);
         double reach = (double)dest->busy_count + window_initial(dest);
         if (dest->window == 0)
@@ -297,8 +382,8 @@ static void rest(struct destination *dest, const char *dsn, struct str text, str
         buf_append_str(&dest->public, str_part(public, 0, REASON_BYTES_MAX));
         if (!d->sweep.item.at)
                 loop_timer_set(d->loop, &d->sweep, loop_now_ms() + SWEEP_MS);
-        while (dest->job_count)
-                defer_at_once(dest, queue_take(dest));
+        while (dest->jobs.count)
+                defer_at_once(dest, turns_take(&dest->jobs));
         list_remove(&dest->starved);
 }
 

@@ -6,6 +6,9 @@
  * remembers who failed with it, and sends one of them ahead after 10 s, 20 s, 40 s ... (as long as it rests).
  * When a session succeeds, by that one or by any other, all of them are tried at once.
  *
+ * In the same way a destination remembers who found no room in its queue (turns.c), and calls them, the oldest first,
+ * when there is.
+ *
  * What is remembered is ids: a message may be gone, deleted or held when its turn comes. Over the ceiling
  * messages are not remembered and come back by their own time, as all do after a restart.
  */
@@ -14,7 +17,7 @@
 #include "delivery/delivery_private.h"
 #include "message/queue_id.h"
 
-enum { STRANDED_MAX = 100 * 1000 };
+enum { STRANDED_MAX = 100 * 1000, PARKED_MAX = 1000 * 1000 };
 
 static struct str take_first(struct destination *dest, char id[QUEUE_ID_BYTES_MAX])
 {
@@ -48,6 +51,7 @@ static void probe_due(struct timer *t)
 
 void revival_init(struct destination *dest)
 {
+        buf_init(&dest->parked, (size_t)PARKED_MAX * QUEUE_ID_BYTES_MAX);
         buf_init(&dest->stranded, (size_t)STRANDED_MAX * QUEUE_ID_BYTES_MAX);
         dest->probe.due = probe_due;
 }
@@ -56,6 +60,25 @@ void revival_free(struct destination *dest)
 {
         loop_timer_cancel(dest->delivery->loop, &dest->probe);
         buf_done(&dest->stranded);
+        buf_done(&dest->parked);
+}
+
+bool revival_park(struct destination *dest, const struct spool_message *m)
+{
+        char id[QUEUE_ID_BYTES_MAX] = "";
+        snprintf(id, sizeof(id), "%s", spool_message_id(m));
+        return buf_append(&dest->parked, id, sizeof(id)) == 0;
+}
+
+void revival_unpark(struct destination *dest, size_t count)
+{
+        size_t taken = 0;
+        for (; count && taken < dest->parked.len; taken += QUEUE_ID_BYTES_MAX)
+                count -= send_ahead(dest, str_from(dest->parked.ptr + taken));
+        if (taken == dest->parked.len)
+                buf_done(&dest->parked);
+        else
+                buf_consume(&dest->parked, taken);
 }
 
 void revival_note(struct destination *dest, const struct spool_message *m)

@@ -45,6 +45,8 @@ struct transport {
         int64_t concurrency_limit;
         int64_t recipient_limit;
         int64_t failed_cohort_limit;
+        int64_t destination_pause_ms; /* TRANSPORT_destination_rate_delay; 0: none */
+        int64_t transport_pause_ms;   /* TRANSPORT_transport_rate_delay */
         struct feedback positive;
         struct feedback negative;
         int process_limit; /* connections at the same time, all loops together; 0: no limit */

@@ -101,6 +101,8 @@ static void read_limits(struct transport *t, const struct config *c, struct find
         t->concurrency_initial = p->initial_destination_concurrency;
         t->concurrency_limit = p->default_destination_concurrency_limit;
         t->recipient_limit = p->default_destination_recipient_limit;
+        t->destination_pause_ms = p->default_destination_rate_delay;
+        t->transport_pause_ms = p->default_transport_rate_delay;
         t->failed_cohort_limit = p->default_destination_concurrency_failed_cohort_limit;
         feedback_read(&t->positive, p->default_destination_concurrency_positive_feedback, c,
                       "default_destination_concurrency_positive_feedback", findings);

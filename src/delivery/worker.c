@@ -29,7 +29,7 @@ static void run_job(struct worker *w)
         if (await_deliver != await_smtp_deliver) /* which tells it by itself */
                 destination_succeeded(w->destination);
         w->job = NULL;
-        w->destination->busy_count--;
+        destination_job_ended(w->destination);
         attempt_job_done(job);
 }
 

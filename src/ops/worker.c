@@ -262,6 +262,7 @@ static int open_spool(struct worker *w, struct why *why)
                 .large_bytes = p->large_message_threshold,
                 .hot_bytes_max = p->spool_memory_limit,
                 .free_bytes_min = p->queue_minfree,
+                .active_max = (size_t)p->qmgr_message_active_limit,
         };
         int rc = spool_open(&options, &w->spool, why);
         free(loops);

@@ -257,13 +257,9 @@ static void set_next(struct spool_message *m, int64_t next_us)
         m->item.key = clock_mono_us() + (wait_us > 0 ? wait_us : 0);
 }
 
-void spool_message_settle(struct spool_message **mp, int64_t next_attempt_us)
+static void give_back(struct spool_message *m, int64_t next_attempt_us)
 {
-        struct spool_message *m = *mp;
-        check(m->flags & MESSAGE_ACTIVE);
-        *mp = NULL;
         struct side *side = m->side;
-        m->attempts++;
         if (m->flags & MESSAGE_DELETED || is_final(m)) {
                 finish(&m);
         } else {
@@ -272,11 +268,28 @@ void spool_message_settle(struct spool_message **mp, int64_t next_attempt_us)
                 set_next(m, m->flags & MESSAGE_AGAIN ? 0 : next_attempt_us);
                 m->flags &= ~(uint32_t)MESSAGE_AGAIN;
                 side_queue(side, m);
-                side_touch(side, m);
         }
         /* an active place is free */
         if (heap_first(&side->fresh) || heap_first(&side->due))
                 side_serve_soon(side);
+}
+
+void spool_message_settle(struct spool_message **mp, int64_t next_attempt_us)
+{
+        struct spool_message *m = *mp;
+        check(m->flags & MESSAGE_ACTIVE);
+        *mp = NULL;
+        m->attempts++;
+        side_touch(m->side, m); /* unless it is gone when the turn ends */
+        give_back(m, next_attempt_us);
+}
+
+void spool_message_postpone(struct spool_message **mp, int64_t next_attempt_us)
+{
+        struct spool_message *m = *mp;
+        check(m->flags & MESSAGE_ACTIVE);
+        *mp = NULL;
+        give_back(m, next_attempt_us);
 }
 
 bool spool_message_is_delay_told(const struct spool_message *m)

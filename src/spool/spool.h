@@ -130,6 +130,9 @@ void spool_message_record(struct spool_message *m, const struct spool_result *re
  */
 void spool_message_settle(struct spool_message **m, int64_t next_attempt_us);
 
+/* It was handed out too early: not an attempt, nothing is written down, it comes back at that time. */
+void spool_message_postpone(struct spool_message **m, int64_t next_attempt_us);
+
 /* Was a delay notice sent? Set it once; survives a restart. */
 bool spool_message_is_delay_told(const struct spool_message *m);
 void spool_message_set_delay_told(struct spool_message *m);
