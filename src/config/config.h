@@ -82,6 +82,8 @@ struct service {
         int process_limit;    /* the maxproc column; 0: none; -1: default_process_limit ("-") */
         struct params params; /* with this service's -o overrides */
         struct place at;
+        /* of an inet service: itself with $stress = yes (STRESS_README); NULL when -o or main.cf sets stress */
+        const struct service *stressed;
 };
 
 struct config {

@@ -152,6 +152,7 @@ struct scope {
         const struct config_private *private;
         const struct settings *overrides; /* of a service; NULL: none */
         struct str service;               /* its name, for NAME_destination_...; empty: none */
+        bool is_stressed;                 /* $stress is "yes", unless somebody sets it */
 };
 
 /* What a name stands for. False when it is unknown. `marks` and `at` may be empty. */

@@ -37,6 +37,10 @@ bool scope_find(const struct scope *scope, struct str name, struct setting *foun
             settings_copy(&p->commands, name, found) || settings_copy(&p->main, name, found) ||
             settings_copy(&p->found, name, found))
                 return true;
+        if (scope->is_stressed && str_eq(name, STR("stress"))) {
+                *found = (struct setting){.name = name, .raw = STR("yes")};
+                return true;
+        }
         const struct declaration *d = declaration_find(name);
         const char *initial = d ? d->initial : names_service_reference(p, name);
         *found = (struct setting){.name = name, .raw = str_from(initial)};

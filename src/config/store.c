@@ -179,6 +179,23 @@ static void store_service(struct reading *r, const struct service_source *source
                 lmtp_to_smtp(&service->params);
 }
 
+/* Field by field into the arena: a whole struct service is too large for the stack. */
+static const struct service *store_stressed(struct reading *r, const struct service_source *source,
+                                            const struct service *service)
+{
+        struct config_private *p = r->config->private;
+        struct scope scope = {p, &source->overrides, source->service.name, .is_stressed = true};
+        struct setting stress;
+        check(scope_find(&scope, STR("stress"), &stress));
+        if (!str_is_empty(stress.at.file) || !str_eq(stress.raw, STR("yes")))
+                return NULL;
+        struct service *out = arena_new(&p->arena, struct service);
+        memcpy(out, service, sizeof(*out));
+        store_all(r, &scope, &out->params);
+        out->params.service_name = service->name;
+        return out;
+}
+
 void reading_store_services(struct reading *r)
 {
         struct config *c = r->config;
@@ -188,7 +205,10 @@ void reading_store_services(struct reading *r)
                 for (const struct service_source *s = p->services; s; s = s->next) {
                         if (s->service.is_inet != (pass == 0) || arena_is_over(&p->arena))
                                 continue;
-                        store_service(r, s, &c->services[c->service_count++]);
+                        struct service *service = &c->services[c->service_count++];
+                        store_service(r, s, service);
+                        if (service->is_inet)
+                                service->stressed = store_stressed(r, s, service);
                 }
 }
 

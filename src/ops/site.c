@@ -9,6 +9,9 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
         struct site_service *out = &s->services[i];
         out->service = &s->config->services[i];
         out->policy = policy_new(s->config, &out->service->params, s->tables, s->dns, findings);
+        if (out->service->stressed)
+                out->stressed_policy = policy_new(s->config, &out->service->stressed->params,
+                                                  s->tables, s->dns, findings);
 }
 
 struct dns *site_dns_new(const struct params *p, struct why *why)
@@ -77,6 +80,7 @@ void site_open(struct site *s, struct spool *spool)
                         .config = s->config,
                         .service = service->service,
                         .policy = service->policy,
+                        .stressed_policy = service->stressed_policy,
                         .routes = s->routes,
                         .tls = s->keys.tls[i],
                         .spool = spool,
@@ -101,6 +105,7 @@ void site_unref(struct site **sp)
         for (size_t i = 0; i < s->service_count; i++) {
                 session_service_unref(&s->services[i].session);
                 policy_unref(&s->services[i].policy);
+                policy_unref(&s->services[i].stressed_policy);
         }
         free(s->services);
         core_mailboxes_unref(&s->mailboxes);

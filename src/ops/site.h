@@ -18,6 +18,7 @@
 struct site_service {
         const struct service *service; /* of the configuration */
         struct policy *policy;
+        struct policy *stressed_policy;  /* of service->stressed; NULL when there is none */
         struct session_service *session; /* NULL until site_open() */
 };
 

@@ -20,6 +20,7 @@ struct front_door_client {
 struct front_door_service {
         char *name;
         int64_t open;
+        bool is_crowded;
         struct front_door_service *next;
 };
 
@@ -229,6 +230,27 @@ void front_door_rise(struct front_door *d, struct front_door_service **seat)
         d->open--;
         pthread_mutex_unlock(&d->lock);
         *seat = NULL;
+}
+
+/* How full, in eighths; 0 without a limit. */
+static int64_t eighths(int64_t open, int64_t max)
+{
+        return max ? open * 8 / max : 0;
+}
+
+bool front_door_is_crowded(struct front_door *d, struct front_door_service *seat,
+                           int64_t service_max, int64_t all_max, bool *has_changed)
+{
+        pthread_mutex_lock(&d->lock);
+        int64_t of_service = eighths(seat->open, service_max);
+        int64_t of_all = eighths(d->open, all_max);
+        int64_t most = of_service > of_all ? of_service : of_all;
+        bool before = seat->is_crowded;
+        seat->is_crowded = most >= (before ? 6 : 7);
+        bool is_crowded = seat->is_crowded;
+        pthread_mutex_unlock(&d->lock);
+        *has_changed = is_crowded != before;
+        return is_crowded;
 }
 
 size_t front_door_count(struct front_door *d)

@@ -62,5 +62,11 @@ struct front_door_service;
 bool front_door_sit(struct front_door *d, struct str service, int64_t service_max, int64_t all_max,
                     struct front_door_service **seat);
 void front_door_rise(struct front_door *d, struct front_door_service **seat);
+/*
+ * Are nearly all seats taken (STRESS_README)? From seven eighths of service_max or all_max on, until they are down to three
+ * quarters. *has_changed: it is otherwise than at the last call.
+ */
+bool front_door_is_crowded(struct front_door *d, struct front_door_service *seat,
+                           int64_t service_max, int64_t all_max, bool *has_changed);
 
 #endif

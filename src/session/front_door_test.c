@@ -175,6 +175,29 @@ static void seats_are_limited_by_service_and_together(void **state)
         front_door_free(&d);
 }
 
+static void a_crowd_is_seen_and_goes(void **state)
+{
+        struct front_door *d = front_door_new();
+        struct front_door_service *s[8];
+        bool has_changed;
+        for (int i = 0; i < 7; i++) {
+                assert_true(front_door_sit(d, STR("smtp"), 8, 100, &s[i]));
+                assert_int_equal(front_door_is_crowded(d, s[i], 8, 100, &has_changed), i == 6);
+                assert_int_equal(has_changed, i == 6);
+        }
+        front_door_rise(d, &s[6]); /* six of eight: still */
+        assert_true(front_door_is_crowded(d, s[0], 8, 100, &has_changed));
+        assert_false(has_changed);
+        front_door_rise(d, &s[5]);
+        assert_false(front_door_is_crowded(d, s[0], 8, 100, &has_changed));
+        assert_true(has_changed);
+        assert_true(front_door_is_crowded(d, s[0], 0, 5, &has_changed)); /* all together */
+        assert_false(front_door_is_crowded(d, s[0], 0, 0, &has_changed));
+        for (int i = 0; i < 5; i++)
+                front_door_rise(d, &s[i]);
+        front_door_free(&d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -186,6 +209,7 @@ int main(void)
                 cmocka_unit_test(loops_share_the_door),
                 cmocka_unit_test(events_are_counted_by_unit),
                 cmocka_unit_test(seats_are_limited_by_service_and_together),
+                cmocka_unit_test(a_crowd_is_seen_and_goes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,6 +149,11 @@ struct session_counts *listener_counts(struct listener *li)
         return &li->counts;
 }
 
+int64_t listener_sessions_max(const struct listener *li)
+{
+        return li->fd_max;
+}
+
 void listener_session_ended(struct listener *li, struct session *s)
 {
         list_remove(&s->link);

@@ -12,6 +12,8 @@ struct session_service *session_service_new(const struct session_service_parts *
         s->parts = *parts;
         config_ref(parts->config);
         policy_ref(parts->policy);
+        if (parts->stressed_policy)
+                policy_ref(parts->stressed_policy);
         dns_ref(parts->dns);
         routes_ref(parts->routes);
         tls_context_ref(parts->tls);
@@ -33,6 +35,7 @@ void session_service_unref(struct session_service **sp)
         tls_context_unref(&s->parts.tls);
         routes_unref(&s->parts.routes);
         policy_unref(&s->parts.policy);
+        policy_unref(&s->parts.stressed_policy);
         dns_unref(&s->parts.dns);
         config_unref(&s->parts.config);
         free(s);

@@ -360,6 +360,29 @@ static void await_commands(struct session *s)
 
 /* ---- greeting ---- */
 
+/*
+ * Nearly all seats are taken: this session is served by what the configuration says for stress = yes, so that it
+ * waits less for its client (STRESS_README).
+ */
+static void look_for_stress(struct session *s, int64_t service_max)
+{
+        int64_t all_max = listener_sessions_max(s->listener);
+        if (s->params->connection_limit < all_max)
+                all_max = s->params->connection_limit;
+        const struct service *service = s->service->parts.service;
+        bool has_changed;
+        bool is_crowded = front_door_is_crowded(listener_door(s->listener), s->seat, service_max,
+                                                all_max, &has_changed);
+        if (has_changed)
+                log_warning("smtpd", "service \"%.*s\": %s", STR_ARG(service->name),
+                            is_crowded ? "nearly all sessions are in use: stress = yes for new ones"
+                                       : "there is room again: stress is over");
+        if (is_crowded && service->stressed) {
+                s->params = &service->stressed->params;
+                s->policy = s->service->parts.stressed_policy;
+        }
+}
+
 /* maxproc of master.cf, or default_process_limit; and connection_limit for all together */
 static bool finds_seat(struct session *s)
 {
@@ -367,8 +390,10 @@ static bool finds_seat(struct session *s)
         int64_t service_max = service->process_limit < 0 ? s->params->default_process_limit
                                                          : service->process_limit;
         if (front_door_sit(listener_door(s->listener), service->name, service_max,
-                           s->params->connection_limit, &s->seat))
+                           s->params->connection_limit, &s->seat)) {
+                look_for_stress(s, service_max);
                 return true;
+        }
         log_warning("smtpd", "NOQUEUE: reject: CONNECT from %.*s[%.*s]: too many connections",
                     STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
         return false;

@@ -24,6 +24,7 @@ struct session_service_parts {
         struct config *config;
         const struct service *service; /* of that config; its params rule the session */
         struct policy *policy;
+        struct policy *stressed_policy; /* for service->stressed; NULL without */
         struct routes *routes;
         struct tls_context *tls; /* NULL: no STARTTLS */
         struct spool *spool;

@@ -179,6 +179,8 @@ void session_transaction_end(struct session *s);
 /* ---- listener.c: what a session tells its listener ---- */
 struct front_door *listener_door(const struct listener *li);
 struct session_counts *listener_counts(struct listener *li);
+/* How many sessions the descriptors suffice for. */
+int64_t listener_sessions_max(const struct listener *li);
 void listener_session_ended(struct listener *li, struct session *s);
 
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */

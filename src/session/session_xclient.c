@@ -39,16 +39,14 @@ static void take_name(struct session *s, const struct smtp_attributes *a)
         struct policy_facts *f = &s->facts;
         struct str name = a->values[SMTP_ATTRIBUTE_NAME];
         struct str reverse = a->values[SMTP_ATTRIBUTE_REVERSE_NAME];
+        if (!smtp_attributes_has(a, SMTP_ATTRIBUTE_REVERSE_NAME) && name.len)
+                reverse = name; /* a verified name is one that the address points to */
         if (smtp_attributes_has(a, SMTP_ATTRIBUTE_NAME)) {
                 f->client_name_status = status_of(a, SMTP_ATTRIBUTE_NAME);
                 set_text(c->name, sizeof(c->name), name.len ? name : STR("unknown"));
                 f->client_name = str_from(c->name);
-                if (name.len) { /* a verified name is one that the address points to */
-                        f->reverse_client_name = f->client_name;
-                        f->reverse_client_name_status = CLIENT_NAME_OK;
-                }
         }
-        if (smtp_attributes_has(a, SMTP_ATTRIBUTE_REVERSE_NAME)) {
+        if (smtp_attributes_has(a, SMTP_ATTRIBUTE_REVERSE_NAME) || reverse.len) {
                 f->reverse_client_name_status = status_of(a, SMTP_ATTRIBUTE_REVERSE_NAME);
                 set_text(c->reverse_name, sizeof(c->reverse_name),
                          reverse.len ? reverse : STR("unknown"));
