@@ -10,7 +10,8 @@
 
 static const struct command *const commands[] = {
         &command_serve,       &command_check,         &command_config,
-        &command_map_query,   &command_queue_list,    &command_queue_show,
+        &command_map_query,   &command_map_list,      &command_map_build,
+        &command_map_import,  &command_queue_list,    &command_queue_show,
         &command_queue_count, &command_queue_flush,   &command_queue_delete,
         &command_queue_hold,  &command_queue_release, &command_queue_requeue,
         &command_queue_drain, &command_queue_accept,  &command_reload,

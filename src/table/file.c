@@ -6,6 +6,7 @@
  * second ago: a writer that is still at work, or a second change within the clock tick of the
  * first, would otherwise go unseen.
  */
+#include "base/check.h"
 #include "base/clock.h"
 #include "table/table_private.h"
 
@@ -51,16 +52,27 @@ int file_stamp_get(const char *path, struct file_stamp *stamp)
         return 0;
 }
 
-static int fault_of_open(struct table_fault *fault, const char *path, int error)
+int file_open_fault(struct table_fault *fault, struct str path, int error)
 {
         if (error == -ENOENT)
                 return fault_set(fault, error, "table-missing",
-                                 "make the file, or take the table out", "%s does not exist", path);
+                                 "make the file, or take the table out", "%.*s does not exist",
+                                 STR_ARG(path));
         if (error == -EACCES)
                 return fault_set(fault, error, "table-unreadable",
                                  "let the user that runs this program read it and its directories",
-                                 "%s may not be read", path);
-        return fault_set(fault, error, "table-unreadable", NULL, "%s: %s", path, why_errno(error));
+                                 "%.*s may not be read", STR_ARG(path));
+        return fault_set(fault, error, "table-unreadable", NULL, "%.*s: %s", STR_ARG(path),
+                         why_errno(error));
+}
+
+char *path_make(const char *dir, struct str name)
+{
+        char *path;
+        int n = name.ptr[0] == '/' ? asprintf(&path, "%.*s", STR_ARG(name))
+                                   : asprintf(&path, "%s/%.*s", dir, STR_ARG(name));
+        check(n >= 0);
+        return path;
 }
 
 /* Reads until the end of the file, or `room` bytes. The number of bytes or a negative errno. */
@@ -85,7 +97,7 @@ static int read_open_file(int fd, const char *path, size_t bytes_max, char **byt
 {
         struct stat before;
         if (fstat(fd, &before) < 0)
-                return fault_of_open(fault, path, -errno);
+                return file_open_fault(fault, str_from(path), -errno);
         if (!S_ISREG(before.st_mode))
                 return fault_set(fault, -EINVAL, "table-unreadable", "name a file with the text",
                                  "%s is %s, not a file", path,
@@ -106,7 +118,7 @@ static int read_open_file(int fd, const char *path, size_t bytes_max, char **byt
                 got = -errno;
         if (got < 0) {
                 free(text);
-                return fault_of_open(fault, path, (int)got);
+                return file_open_fault(fault, str_from(path), (int)got);
         }
         *stamp = stamp_from(&before);
         struct file_stamp now = stamp_from(&after);
@@ -123,7 +135,7 @@ int file_read(const char *path, size_t bytes_max, char **bytes, size_t *len,
         /* O_NONBLOCK: a pipe that somebody put in the place of the file must not stop us. */
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0)
-                return fault_of_open(fault, path, -errno);
+                return file_open_fault(fault, str_from(path), -errno);
         int error = read_open_file(fd, path, bytes_max, bytes, len, stamp, is_stable, fault);
         close(fd);
         return error;

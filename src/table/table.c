@@ -3,7 +3,9 @@
  *
  * What a table says stands in a snapshot: immutable, counted, freed by the last who looks at it.
  * The table points to the newest one; taking it and its count happens under a lock that is held
- * for two instructions.
+ * for two instructions. So that threads which look at one table do not pass a lock and a counter from
+ * processor to processor, each has a lane of its own: a lock, a pointer, and a share of the snapshot
+ * with its own count. The snapshot counts its shares that are in use, and ends with the last.
  *
  * When a file has changed (file.c tells how it is known):
  *   - put in place by rename: another inode, complete as a rule: read at once;
@@ -28,12 +30,27 @@ enum {
         WAIT_MS_MAX = 5000,       /* for a writer to be quiet */
         READ_TRIES_MAX = 3,       /* when the file changes while it is opened for the first time */
         NAME_BYTES_MAX = 1 << 20, /* of a specification, as inline: may be long */
+        LANES = 16,               /* threads beyond these share them */
+        CACHE_LINE = 64,
 };
 
+/* One lane's part of a snapshot. */
 struct table_snapshot {
-        atomic_uint users;
+        _Alignas(CACHE_LINE) atomic_uint users; /* the lane itself is one */
+        struct version *version;
+};
+
+/* What was read at one time. */
+struct version {
+        atomic_uint shares; /* that are in use */
         const struct table_type *type;
         void *contents;
+        struct table_snapshot share[LANES];
+};
+
+struct lane {
+        _Alignas(CACHE_LINE) pthread_mutex_t lock;
+        struct table_snapshot *now;
 };
 
 struct table {
@@ -44,8 +61,7 @@ struct table {
         int depth;
         char *path; /* NULL: not from a file */
 
-        pthread_mutex_t lock; /* over `now` alone */
-        struct table_snapshot *now;
+        struct lane lanes[LANES];
 
         /* the rest is under the set's lock */
         struct file_stamp stamp;  /* of what `now` was made from */
@@ -74,12 +90,24 @@ struct table_set {
 };
 
 /* ---- snapshots ---- */
+
+/* The lane of this thread, in every table. */
+static unsigned lane_of_thread(void)
+{
+        static atomic_uint threads;
+        static __thread unsigned own; /* counted from 1 */
+        if (own == 0)
+                own = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % LANES;
+        return own - 1;
+}
+
 struct table_snapshot *table_snapshot_hold(struct table *t)
 {
-        pthread_mutex_lock(&t->lock);
-        struct table_snapshot *s = t->now;
+        struct lane *lane = &t->lanes[lane_of_thread()];
+        pthread_mutex_lock(&lane->lock);
+        struct table_snapshot *s = lane->now;
         atomic_fetch_add_explicit(&s->users, 1, memory_order_relaxed);
-        pthread_mutex_unlock(&t->lock);
+        pthread_mutex_unlock(&lane->lock);
         return s;
 }
 
@@ -87,29 +115,37 @@ void table_snapshot_release(struct table_snapshot *s)
 {
         if (atomic_fetch_sub_explicit(&s->users, 1, memory_order_acq_rel) != 1)
                 return;
-        s->type->free(s->contents);
-        free(s);
+        struct version *v = s->version;
+        if (atomic_fetch_sub_explicit(&v->shares, 1, memory_order_acq_rel) != 1)
+                return;
+        v->type->free(v->contents);
+        free(v);
 }
 
 const void *table_snapshot_contents(const struct table_snapshot *s)
 {
-        return s->contents;
+        return s->version->contents;
 }
 
 /* Puts new contents in the place of the old ones. */
 static void snapshot_put(struct table *t, void *contents)
 {
-        struct table_snapshot *s = malloc(sizeof(*s));
-        check(s);
-        s->type = t->type;
-        s->contents = contents;
-        atomic_init(&s->users, 1);
-        pthread_mutex_lock(&t->lock);
-        struct table_snapshot *old = t->now;
-        t->now = s;
-        pthread_mutex_unlock(&t->lock);
-        if (old)
-                table_snapshot_release(old);
+        struct version *v = aligned_alloc(CACHE_LINE, sizeof(*v));
+        check(v);
+        v->type = t->type;
+        v->contents = contents;
+        atomic_init(&v->shares, LANES);
+        for (unsigned i = 0; i < LANES; i++) {
+                struct table_snapshot *s = &v->share[i];
+                s->version = v;
+                atomic_init(&s->users, 1);
+                pthread_mutex_lock(&t->lanes[i].lock);
+                struct table_snapshot *old = t->lanes[i].now;
+                t->lanes[i].now = s;
+                pthread_mutex_unlock(&t->lanes[i].lock);
+                if (old)
+                        table_snapshot_release(old);
+        }
 }
 
 /* ---- the set ---- */
@@ -132,9 +168,11 @@ struct table_set *table_set_new(const char *dir)
 
 static void table_free(struct table *t)
 {
-        if (t->now)
-                table_snapshot_release(t->now);
-        pthread_mutex_destroy(&t->lock);
+        for (unsigned i = 0; i < LANES; i++) {
+                if (t->lanes[i].now)
+                        table_snapshot_release(t->lanes[i].now);
+                pthread_mutex_destroy(&t->lanes[i].lock);
+        }
         free(t->path);
         free(t);
 }
@@ -195,8 +233,7 @@ static void set_add(struct table_set *set, struct table *t, struct str key)
 
 /* ---- reading ---- */
 
-/* NUL bytes and byte order marks: both say that this is no text as we read it. */
-static int text_examine(struct table_text *text)
+int text_examine(struct table_text *text)
 {
         const char *nul = memchr(text->bytes, '\0', text->len);
         if (nul) {
@@ -218,7 +255,7 @@ static int text_examine(struct table_text *text)
         return 0;
 }
 
-/* Makes contents from text. `bytes` is freed. */
+/* Makes contents from text. `bytes` is freed; NULL: the type maps the file itself. */
 static int contents_make(struct table *t, char *bytes, size_t len, struct findings *findings,
                          struct table_fault *fault, void **contents)
 {
@@ -232,7 +269,7 @@ static int contents_make(struct table *t, char *bytes, size_t len, struct findin
                 .findings = findings,
                 .fault = fault,
         };
-        int error = text_examine(&text);
+        int error = bytes ? text_examine(&text) : 0;
         if (error == 0)
                 error = t->type->open(&text, contents);
         free(text.bytes);
@@ -294,6 +331,50 @@ static int open_from_name(struct table *t, struct str name, struct findings *fin
         return error;
 }
 
+static int changed_meanwhile(const struct table *t, struct table_fault *fault)
+{
+        return fault_set(fault, -EAGAIN, "table-unreadable", NULL, "%s changed while it was read",
+                         t->path);
+}
+
+/* The file of a type that maps it. */
+static int map_file(struct table *t, bool takes_any, struct findings *findings,
+                    struct file_stamp *stamp, bool *is_stable, void **contents,
+                    struct table_fault *fault)
+{
+        struct file_stamp after;
+        int error = file_stamp_get(t->path, stamp);
+        if (error)
+                return file_open_fault(fault, str_from(t->path), error);
+        t->bad = *stamp;
+        error = contents_make(t, NULL, 0, findings, fault, contents);
+        if (error)
+                return error;
+        *is_stable = file_stamp_get(t->path, &after) == 0 && file_stamp_eq(stamp, &after);
+        if (*is_stable || takes_any)
+                return 0;
+        t->type->free(*contents);
+        return changed_meanwhile(t, fault);
+}
+
+/* The file of a type that reads all of it. */
+static int read_file(struct table *t, bool takes_any, struct findings *findings,
+                     struct file_stamp *stamp, bool *is_stable, void **contents,
+                     struct table_fault *fault)
+{
+        char *bytes;
+        size_t len;
+        int error = file_read(t->path, t->type->bytes_max, &bytes, &len, stamp, is_stable, fault);
+        if (error)
+                return error;
+        if (!*is_stable && !takes_any) {
+                free(bytes);
+                return changed_meanwhile(t, fault);
+        }
+        t->bad = *stamp;
+        return contents_make(t, bytes, len, findings, fault, contents);
+}
+
 /*
  * Reads the file and swaps its contents in. -EAGAIN: it changed while it was read (not with
  * `takes_any`).
@@ -301,21 +382,11 @@ static int open_from_name(struct table *t, struct str name, struct findings *fin
 static int load_file(struct table *t, bool takes_any, struct findings *findings,
                      struct table_fault *fault)
 {
-        char *bytes;
-        size_t len;
         bool is_stable;
         struct file_stamp stamp;
-        int error = file_read(t->path, t->type->bytes_max, &bytes, &len, &stamp, &is_stable, fault);
-        if (error)
-                return error;
-        if (!is_stable && !takes_any) {
-                free(bytes);
-                return fault_set(fault, -EAGAIN, "table-unreadable", NULL,
-                                 "%s changed while it was read", t->path);
-        }
-        t->bad = stamp;
         void *contents;
-        error = contents_make(t, bytes, len, findings, fault, &contents);
+        int error = (t->type->suffix ? map_file : read_file)(t, takes_any, findings, &stamp,
+                                                             &is_stable, &contents, fault);
         if (error)
                 return error;
         snapshot_put(t, contents);
@@ -327,11 +398,51 @@ static int load_file(struct table *t, bool takes_any, struct findings *findings,
         return 0;
 }
 
+/* A mapped file that is not there, but its text is. */
+static bool explain_unbuilt(const struct table *t, struct table_fault *fault)
+{
+        struct str text = str_from(t->path);
+        struct file_stamp stamp;
+        text.len -= strlen(t->type->suffix);
+        char *path = path_make("", text);
+        bool is_there = file_stamp_get(path, &stamp) == 0;
+        if (is_there) {
+                char cure[200];
+                snprintf(cure, sizeof(cure), "forepost map build %s:%s", t->type->name, path);
+                fault_set(fault, -ENOENT, "table-not-built", cure, "%s does not exist yet, only %s",
+                          t->path, path);
+        }
+        free(path);
+        return is_there;
+}
+
+/* The text has been changed since the mapped file was made from it. */
+static void doubt_if_older(const struct table *t, struct findings *findings)
+{
+        struct str text = str_from(t->path);
+        struct file_stamp stamp;
+        text.len -= strlen(t->type->suffix);
+        char *path = path_make("", text);
+        if (findings && file_stamp_get(path, &stamp) == 0 &&
+            stamp.mtime.tv_sec > t->stamp.mtime.tv_sec) {
+                char cure[200];
+                snprintf(cure, sizeof(cure), "forepost map build %s:%s", t->type->name, path);
+                findings_add(findings, SEVERITY_WARNING, "table-older-than-text",
+                             (struct place){str_from(path), 0}, cure,
+                             "%s has been changed since %s was made from it: what was changed has "
+                             "no effect yet",
+                             path, t->path);
+        }
+        free(path);
+}
+
 /* When only the file that postmap made is there, says so. */
 static void explain_missing(const struct table *t, struct table_fault *fault)
 {
         static const char *const endings[] = {"db", "cdb", "lmdb", "dir", "pag"};
-        if (!t->type->folds_key)
+        if (t->type->suffix && explain_unbuilt(t, fault))
+                return;
+        if (!t->type->is_text)
                 return;
         for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
                 char *compiled;
@@ -358,19 +469,12 @@ static int open_from_file(struct table *t, struct findings *findings, struct tab
                 error = load_file(t, i == READ_TRIES_MAX, findings, fault);
         if (error == -ENOENT)
                 explain_missing(t, fault);
+        else if (error == 0 && t->type->suffix)
+                doubt_if_older(t, findings);
         return error;
 }
 
 /* ---- opening ---- */
-static char *path_make(const char *dir, struct str name)
-{
-        char *path;
-        int n = name.ptr[0] == '/' ? asprintf(&path, "%.*s", STR_ARG(name))
-                                   : asprintf(&path, "%s/%.*s", dir, STR_ARG(name));
-        check(n >= 0);
-        return path;
-}
-
 static int name_examine(const struct table_type *type, struct str name, struct table_fault *fault)
 {
         if (memchr(name.ptr, '\0', name.len) || name.len > NAME_BYTES_MAX)
@@ -383,19 +487,32 @@ static int name_examine(const struct table_type *type, struct str name, struct t
         return 0;
 }
 
+static char *table_path_make(struct table_set *set, const struct table_type *type, struct str name)
+{
+        char *path = path_make(set->dir, name);
+        if (!type->suffix)
+                return path;
+        char *with_suffix;
+        check(asprintf(&with_suffix, "%s%s", path, type->suffix) >= 0);
+        free(path);
+        return with_suffix;
+}
+
 static struct table *table_make(struct table_set *set, const struct table_type *type,
                                 struct str name, struct str spec, struct place at, int depth,
                                 struct findings *findings, struct table_fault *fault)
 {
         bool is_file = type->source == SOURCE_FILE ||
                        (type->source == SOURCE_FILE_OR_RULES && name.ptr[0] != '{');
-        struct table *t = calloc(1, sizeof(*t));
+        struct table *t = aligned_alloc(CACHE_LINE, sizeof(*t));
         check(t);
-        pthread_mutex_init(&t->lock, NULL);
+        *t = (struct table){0};
+        for (unsigned i = 0; i < LANES; i++)
+                pthread_mutex_init(&t->lanes[i].lock, NULL);
         t->set = set;
         t->type = type;
         t->depth = depth;
-        t->path = is_file ? path_make(set->dir, name) : NULL;
+        t->path = is_file ? table_path_make(set, type, name) : NULL;
         t->at = at;
         int error = is_file ? open_from_file(t, findings, fault)
                             : open_from_name(t, name, findings, fault);
@@ -484,7 +601,7 @@ bool table_each(struct table *t, table_visit *each, void *context)
 static enum table_result snapshot_query(struct table *t, const struct table_query *query)
 {
         struct table_snapshot *s = table_snapshot_hold(t);
-        enum table_result result = s->type->find(s->contents, query);
+        enum table_result result = t->type->find(table_snapshot_contents(s), query);
         table_snapshot_release(s);
         if (result == TABLE_ERROR)
                 why_prefix(query->why, 0, "%.*s", (int)(t->name.len > 200 ? 200 : t->name.len),
@@ -567,7 +684,9 @@ static void reload(struct table *t, const struct file_stamp *stamp, bool is_chan
         }
         if (!is_changed)
                 return;
-        size_t count = t->type->count ? t->type->count(t->now->contents) : 0;
+        struct table_snapshot *s = table_snapshot_hold(t);
+        size_t count = t->type->count ? t->type->count(table_snapshot_contents(s)) : 0;
+        table_snapshot_release(s);
         log_info(NULL, "%.*s: read again: %zu entries",
                  (int)(t->name.len > 200 ? 200 : t->name.len), t->name.ptr, count);
 }

@@ -129,7 +129,13 @@ struct table_type {
         bool folds_key; /* the key comes in lower case, and is at most TABLE_KEY_BYTES_MAX long */
         bool is_pattern;
         bool has_any_key;
+        bool is_text;     /* read from the text that Postfix's file of this type was made from */
         size_t bytes_max; /* of the text */
+        /*
+         * Not NULL: the file is mapped and not read. Its name is the table's with this behind it; open()
+         * gets no bytes.
+         */
+        const char *suffix;
         /* 0 and *contents, or a negative errno and the fault. */
         int (*open)(struct table_text *text, void **contents);
         /* The value is copied into the arena. NULL: never asked through await_table_find(). */
@@ -144,6 +150,7 @@ struct table_type {
 extern const struct table_type table_type_hash, table_type_btree, table_type_texthash;
 extern const struct table_type table_type_inline, table_type_static, table_type_cidr;
 extern const struct table_type table_type_regexp, table_type_pcre;
+extern const struct table_type table_type_cdb, table_type_lmdb;
 
 /*
  * Splits "type:name", looking through "proxy:". NULL, with the fault: no such type (or not yet).
@@ -178,6 +185,18 @@ enum table_result text_map_query(const void *contents, const struct table_query 
 void text_map_free(void *contents);
 size_t text_map_count(const void *contents);
 void text_map_each(const void *contents, table_visit *each, void *context);
+
+/* ---- from a text to what is mapped (build.c) ---- */
+
+/* NUL bytes and byte order marks: both say that this is no text as we read it. */
+int text_examine(struct table_text *text);
+/* "name: value", as postalias reads it; else like table_type_texthash.open(). */
+int text_open_aliases(struct table_text *text, void **contents);
+/* Writes all records into a file that is there and empty. 0 or a negative errno with *why. */
+int cdb_write(const char *path, const struct text_map *map, struct why *why);
+int lmdb_write(const char *path, const struct text_map *map, struct why *why);
+/* Puts this text into the place of the file, at once and on disk, with its owner and permissions. */
+int file_replace(const char *path, struct str text, struct why *why);
 
 /* ---- POSIX regular expressions in PCRE2's words ---- */
 struct posix_flags {
@@ -219,6 +238,10 @@ bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b);
 /* Written to so lately that it may not be complete, or may change again without a new mtime. */
 bool file_stamp_is_young(const struct file_stamp *s);
 int file_stamp_get(const char *path, struct file_stamp *stamp);
+/* Why a file could not be opened. Returns `error`. */
+int file_open_fault(struct table_fault *fault, struct str path, int error);
+/* `name`, in `dir` when it is relative; malloc'ed. */
+char *path_make(const char *dir, struct str name);
 /*
  * Reads all of it; *bytes is malloc'ed, with a NUL behind. *is_stable is false when the file
  * changed meanwhile. A negative errno with the fault: missing, not allowed, no ordinary file, too

@@ -251,9 +251,31 @@ static void entries_can_be_listed(void **state)
         bench_done(&b);
 }
 
+static void a_file_of_aliases_is_read_as_such(void **state)
+{
+        struct bench b;
+        bench_init(&b);
+        bench_write(&b, "aliases", "# comment\nroot: admin\nPostmaster :root\n\"a b\": c\n  d\n");
+        struct table *t = bench_must_open(&b, "hash:aliases");
+        assert_string_equal(bench_find(&b, t, "ROOT"), "admin");
+        assert_string_equal(bench_find(&b, t, "postmaster"), "root");
+        assert_string_equal(bench_find(&b, t, "a b"), "c  d");
+        assert_int_equal(bench_finding(&b, "table-alias-format")->severity, SEVERITY_NOTE);
+        /* one entry that is none, and it is what postmap makes of it */
+        bench_write(&b, "mixed", "root: admin\nuser admin\n");
+        t = bench_must_open(&b, "hash:mixed");
+        assert_string_equal(bench_find(&b, t, "root"), "-");
+        assert_string_equal(bench_find(&b, t, "root:"), "admin");
+        /* texthash: is never made by postalias */
+        t = bench_must_open(&b, "texthash:aliases");
+        assert_string_equal(bench_find(&b, t, "root"), "-");
+        bench_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_file_of_aliases_is_read_as_such),
                 cmocka_unit_test(reads_what_postmap_reads),
                 cmocka_unit_test(empty_files_have_nothing),
                 cmocka_unit_test(a_first_line_with_a_blank_is_ignored),

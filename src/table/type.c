@@ -1,4 +1,4 @@
-/* type.c - the names of table types: those that are here, those that come later, and near misses */
+/* type.c - the names of table types: those that are here, those that are not and why, near misses */
 #include "table/table_private.h"
 
 #include <errno.h>
@@ -6,35 +6,50 @@
 static const struct table_type *const types[] = {
         &table_type_hash,   &table_type_btree, &table_type_texthash, &table_type_inline,
         &table_type_static, &table_type_cidr,  &table_type_regexp,   &table_type_pcre,
+#ifdef TABLE_HAS_CDB
+        &table_type_cdb,
+#endif
+#ifdef TABLE_HAS_LMDB
+        &table_type_lmdb,
+#endif
 };
 
-/* Postfix's types that are not here yet, with what to use meanwhile. */
+#define TEXT_CURE "use hash: with the text that the file was made from"
+#define FILE_CURE "write the entries to a file and use hash:; it is read again by itself"
+
+/* Types of Postfix that are not here: why, and what to use instead. */
 static const struct {
         const char *name;
+        const char *why;
         const char *cure;
-} later_types[] = {
-        {"cdb", "use hash: with the text that the file was made from"},
-        {"lmdb", "use hash: with the text that the file was made from"},
-        {"dbm", "use hash: with the text that the file was made from"},
-        {"sdbm", "use hash: with the text that the file was made from"},
-        {"ldap", "write the entries to a file and use hash:; it is read again by itself"},
-        {"mysql", "write the entries to a file and use hash:; it is read again by itself"},
-        {"pgsql", "write the entries to a file and use hash:; it is read again by itself"},
-        {"sqlite", "write the entries to a file and use hash:; it is read again by itself"},
-        {"mongodb", "write the entries to a file and use hash:; it is read again by itself"},
-        {"redis", "write the entries to a file and use hash:; it is read again by itself"},
-        {"memcache", "name the table behind it"},
-        {"socketmap", "write the entries to a file and use hash:; it is read again by itself"},
-        {"tcp", "write the entries to a file and use hash:; it is read again by itself"},
-        {"nis", "write the entries to a file and use hash:; it is read again by itself"},
-        {"nisplus", "write the entries to a file and use hash:; it is read again by itself"},
-        {"unix", "write the entries to a file and use hash:; it is read again by itself"},
-        {"unionmap", "name the tables one after the other"},
-        {"pipemap", "write what comes out into one table"},
-        {"randmap", "write one result"},
-        {"environ", "write the value into main.cf"},
-        {"fail", "take it out"},
-        {"internal", "take it out"},
+} absent_types[] = {
+        {"cdb", "this program was built without libcdb", TEXT_CURE},
+        {"lmdb", "this program was built without liblmdb", TEXT_CURE},
+        {"dbm", "the format has no owner any more; hash: and cdb: do what it did", TEXT_CURE},
+        {"sdbm", "the format has no owner any more; hash: and cdb: do what it did", TEXT_CURE},
+        {"ldap", "they are still to come", FILE_CURE},
+        {"mysql", "they are still to come", FILE_CURE},
+        {"pgsql", "they are still to come", FILE_CURE},
+        {"sqlite", "they are still to come", FILE_CURE},
+        {"mongodb", "there is no client library for it in Debian", FILE_CURE},
+        {"redis", "it is for state that relays share, not for tables", FILE_CURE},
+        {"memcache", "answers of servers are cached here anyway (table_cache_ttl)",
+         "name the table that stands behind it"},
+        {"socketmap", "they are still to come", FILE_CURE},
+        {"tcp", "they are still to come", FILE_CURE},
+        {"nis", "NIS sends its maps unprotected over the network",
+         "ypcat MAP into a file and use hash:; it is read again by itself"},
+        {"nisplus", "NIS+ has not been supported by any system for years", FILE_CURE},
+        {"netinfo", "NetInfo has not been supported by any system for years", FILE_CURE},
+        {"unix", "users of this machine are no mail users here: a relay delivers to none",
+         "getent passwd | cut -d: -f1, each with a value, into a file for hash:"},
+        {"unionmap", "they are still to come", "name the tables one after the other"},
+        {"pipemap", "they are still to come", "write what comes out into one table"},
+        {"randmap", "they are still to come", "write one result"},
+        {"environ", "they are still to come", "write the value into main.cf"},
+        {"fail", "they are still to come", "take it out"},
+        {"internal", "it is a scratch table inside of one Postfix process", "take it out"},
+        {"debug", "forepost map query tells what a table says", "take \"debug:\" away"},
 };
 
 enum { NAME_BYTES_MAX = 31 };
@@ -84,11 +99,11 @@ static const char *nearest_type(struct str name)
 static int unknown_type(struct str type, struct table_fault *fault)
 {
         int shown = (int)(type.len > 60 ? 60 : type.len);
-        for (size_t i = 0; i < sizeof(later_types) / sizeof(later_types[0]); i++)
-                if (str_eq(type, str_from(later_types[i].name)))
-                        return fault_set(fault, -ENOTSUP, "table-type-later", later_types[i].cure,
-                                         "tables of type %s: are not available yet",
-                                         later_types[i].name);
+        for (size_t i = 0; i < sizeof(absent_types) / sizeof(absent_types[0]); i++)
+                if (str_eq(type, str_from(absent_types[i].name)))
+                        return fault_set(fault, -ENOTSUP, "table-type-absent", absent_types[i].cure,
+                                         "tables of type %s: are not here, because %s",
+                                         absent_types[i].name, absent_types[i].why);
         const char *nearest = nearest_type(type);
         char cure[80];
         snprintf(cure, sizeof(cure), "did you mean %s:?", nearest ? nearest : "");
