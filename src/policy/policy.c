@@ -47,6 +47,7 @@ static void open_all(struct policy *p, struct findings *findings)
         MATCH(virtual_alias_domains, MATCH_DOMAIN, false);
         MATCH(virtual_mailbox_domains, MATCH_DOMAIN, false);
         MATCH(relay_domains, MATCH_DOMAIN, list_has_word(parents, STR("relay_domains")));
+        MATCH(fast_flush_domains, MATCH_DOMAIN, list_has_word(parents, STR("fast_flush_domains")));
 #undef MATCH
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
         TABLES(virtual_alias_maps);
@@ -168,6 +169,12 @@ bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->xforward, client_bits);
+}
+
+enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
+                                       struct why *why)
+{
+        return await_match_list_find(p->fast_flush_domains, domain, arena, NULL, why);
 }
 
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16])

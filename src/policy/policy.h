@@ -144,6 +144,9 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
 /* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
 bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
+/* fast_flush_domains: may the mail that waits for this domain be flushed by ETRN? */
+enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
+                                       struct why *why);
 /* smtpd_forbid_bare_newline_exclusions */
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 

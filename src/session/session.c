@@ -194,8 +194,6 @@ static struct smtp_reply not_implemented(const struct session *s, enum smtp_verb
 {
         if (verb == SMTP_AUTH)
                 return smtp_reply_make(503, "5.5.1", STR("Error: authentication not enabled"));
-        if (verb == SMTP_ETRN)
-                return smtp_reply_make(502, "5.5.1", STR("Error: command not implemented"));
         return smtp_reply_make(500, "5.5.2", STR("Error: command not recognized"));
 }
 
@@ -217,6 +215,8 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
                 return await_session_vrfy(s, command->args);
         case SMTP_STARTTLS:
                 return await_session_starttls(s, command->args);
+        case SMTP_ETRN:
+                return await_session_etrn(s, command->args);
         case SMTP_XCLIENT:
                 return await_session_xclient(s, command->args);
         case SMTP_XFORWARD:

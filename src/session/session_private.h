@@ -95,6 +95,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args);
 struct smtp_reply await_session_bdat(struct session *s, struct str args);
 struct smtp_reply await_session_vrfy(struct session *s, struct str args);
 struct smtp_reply await_session_starttls(struct session *s, struct str args);
+struct smtp_reply await_session_etrn(struct session *s, struct str args);
 struct smtp_reply await_session_xclient(struct session *s, struct str args);
 struct smtp_reply session_xforward(struct session *s, struct str args);
 struct smtp_reply session_rset(struct session *s, struct str args);
