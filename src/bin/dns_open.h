@@ -6,7 +6,7 @@
 #include "dns/dns.h"
 
 /*
- * The DNS that the configuration names, or, with `file`, what stands in that. NULL: it has been said on standard
+ * The DNS that the configuration names, or, with `file`, what stands in that (`config` may then be NULL). NULL: it has been said on standard
  * error why.
  */
 struct dns *command_dns_open(const struct config *config, const char *file);

@@ -37,6 +37,30 @@ static struct table_list *open_tables(struct policy *p, const char *parameter, s
         return table_list_open(p->tables, text, policy_place(p, parameter, text), findings);
 }
 
+/* One by one: patterns are asked other keys than the rest. */
+static void open_spf(struct policy *p, struct findings *findings)
+{
+        const struct params *params = p->params;
+        if (params->spf_header_type != SPF_HEADER_NONE &&
+            params->spf_header_type != SPF_HEADER_RECEIVED && str_is_empty(params->authserv_id))
+                findings_add(findings, SEVERITY_ERROR, "no-authserv-id",
+                             config_place(p->config, "authserv_id"), "give it a name of ours",
+                             "authserv_id is empty, but spf_header_type wants it");
+        struct str rest = params->spf_exception_maps;
+        struct str spec;
+        p->spf_exceptions = arena_array(&p->arena, struct table *, rest.len / 2 + 1);
+        while (config_list_next(&rest, &spec)) {
+                struct why why;
+                struct place at = policy_place(p, "spf_exception_maps", spec);
+                struct table *table = table_open(p->tables, spec, at, findings, &why);
+                if (table)
+                        p->spf_exceptions[p->spf_exception_count++] = table;
+                else
+                        findings_add(findings, SEVERITY_ERROR, "bad-table", at, NULL,
+                                     "spf_exception_maps: %s", why.text);
+        }
+}
+
 static void open_all(struct policy *p, struct findings *findings)
 {
         const struct params *params = p->params;
@@ -56,6 +80,7 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(relay_recipient_maps);
         TABLES(header_checks);
 #undef TABLES
+        open_spf(p, findings);
         p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
         p->propagates_extensions =
                 list_has_word(params->propagate_unmatched_extensions, STR("virtual"));

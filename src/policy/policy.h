@@ -11,6 +11,7 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
+#include "base/buf.h"
 #include "config/config.h"
 #include "dns/dns.h"
 #include "smtp/command.h"
@@ -54,6 +55,11 @@ enum client_name_status {
         CLIENT_NAME_FORGED, /* the name has other addresses, or none (never of the reverse name) */
 };
 
+/* What SPF (RFC 7208) said of a session's HELO name and sender, so that it is found out once. */
+struct policy_spf;
+struct policy_spf *policy_spf_new(void);
+void policy_spf_free(struct policy_spf **m);
+
 /* What a session knows so far. Views must stay valid during the call. */
 struct policy_facts {
         struct str client_name; /* "unknown" when there is no verified one */
@@ -78,6 +84,7 @@ struct policy_facts {
         struct str queue_id;   /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
+        struct policy_spf *spf; /* likewise */
 };
 
 enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
@@ -119,6 +126,17 @@ void await_policy_judge(struct policy *p, enum policy_event event, const struct 
  */
 void policy_prefetch(const struct policy *p, enum policy_event event,
                      const struct policy_facts *facts);
+
+/*
+ * spf_header_type: Received-SPF and Authentication-Results for a message that is about to be accepted, whole lines with
+ * CR LF; nothing for clients that SPF is not asked about.
+ */
+bool policy_wants_spf_fields(const struct policy *p);
+void await_policy_spf_fields(struct policy *p, const struct policy_facts *facts,
+                             struct arena *arena, struct buf *out);
+/* A field of a stranger's header that claims to be a result of ours (authserv_id): to be taken out. */
+bool policy_is_forged_result(const struct policy *p, const struct policy_facts *facts,
+                             struct str name, struct str value);
 
 /*
  * Writes Postfix's log line about a refusal (`what` is "reject"; this room's own lines have

@@ -517,6 +517,8 @@ static void learn_client(struct session *s)
         s->facts.client_name_status = s->facts.reverse_client_name_status = CLIENT_NAME_NONE;
         if (!s->facts.dns && s->service->parts.dns)
                 s->facts.dns = dns_questions_new(s->service->parts.dns);
+        if (!s->facts.spf)
+                s->facts.spf = policy_spf_new();
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
@@ -582,6 +584,7 @@ static void log_disconnect(const struct session *s)
 static void session_free(struct session *s)
 {
         session_transaction_end(s);
+        policy_spf_free(&s->facts.spf);
         dns_questions_free(&s->facts.dns);
         /* before the close: whoever sees it and comes again finds the place free */
         front_door_leave(listener_door(s->listener), &s->client);

@@ -187,7 +187,7 @@ void listener_session_ended(struct listener *li, struct session *s);
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
 
 /* Writes PREPENDed lines and Received: in front. */
-void intake_begin(struct session *s);
+void await_intake_begin(struct session *s);
 void intake_free(struct intake **in);
 /* The content goes in here; then tell. */
 struct buf *intake_buf(struct session *s);

@@ -24,10 +24,24 @@ const char *spf_result_name(enum spf_result result)
         return names[result];
 }
 
+/* What came from outside, fit to be shown. */
+static struct str shown(struct spf_check *c, struct str text)
+{
+        size_t odd = 0;
+        for (size_t i = 0; i < text.len; i++)
+                odd += text.ptr[i] < ' ' || text.ptr[i] > '~';
+        if (odd == 0)
+                return text;
+        char *copy = arena_array(&c->arena, char, text.len + 1);
+        for (size_t i = 0; i < text.len; i++)
+                copy[i] = text.ptr[i] >= ' ' && text.ptr[i] <= '~' ? text.ptr[i] : '?';
+        return str_make(copy, text.len);
+}
+
 void spf_problem(struct spf_check *c, struct str text)
 {
         if (str_is_empty(c->outcome.problem))
-                c->outcome.problem = text;
+                c->outcome.problem = shown(c, text);
 }
 
 /* ---- questions ---- */
@@ -96,8 +110,8 @@ static size_t step_begin(struct spf_check *c, struct str domain, struct str term
         }
         c->steps[o->step_count] = (struct spf_step){
                 .depth = c->depth,
-                .domain = domain,
-                .term = term,
+                .domain = shown(c, domain),
+                .term = shown(c, term),
                 .took_us = clock_mono_us(),
         };
         return o->step_count++;
@@ -109,9 +123,9 @@ static void step_end(struct spf_check *c, size_t at, struct str target, struct s
         if (at == NO_STEP)
                 return;
         struct spf_step *step = &c->steps[at];
-        step->target = target;
+        step->target = shown(c, target);
         step->outcome = outcome;
-        step->detail = detail;
+        step->detail = shown(c, detail);
         step->took_us = clock_mono_us() - step->took_us;
 }
 
@@ -122,15 +136,6 @@ static bool is_domain(struct str domain)
 {
         return spf_name_is_valid(domain) && str_find(domain, '.') > 0 && domain.ptr[0] != '[' &&
                is_ascii(domain);
-}
-
-/* What is shown of a record from outside. */
-static struct str shown(struct spf_check *c, struct str text)
-{
-        char *copy = arena_array(&c->arena, char, text.len + 1);
-        for (size_t i = 0; i < text.len; i++)
-                copy[i] = text.ptr[i] >= ' ' && text.ptr[i] <= '~' ? text.ptr[i] : '?';
-        return str_make(copy, text.len);
 }
 
 static enum spf_result none(struct str *detail, struct str text)
@@ -173,7 +178,7 @@ static enum spf_result await_record(struct spf_check *c, struct str domain,
         if (!found)
                 return none(detail,
                             arena_printf(&c->arena, "%.*s has no SPF record", STR_ARG(domain)));
-        *detail = shown(c, found->text);
+        *detail = found->text;
         struct str problem;
         if (spf_record_parse(found->text, &c->arena, record, &problem) == 0)
                 return SPF_PASS;
@@ -294,7 +299,7 @@ static struct str await_explanation(struct spf_check *c, const struct spf_exp *e
         if (answer->result != DNS_FOUND || answer->count != 1)
                 return text;
         struct str raw = answer->records[0].text;
-        *detail = shown(c, raw);
+        *detail = raw;
         if (!spf_macro_string_is_valid(raw, SPF_IN_EXPLANATION))
                 return text;
         if (spf_macro_wants_name(raw))
@@ -400,7 +405,7 @@ const struct spf_outcome *await_spf(struct spf_check *c)
         }
         if (c->outcome.result == SPF_NONE && str_is_empty(c->outcome.problem) &&
             c->outcome.step_count)
-                c->outcome.problem = c->steps[0].detail;
+                spf_problem(c, c->steps[0].detail);
         c->is_done = true;
         return &c->outcome;
 }
