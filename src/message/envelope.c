@@ -33,6 +33,8 @@ enum envelope_tag {
         TAG_ARRIVAL,
         TAG_FIRST_ID,
         TAG_LOCAL,
+        TAG_FILTER,
+        TAG_END,
 };
 
 enum recipient_tag {
@@ -125,7 +127,7 @@ static size_t envelope_bytes(const struct envelope *e)
                        str_field_bytes(e->client_address) + str_field_bytes(e->client_port) +
                        str_field_bytes(e->helo) + str_field_bytes(e->protocol) +
                        number_field_bytes((uint64_t)e->arrival_us) + str_field_bytes(e->first_id) +
-                       number_field_bytes(e->is_local);
+                       number_field_bytes(e->is_local) + str_field_bytes(e->filter);
         for (size_t i = 0; i < e->recipient_count; i++) {
                 size_t one = recipient_bytes(&e->recipients[i]);
                 bytes += 1 + varint_bytes(one) + one;
@@ -160,6 +162,7 @@ int envelope_encode(const struct envelope *e, struct buf *out)
         at = number_field_put(at, TAG_ARRIVAL, (uint64_t)e->arrival_us);
         at = str_field_put(at, TAG_FIRST_ID, e->first_id);
         at = number_field_put(at, TAG_LOCAL, e->is_local);
+        at = str_field_put(at, TAG_FILTER, e->filter);
         check((size_t)(at - start) == bytes);
         buf_grow(out, bytes);
         return 0;
@@ -321,6 +324,11 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
                 code = number_read(f, UINT64_MAX, &n, why);
                 e->arrival_us = (int64_t)n;
                 break;
+        case TAG_FILTER:
+                e->filter = f->value;
+                break;
+        case TAG_END:
+                break;
         }
         return code;
 }
@@ -343,7 +351,7 @@ static int fields_decode(struct str bytes, struct recipient *recipients, struct 
                                 return code;
                         count++;
                 } else if (!recipients) {
-                        if ((code = tag_note(f.tag, TAG_LOCAL + 1, &seen, why)) ||
+                        if ((code = tag_note(f.tag, TAG_END, &seen, why)) ||
                             (code = field_decode(&f, e, why)))
                                 return code;
                 }
@@ -373,8 +381,8 @@ int envelope_decode(struct str bytes, struct arena *arena, struct envelope *out,
 void envelope_copy(const struct envelope *from, struct arena *arena, struct envelope *to)
 {
         struct str *const copied[] = {
-                &to->sender,      &to->envid, &to->client_name, &to->client_address,
-                &to->client_port, &to->helo,  &to->protocol,    &to->first_id,
+                &to->sender, &to->envid,    &to->client_name, &to->client_address, &to->client_port,
+                &to->helo,   &to->protocol, &to->first_id,    &to->filter,
         };
         *to = *from;
         for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)

@@ -26,6 +26,7 @@ static const struct envelope full = {
         .helo = STR_INIT("helo.example"),
         .protocol = STR_INIT("ESMTPS"),
         .arrival_us = 1795344781999999,
+        .filter = STR_INIT("f:"),
 };
 
 static void assert_same(const struct envelope *a, const struct envelope *b)
@@ -48,6 +49,7 @@ static void assert_same(const struct envelope *a, const struct envelope *b)
         assert_true(str_eq(a->helo, b->helo));
         assert_true(str_eq(a->protocol, b->protocol));
         assert_true(a->arrival_us == b->arrival_us);
+        assert_true(str_eq(a->filter, b->filter));
 }
 
 static void reads_what_it_writes(void **state)
@@ -105,7 +107,7 @@ static void refuses(void **state)
                 {STR_INIT("\x01\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), "cut short"},
                 {STR_INIT("\x01\x01\x02x"), "says 2 bytes, and 1 "},
                 {STR_INIT("\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01x"), "and 1 "},
-                {STR_INIT("\x01\x0d\x00"), "unknown field 13"},
+                {STR_INIT("\x01\x7f\x00"), "unknown field 127"},
                 {STR_INIT("\x01\x00\x00"), "unknown field 0"},
                 {STR_INIT("\x01\xff\x7f\x00"), "unknown field 16383"},
                 {STR_INIT("\x01\x01\x01x\x01\x01y"), "field 1 comes twice"},

@@ -20,6 +20,7 @@ static void check_same(const struct envelope *a, const struct envelope *b)
         check(str_eq(a->client_address, b->client_address));
         check(str_eq(a->client_port, b->client_port) && str_eq(a->helo, b->helo));
         check(str_eq(a->protocol, b->protocol) && a->arrival_us == b->arrival_us);
+        check(str_eq(a->filter, b->filter));
 }
 
 /* Whatever the client called itself, Received is one field. */
