@@ -220,9 +220,12 @@ static size_t await_routes(struct delivery_attempt *a, struct routed *out)
                 struct routed *r = &out[count];
                 struct smtp_address address;
                 struct str text = a->envelope.recipients[i].address;
+                struct route_query query = {.recipient = &address,
+                                            .sender = a->envelope.sender,
+                                            .filter = a->envelope.filter};
                 if (smtp_address_parse(text, &a->arena, &address) < 0)
                         why_set(&why, -EINVAL, "\"%.*s\" is no address", STR_ARG(text));
-                else if (await_route_find(a->routes, &address, &a->arena, &r->route, &why) == 0) {
+                else if (await_route_find(a->routes, &query, &a->arena, &r->route, &why) == 0) {
                         r->recipient = i;
                         count++;
                         continue;

@@ -290,9 +290,11 @@ bool await_delivery_goes_to(struct delivery *d, const struct spool_message *m, s
         for (size_t i = 0; i < e.recipient_count && !goes; i++) {
                 struct smtp_address address;
                 struct route route;
+                struct route_query query = {
+                        .recipient = &address, .sender = e.sender, .filter = e.filter};
                 if (spool_message_state(m, i) == SPOOL_WAITING &&
                     smtp_address_parse(e.recipients[i].address, &arena, &address) == 0 &&
-                    await_route_find(routes, &address, &arena, &route, &why) == 0)
+                    await_route_find(routes, &query, &arena, &route, &why) == 0)
                         goes = str_eq_nocase(route.nexthop, nexthop);
         }
         routes_unref(&routes);

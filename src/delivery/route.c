@@ -10,6 +10,10 @@
  *      virtual alias    error                      the address should have expanded
  *      default          default_transport          its next hop, relayhost, or the domain
  *
+ * sender_dependent_relayhost_maps take the place of relayhost, sender_dependent_default_transport_maps that of
+ * default_transport. Who has moved (relocated_maps) gets no mail. A filter takes the place of all of it: what
+ * comes back from there has no filter, and finds its own way.
+ *
  * A next hop that is written down for a domain of ours is hidden: it is how a relay reaches its core, and the
  * core's name must not leave the network.
  */
@@ -32,7 +36,7 @@ struct routes {
         struct config *config;
         struct policy *policy;
         struct table_set *tables;
-        struct table_list *maps;
+        struct table_list *maps, *relocated, *sender_relayhosts, *sender_transports;
         bool parent_matches_subdomains;
         struct transport_set transports;
         struct way local, virtual, relay, standard;
@@ -134,6 +138,12 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         r->error = transport_find(&r->transports, STR("error"));
         r->maps = table_list_open(tables, p->transport_maps, config_place(c, "transport_maps"),
                                   findings);
+#define TABLES(field, name) \
+        r->field = table_list_open(tables, p->name, config_place(c, #name), findings)
+        TABLES(relocated, relocated_maps);
+        TABLES(sender_relayhosts, sender_dependent_relayhost_maps);
+        TABLES(sender_transports, sender_dependent_default_transport_maps);
+#undef TABLES
         r->parent_matches_subdomains =
                 list_has(p->parent_domain_matches_subdomains, STR("transport_maps"));
         r->relayhost = str_trim(p->relayhost);
@@ -182,7 +192,7 @@ struct policy *routes_policy(const struct routes *r)
 
 /* ---- one recipient ---- */
 
-/* What the class says. An empty next hop means the recipient's domain. */
+/* What the class says. An empty next hop means relayhost, or the recipient's domain. */
 static void way_of_class(const struct routes *r, enum address_class class, struct way *out)
 {
         switch (class) {
@@ -197,13 +207,11 @@ static void way_of_class(const struct routes *r, enum address_class class, struc
                 return;
         case CLASS_RELAY:
                 *out = r->relay;
-                break;
+                return;
         case CLASS_DEFAULT:
                 *out = r->standard;
-                break;
+                return;
         }
-        if (out->nexthop.len == 0)
-                out->nexthop = r->relayhost;
 }
 
 /* Changes *w by a value of transport_maps: "transport:nexthop", ":nexthop", "transport:", ":". */
@@ -261,23 +269,152 @@ static bool is_bracketed(struct str nexthop)
         return has_some;
 }
 
-int await_route_find(struct routes *r, const struct smtp_address *recipient, struct arena *arena,
+/* ---- by sender ---- */
+
+/* What a table says for this sender; *is_found is false too for DUNNO. 0 or -EAGAIN. */
+static int await_by_sender(const struct routes *r, struct table_list *maps, const char *name,
+                           struct str sender, struct str null_key, struct arena *arena,
+                           struct str *value, bool *is_found, struct why *why)
+{
+        struct smtp_address address;
+        enum table_result result;
+        *is_found = false;
+        if (!maps || table_list_is_empty(maps))
+                return maps ? 0 : why_set(why, -EAGAIN, "%s could not be opened", name);
+        if (str_is_empty(sender)) {
+                result = await_table_list_find(maps, null_key, arena, value, why);
+        } else if (smtp_address_parse(sender, arena, &address)) {
+                return why_set(why, -EAGAIN, "%s: <%.*s> is no address", name, STR_ARG(sender));
+        } else {
+                struct table_address key = {.local = address.local,
+                                            .domain = address.domain,
+                                            .delimiters = r->delimiters};
+                result = await_table_list_find_address(maps, &key, arena, value, NULL, why);
+        }
+        if (result == TABLE_ERROR)
+                return why_prefix(why, -EAGAIN, "%s", name);
+        if (result == TABLE_FOUND)
+                *value = str_trim(*value);
+        *is_found = result == TABLE_FOUND && !str_eq_nocase(*value, STR("DUNNO"));
+        return 0;
+}
+
+/* "transport:nexthop" or "transport", as default_transport has it. */
+static int way_read_value(const struct routes *r, const char *name, struct str value,
+                          struct way *out, struct why *why)
+{
+        struct str rest = value;
+        struct str transport = str_trim(str_cut(&rest, ':'));
+        out->nexthop = str_trim(rest);
+        out->transport = transport_find(&r->transports, transport);
+        if (!out->transport)
+                return why_set(why, -EAGAIN, "%s: there is no transport \"%.*s\"", name,
+                               STR_ARG(transport));
+        return 0;
+}
+
+/* What the class says of this recipient, and then the sender. 0 or -EAGAIN. */
+static int await_way_of_class(const struct routes *r, enum address_class class, struct str sender,
+                              struct arena *arena, struct way *out, struct why *why)
+{
+        const struct params *p = &r->config->params;
+        struct str value;
+        bool is_found = false;
+        struct str relayhost = r->relayhost;
+        way_of_class(r, class, out);
+        if (class == CLASS_DEFAULT) {
+                int rc = await_by_sender(r, r->sender_transports,
+                                         "sender_dependent_default_transport_maps", sender,
+                                         p->empty_address_default_transport_maps_lookup_key, arena,
+                                         &value, &is_found, why);
+                if (rc == 0 && is_found)
+                        rc = way_read_value(r, "sender_dependent_default_transport_maps", value,
+                                            out, why);
+                if (rc)
+                        return rc;
+        }
+        if ((class != CLASS_DEFAULT && class != CLASS_RELAY) || out->nexthop.len)
+                return 0;
+        int rc = await_by_sender(r, r->sender_relayhosts, "sender_dependent_relayhost_maps", sender,
+                                 p->empty_address_relayhost_maps_lookup_key, arena, &value,
+                                 &is_found, why);
+        if (rc == 0 && is_found)
+                relayhost = value;
+        out->nexthop = relayhost;
+        return rc;
+}
+
+/* ---- those who have moved ---- */
+
+static int await_relocated(const struct routes *r, const struct smtp_address *recipient,
+                           enum address_class class, struct arena *arena, struct way *w,
+                           struct why *why)
+{
+        struct str value;
+        struct table_address key = {
+                .local = recipient->local,
+                .domain = recipient->domain,
+                .is_local = class == CLASS_LOCAL ||
+                            str_eq_nocase(recipient->domain, r->config->params.myorigin),
+                .delimiters = r->delimiters,
+        };
+        if (!r->relocated)
+                return why_set(why, -EAGAIN, "relocated_maps could not be opened");
+        if (table_list_is_empty(r->relocated))
+                return 0;
+        switch (await_table_list_find_address(r->relocated, &key, arena, &value, NULL, why)) {
+        case TABLE_NOT_FOUND:
+                break;
+        case TABLE_ERROR:
+                return why_prefix(why, -EAGAIN, "relocated_maps");
+        case TABLE_FOUND:
+                w->transport = r->error;
+                w->nexthop = arena_printf(arena, "5.1.6 User has moved to %.*s",
+                                          STR_ARG(str_trim(value)));
+                break;
+        }
+        return 0;
+}
+
+/* ---- filters ---- */
+
+static int route_of_filter(const struct routes *r, struct str filter, struct str domain,
+                           struct arena *arena, struct route *out, struct why *why)
+{
+        struct way w;
+        int rc = way_read_value(r, "filter", filter, &w, why);
+        if (rc)
+                return rc;
+        if (w.nexthop.len == 0)
+                w.nexthop = str_trim(r->config->params.default_filter_nexthop);
+        out->transport = w.transport;
+        out->is_hidden = w.nexthop.len > 0;
+        out->nexthop = w.nexthop.len ? w.nexthop : arena_str_lower(arena, domain);
+        return 0;
+}
+
+int await_route_find(struct routes *r, const struct route_query *query, struct arena *arena,
                      struct route *out, struct why *why)
 {
-        struct smtp_address address = *recipient;
+        struct smtp_address address = *query->recipient;
         if (address.domain.len == 0)
                 address.domain = r->config->params.myorigin;
+        if (query->filter.len)
+                return route_of_filter(r, query->filter, address.domain, arena, out, why);
         enum address_class class;
         int rc = await_policy_class(r->policy, address.domain, arena, &class, why);
         if (rc < 0)
                 return rc;
         struct way w = {0};
-        way_of_class(r, class, &w);
         struct str value;
-        bool is_mapped;
-        rc = await_look_up(r, &address, class, arena, &value, &is_mapped, why);
+        bool is_mapped = false;
+        rc = await_way_of_class(r, class, query->sender, arena, &w, why);
+        if (rc == 0)
+                rc = await_look_up(r, &address, class, arena, &value, &is_mapped, why);
         if (rc == 0 && is_mapped)
                 rc = way_override(r, value, &w, why);
+        if (rc == 0)
+                rc = await_relocated(r, &address, class, arena, &w, why);
         if (rc < 0)
                 return rc;
         if (!w.transport)

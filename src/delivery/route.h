@@ -12,7 +12,7 @@
 struct routes;
 
 /*
- * transport_maps, relayhost, the *_transport parameters, the unix services of master.cf with their
+ * transport_maps, relocated_maps, relayhost, sender_dependent_*, the *_transport parameters, the unix services of master.cf with their
  * overrides, TLS for clients. Takes references of its own to the configuration, the tables and the policy.
  * Findings: an unknown transport, one that is not there yet (lmtp, local, pipe), a relayhost that is
  * ourselves, missing maps, TLS levels that would check certificates. Returns routes also when there are
@@ -59,8 +59,15 @@ struct route {
         bool is_hidden;  /* no bounce may show the next hop's name, address or words about itself */
 };
 
+/* What a route depends on. */
+struct route_query {
+        const struct smtp_address *recipient;
+        struct str sender; /* sender_dependent_*: as in the envelope; empty: the null sender */
+        struct str
+                filter; /* FILTER, content_filter: "transport:nexthop" that all goes through; or empty */
+};
 /* 0 with views in `arena`, or -EAGAIN with *why (a table cannot be asked, a transport that does not exist). */
-int await_route_find(struct routes *r, const struct smtp_address *recipient, struct arena *arena,
+int await_route_find(struct routes *r, const struct route_query *query, struct arena *arena,
                      struct route *out, struct why *why);
 
 /*

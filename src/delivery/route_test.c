@@ -88,7 +88,8 @@ static const char *find(struct desk *d, const char *recipient)
         struct route route;
         struct why why;
         assert_int_equal(smtp_address_parse(str_from(recipient), &d->arena, &address), 0);
-        int rc = await_route_find(d->routes, &address, &d->arena, &route, &why);
+        int rc = await_route_find(d->routes, &(struct route_query){.recipient = &address},
+                                  &d->arena, &route, &why);
         if (rc < 0) {
                 assert_int_equal(rc, -EAGAIN);
                 snprintf(text, sizeof(text), "! %s", why.text);
@@ -258,7 +259,9 @@ static void overrides(void **state)
                 "retry unix - - n - - error\n");
         desk_load(&d);
         assert_int_equal(smtp_address_parse(STR("u@slow.test"), &d.arena, &address), 0);
-        assert_int_equal(await_route_find(d.routes, &address, &d.arena, &route, &why), 0);
+        assert_int_equal(await_route_find(d.routes, &(struct route_query){.recipient = &address},
+                                          &d.arena, &route, &why),
+                         0);
         const struct transport *t = route.transport;
         assert_str_equal(t->name, "slow");
         assert_str_equal(t->command, "smtp");
@@ -270,7 +273,9 @@ static void overrides(void **state)
         assert_int_equal(t->recipient_limit, 1);
         assert_null(t->tls);
         assert_int_equal(smtp_address_parse(STR("u@later.test"), &d.arena, &address), 0);
-        assert_int_equal(await_route_find(d.routes, &address, &d.arena, &route, &why), 0);
+        assert_int_equal(await_route_find(d.routes, &(struct route_query){.recipient = &address},
+                                          &d.arena, &route, &why),
+                         0);
         assert_str_equal(route.transport->command, "retry");
         assert_int_equal(route.transport->recipient_limit, 7);
         desk_done(&d);
@@ -301,7 +306,10 @@ static void tls_levels(void **state)
                 desk_open(&d, cases[i].settings, NULL);
                 desk_load(&d);
                 assert_int_equal(smtp_address_parse(STR("u@x.test"), &d.arena, &address), 0);
-                assert_int_equal(await_route_find(d.routes, &address, &d.arena, &route, &why), 0);
+                assert_int_equal(await_route_find(d.routes,
+                                                  &(struct route_query){.recipient = &address},
+                                                  &d.arena, &route, &why),
+                                 0);
                 if ((route.transport->tls != NULL) != cases[i].has_tls)
                         fail_msg("%s: TLS is %d", cases[i].settings, route.transport->tls != NULL);
                 assert_int_equal(route.transport->needs_tls, cases[i].needs_tls);

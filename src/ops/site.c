@@ -8,10 +8,12 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
 {
         struct site_service *out = &s->services[i];
         out->service = &s->config->services[i];
-        out->policy = policy_new(s->config, &out->service->params, s->tables, s->dns, findings);
+        const struct params *params = &out->service->params;
+        out->policy = policy_new(s->config, params, s->tables, s->dns, findings);
         if (out->service->stressed)
                 out->stressed_policy = policy_new(s->config, &out->service->stressed->params,
                                                   s->tables, s->dns, findings);
+        out->cleanup = cleanup_rules_new(s->config, params, s->tables, out->policy, findings);
 }
 
 struct dns *site_dns_new(const struct params *p, struct why *why)
@@ -57,6 +59,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         free(dir);
         s->dns = make_dns(c, findings);
         s->policy = policy_new(c, &c->params, s->tables, s->dns, findings);
+        s->cleanup = cleanup_rules_new(c, &c->params, s->tables, s->policy, findings);
         s->routes = routes_new(c, s->tables, s->policy, findings);
         s->mailboxes = core_mailboxes_new(c, s->tables, findings);
         s->service_count = c->service_count;
@@ -70,7 +73,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         return s;
 }
 
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context)
+void site_open(struct site *s, struct spool *spool)
 {
         for (size_t i = 0; i < s->service_count; i++) {
                 struct site_service *service = &s->services[i];
@@ -81,12 +84,11 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                         .service = service->service,
                         .policy = service->policy,
                         .stressed_policy = service->stressed_policy,
+                        .cleanup = service->cleanup,
                         .routes = s->routes,
                         .tls = s->keys.tls[i],
                         .spool = spool,
                         .dns = s->dns,
-                        .flush = flush,
-                        .flush_context = flush_context,
                 };
                 service->session = session_service_new(&parts);
         }
@@ -106,12 +108,14 @@ void site_unref(struct site **sp)
                 return;
         for (size_t i = 0; i < s->service_count; i++) {
                 session_service_unref(&s->services[i].session);
+                cleanup_rules_unref(&s->services[i].cleanup);
                 policy_unref(&s->services[i].policy);
                 policy_unref(&s->services[i].stressed_policy);
         }
         free(s->services);
         core_mailboxes_unref(&s->mailboxes);
         routes_unref(&s->routes);
+        cleanup_rules_unref(&s->cleanup);
         policy_unref(&s->policy);
         table_set_free(&s->tables);
         dns_unref(&s->dns);

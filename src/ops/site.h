@@ -18,7 +18,8 @@
 struct site_service {
         const struct service *service; /* of the configuration */
         struct policy *policy;
-        struct policy *stressed_policy;  /* of service->stressed; NULL when there is none */
+        struct policy *stressed_policy; /* of service->stressed; NULL when there is none */
+        struct cleanup_rules *cleanup;
         struct session_service *session; /* NULL until site_open() */
 };
 
@@ -29,6 +30,7 @@ struct site {
         struct table_set *tables;
         struct dns *dns;       /* NULL when its parameters are wrong: an error in the findings */
         struct policy *policy; /* of main.cf, without a service's overrides */
+        struct cleanup_rules *cleanup; /* the same */
         struct routes *routes;
         struct core_mailboxes *mailboxes;
         struct site_service *services; /* by index in config->services; unused for those not inet */
@@ -43,8 +45,8 @@ struct site {
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings);
 /* What the dns_* parameters ask for; NULL with *why, which begins "dns_parameter: ". */
 struct dns *site_dns_new(const struct params *p, struct why *why);
-/* Makes the services that sessions are made from; `flush` is what ETRN calls. */
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context);
+/* Makes the services that sessions are made from. */
+void site_open(struct site *s, struct spool *spool);
 
 struct site *site_ref(struct site *s);
 void site_unref(struct site **s);

@@ -1,8 +1,8 @@
 /*
  * access.c - what an access table says, done (access(5))
  *
- * The look-up has found a value; here it is an action. What Postfix does and this cannot do yet,
- * and what nobody knows, is a temporary refusal with a line in the log: mail that a rule was made
+ * The look-up has found a value; here it is an action. What Postfix has for experiments only (DELAY,
+ * HANGUP), and what nobody knows, is a temporary refusal with a line in the log: mail that a rule was made
  * for never passes as if there were no rule.
  */
 #include "policy/policy_private.h"
@@ -28,7 +28,7 @@ static size_t enhanced_length(struct str text)
         return at == text.len || text.ptr[at] == ' ' || text.ptr[at] == '\t' ? at : 0;
 }
 
-const char *access_enhanced(struct str *text, const char *other, struct arena *arena)
+const char *policy_enhanced_take(struct str *text, const char *other, struct arena *arena)
 {
         size_t len = enhanced_length(*text);
         if (len == 0)
@@ -82,7 +82,7 @@ static struct str text_or(struct str text, const char *other)
 static enum outcome refuse(const struct action *a, int64_t code, const char *enhanced)
 {
         struct str text = a->text;
-        enhanced = access_enhanced(&text, enhanced, a->j->arena);
+        enhanced = policy_enhanced_take(&text, enhanced, a->j->arena);
         return judge_refuse_subject(a->j, a->subject, (int)code,
                                     enhanced_fix(enhanced, a->subject, a->j->arena),
                                     text_or(text, "Access denied"));
@@ -104,7 +104,7 @@ typedef enum outcome defer_if(struct judge *j, enum subject subject, int code, c
 static enum outcome act_defer_if(const struct action *a, defer_if *defer)
 {
         struct str text = a->text;
-        const char *enhanced = access_enhanced(&text, "4.7.1", a->j->arena);
+        const char *enhanced = policy_enhanced_take(&text, "4.7.1", a->j->arena);
         return defer(a->j, a->subject, (int)a->j->params->access_map_defer_code,
                      enhanced_fix(enhanced, a->subject, a->j->arena),
                      text_or(text, "Service unavailable"));
@@ -197,6 +197,46 @@ static enum outcome act_prepend(const struct action *a)
         return OUTCOME_DUNNO;
 }
 
+/* "<name>: Client host triggers FILTER smtp:x" */
+static void log_target(const struct action *a, const char *what, const char *name)
+{
+        struct str subject = judge_subject_name(a->j, a->subject);
+        judge_log(a->j, what,
+                  arena_printf(a->j->arena, "<%.*s>: %s triggers %s %.*s", STR_ARG(subject),
+                               subject_words(a->subject), name, STR_ARG(a->text)));
+}
+
+static enum outcome act_filter(const struct action *a)
+{
+        if (!policy_filter_is_valid(a->text))
+                return judge_fail_config(a->j, "FILTER needs transport:nexthop, as in "
+                                               "FILTER smtp:[192.0.2.1]:10025");
+        log_target(a, "filter", "FILTER");
+        a->j->effects->filter = arena_str(a->j->arena, a->text);
+        return OUTCOME_DUNNO;
+}
+
+static enum outcome act_redirect(const struct action *a)
+{
+        struct smtp_address address;
+        if (!policy_target_read(a->text, a->j->arena, &address))
+                return judge_fail_config(a->j, "REDIRECT needs user@domain");
+        log_target(a, "redirect", "REDIRECT");
+        a->j->effects->redirect = address;
+        return OUTCOME_DUNNO;
+}
+
+static enum outcome act_bcc(const struct action *a)
+{
+        struct smtp_address address;
+        if (!policy_target_read(a->text, a->j->arena, &address))
+                return judge_fail_config(a->j, "BCC needs user@domain");
+        log_target(a, "bcc", "BCC");
+        if (!policy_effects_add_bcc(a->j->effects, &address, a->j->arena))
+                return judge_fail_config(a->j, "too many different BCC addresses for one message");
+        return OUTCOME_DUNNO;
+}
+
 static enum outcome act_not_yet(const struct action *a)
 {
         return judge_fail_config(a->j, "the action %.*s is not available", STR_ARG(a->word));
@@ -218,9 +258,9 @@ static const struct {
         {STR_INIT("PREPEND"), act_prepend},
         {STR_INIT("WARN"), act_warn},
         {STR_INIT("INFO"), act_info},
-        {STR_INIT("REDIRECT"), act_not_yet},
-        {STR_INIT("BCC"), act_not_yet},
-        {STR_INIT("FILTER"), act_not_yet},
+        {STR_INIT("REDIRECT"), act_redirect},
+        {STR_INIT("BCC"), act_bcc},
+        {STR_INIT("FILTER"), act_filter},
         {STR_INIT("DELAY"), act_not_yet},
         {STR_INIT("HANGUP"), act_not_yet},
 };

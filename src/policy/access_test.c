@@ -226,9 +226,9 @@ static void actions_act(void **state)
                  false, false},
                 {"warn_if_reject reject, permit", "permit", false, false},
                 /* never passed in silence */
-                {"REDIRECT x@y.example", "451 4.3.5 Server configuration error", false, false},
-                {"BCC x@y.example", "451 4.3.5 Server configuration error", false, false},
-                {"FILTER smtp:x", "451 4.3.5 Server configuration error", false, false},
+                {"REDIRECT nowhere", "451 4.3.5 Server configuration error", false, false},
+                {"BCC nowhere", "451 4.3.5 Server configuration error", false, false},
+                {"FILTER nowhere", "451 4.3.5 Server configuration error", false, false},
                 {"REJCT", "451 4.3.5 Server configuration error", false, false},
                 {"reject_rbl_client", "451 4.3.5 Server configuration error", false, false},
                 {"check_sender_access hash:/x", "451 4.3.5 Server configuration error", false,
@@ -258,6 +258,38 @@ static void actions_act(void **state)
                 assert_int_equal(r.effects.is_discarded, rows[i].is_discarded);
                 rig_done(&r);
         }
+}
+
+static void where_mail_goes_is_noted(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "smtpd_relay_restrictions = permit\n"
+                                 "smtpd_client_restrictions = check_client_access "
+                                 "inline:{{192.0.2.1 = BCC boss@b.example}}\n"
+                                 "smtpd_sender_restrictions = check_sender_access "
+                                 "inline:{{a@b.example = FILTER smtp:[192.0.2.9]:10025},"
+                                 " {b.example = REDIRECT other@b.example}}\n"
+                                 "smtpd_recipient_restrictions = check_recipient_access "
+                                 "inline:{{relay.example = BCC second@b.example}}\n");
+        assert_string_equal(rig_rcpt(&r, "a@b.example", "user@relay.example"), "permit");
+        assert_str_equal(r.effects.filter, "smtp:[192.0.2.9]:10025");
+        assert_true(str_is_empty(r.effects.redirect.text));
+        assert_int_equal(r.effects.bcc_count, 2);
+        assert_str_equal(r.effects.bcc[0].text, "boss@b.example");
+        assert_str_equal(r.effects.bcc[1].text, "second@b.example");
+        const char *log = rig_log(&r);
+        assert_non_null(strstr(log,
+                               "filter: RCPT from client.example[192.0.2.1]: <a@b.example>: "
+                               "Sender address triggers FILTER smtp:[192.0.2.9]:10025; from="));
+        assert_non_null(strstr(log, "Client host triggers BCC boss@b.example; from="));
+        /* once for each address, however many recipients ask */
+        assert_string_equal(rig_rcpt(&r, "a@b.example", "abuse@relay.example"), "permit");
+        assert_int_equal(r.effects.bcc_count, 2);
+        assert_string_equal(rig_rcpt(&r, "c@b.example", "user@relay.example"), "permit");
+        assert_str_equal(r.effects.redirect.text, "other@b.example");
+        assert_non_null(strstr(rig_log(&r), "Sender address triggers REDIRECT other@b.example"));
+        rig_done(&r);
 }
 
 static void refusals_name_their_source(void **state)
@@ -371,6 +403,7 @@ int main(void)
                 cmocka_unit_test(patterns_see_the_whole),
                 cmocka_unit_test(the_null_sender_has_a_key),
                 cmocka_unit_test(actions_act),
+                cmocka_unit_test(where_mail_goes_is_noted),
                 cmocka_unit_test(refusals_name_their_source),
                 cmocka_unit_test(warnings_are_logged_in_postfix_words),
                 cmocka_unit_test(prepended_lines_gather),

@@ -1,17 +1,17 @@
 /*
- * policy.h - may this be? Restriction lists, recipients, header checks: compiled once, asked often
+ * policy.h - may this be? Restriction lists and recipients: compiled once, asked often
  *
  * A struct policy is made from one service's parameters at load, is immutable and counted; a
  * session keeps its own over a reload. A refusal is data (struct verdict), not an error.
  *
  * Threads: ask from any loop. Waits: await_* may suspend (tables and, later, DNS).
  * Memory:  verdict texts live in the arena given.
- * Not here: what a reply looks like on the wire (smtp/), when to ask (session/).
+ * Not here: what a reply looks like on the wire (smtp/), when to ask (session/), what a message
+ *           says (cleanup/).
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
-#include "base/buf.h"
 #include "config/config.h"
 #include "dns/dns.h"
 #include "smtp/command.h"
@@ -55,11 +55,6 @@ enum client_name_status {
         CLIENT_NAME_FORGED, /* the name has other addresses, or none (never of the reverse name) */
 };
 
-/* What SPF (RFC 7208) said of a session's HELO name and sender, so that it is found out once. */
-struct policy_spf;
-struct policy_spf *policy_spf_new(void);
-void policy_spf_free(struct policy_spf **m);
-
 /* What a session knows so far. Views must stay valid during the call. */
 struct policy_facts {
         struct str client_name; /* "unknown" when there is no verified one */
@@ -84,7 +79,6 @@ struct policy_facts {
         struct str queue_id;   /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
-        struct policy_spf *spf; /* likewise */
 };
 
 enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
@@ -105,8 +99,12 @@ struct policy_effects {
         bool is_discarded;
         struct str prepended[8]; /* PREPEND: whole header lines without CR LF */
         size_t prepended_count;
-        size_t prepended_dropped; /* over the ceiling above; the session logs it */
-        bool is_deferred;         /* DEFER_IF_PERMIT: what would be permitted gets this instead */
+        size_t prepended_dropped;     /* over the ceiling above; the session logs it */
+        struct str filter;            /* FILTER: "transport:nexthop"; the last one counts */
+        struct smtp_address redirect; /* REDIRECT: instead of all recipients; the last one counts */
+        struct smtp_address *bcc;     /* BCC: copies for these */
+        size_t bcc_count;
+        bool is_deferred; /* DEFER_IF_PERMIT: what would be permitted gets this instead */
         struct smtp_reply deferral;
         struct str deferral_source;
 };
@@ -128,17 +126,6 @@ void policy_prefetch(const struct policy *p, enum policy_event event,
                      const struct policy_facts *facts);
 
 /*
- * spf_header_type: Received-SPF and Authentication-Results for a message that is about to be accepted, whole lines with
- * CR LF; nothing for clients that SPF is not asked about.
- */
-bool policy_wants_spf_fields(const struct policy *p);
-void await_policy_spf_fields(struct policy *p, const struct policy_facts *facts,
-                             struct arena *arena, struct buf *out);
-/* A field of a stranger's header that claims to be a result of ours (authserv_id): to be taken out. */
-bool policy_is_forged_result(const struct policy *p, const struct policy_facts *facts,
-                             struct str name, struct str value);
-
-/*
  * Writes Postfix's log line about a refusal (`what` is "reject"; this room's own lines have
  * "reject_warning", "warn", "info", "hold", "discard"), with NOQUEUE when there is no queue id:
  *   NOQUEUE: reject: RCPT from name[192.0.2.1]: 554 5.7.1 <a@b>: Relay access denied; from=<c@d>
@@ -155,6 +142,8 @@ bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16])
 bool policy_hides(const struct policy *p, const unsigned char client_bits[16]);
 /* mynetworks */
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
+/* Is this an address of ours: inet_interfaces, proxy_interfaces? */
+bool policy_is_own(const struct policy *p, const unsigned char client_bits[16]);
 /* Is the client one that smtpd_client_event_limit_exceptions frees from limits? */
 bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_upstream_proxy_networks: may it say, in a PROXY header, who the client is? */
@@ -162,9 +151,6 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
 /* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
 bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
-/* fast_flush_domains: may the mail that waits for this domain be flushed by ETRN? */
-enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
-                                       struct why *why);
 /* smtpd_forbid_bare_newline_exclusions */
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 
@@ -204,25 +190,16 @@ struct policy_expansion {
 int await_policy_expand(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
                         struct policy_expansion *out, struct why *why);
 
-/* ---- header_checks ---- */
+/* ---- what rules ask for, in words ---- */
 
-bool policy_has_header_checks(const struct policy *p);
-
-struct policy_header_result {
-        struct verdict verdict;
-        bool is_changed;
-        struct buf header; /* the header to use when is_changed; the caller's to free */
-};
-
-/*
- * Runs header_checks over each field of `header` (with the blank line that ends it, if it has one):
- * REJECT, DISCARD, HOLD, WARN, INFO, IGNORE (drops the field), PREPEND (a line before it), DUNNO;
- * what Postfix knows and this does not yet is a temporary refusal 451 4.3.5 with a log line, never
- * a silent pass. Log lines as Postfix's cleanup writes them: "reject: header Subject: ... from ...;
- * from=<> to=<>: text".
- */
-void await_policy_check_header(struct policy *p, struct str header,
-                               const struct policy_facts *facts, struct arena *arena,
-                               struct policy_effects *effects, struct policy_header_result *out);
+/* "transport:", "transport:nexthop" */
+bool policy_filter_is_valid(struct str text);
+/* "user@domain": both parts are needed. */
+bool policy_target_read(struct str text, struct arena *arena, struct smtp_address *out);
+/* Each address once. False: there are too many already. */
+bool policy_effects_add_bcc(struct policy_effects *effects, const struct smtp_address *address,
+                            struct arena *arena);
+/* An enhanced code in front of a text ("5.7.1 no"): taken off, or `other`; in the arena. */
+const char *policy_enhanced_take(struct str *text, const char *other, struct arena *arena);
 
 #endif

@@ -151,11 +151,9 @@ struct policy {
 
         bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
-                *relay_domains, *fast_flush_domains;
+                *relay_domains;
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
-                *relay_recipient_maps, *header_checks;
-        struct table **spf_exceptions;
-        size_t spf_exception_count;
+                *relay_recipient_maps;
         bool propagates_extensions; /* propagate_unmatched_extensions has virtual */
 };
 
@@ -249,9 +247,6 @@ struct str judge_source(const struct judge *j);
 enum outcome await_access_act(struct judge *j, const struct step *step, enum subject subject,
                               struct str value);
 
-/* an enhanced code in front of a text ("5.7.1 no"): taken off, or the default; in the arena */
-const char *access_enhanced(struct str *text, const char *other, struct arena *arena);
-
 /* ---- the steps ---- */
 restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
         await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
@@ -264,10 +259,5 @@ restriction_ask await_check_client_access, await_check_helo_access, await_check_
 restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
         await_defer_unauth_destination, await_reject_unlisted_sender,
         await_reject_unlisted_recipient;
-restriction_ask await_reject_spf_fail, await_reject_spf_softfail, await_reject_spf_none,
-        await_reject_spf_permerror, await_defer_spf_softfail, await_defer_spf_temperror,
-        await_reject_spf_helo_fail, await_reject_spf_helo_softfail, await_reject_spf_helo_permerror,
-        await_defer_spf_helo_temperror;
-restriction_prefetch policy_spf_prefetch;
 
 #endif

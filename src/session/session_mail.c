@@ -46,7 +46,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
                 session_log_connect(s);
         }
         session_transaction_begin(s, &mail);
-        if (await_session_refuses(s, POLICY_AT_MAIL, &refusal)) {
+        if (await_session_refuses(s, POLICY_AT_MAIL, &refusal) ||
+            !await_cleanup_sender(s->transaction->cleanup, &mail.sender, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */
                 refusal.text = arena_str(&s->arena, refusal.text);
                 session_transaction_end(s);

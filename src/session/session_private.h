@@ -2,6 +2,7 @@
 #ifndef SESSION_SESSION_PRIVATE_H
 #define SESSION_SESSION_PRIVATE_H
 
+#include "cleanup/cleanup.h"
 #include "message/envelope.h"
 #include "session/front_door.h"
 #include "session/session.h"
@@ -15,7 +16,7 @@ struct transaction {
         struct arena arena; /* envelope and effects point into it */
         struct smtp_address sender;
         struct envelope envelope;
-        size_t recipient_room;
+        struct cleanup *cleanup;        /* puts sender and recipients into it */
         size_t over_limit;              /* RCPTs over smtpd_recipient_limit */
         struct smtp_address first_rcpt; /* as accepted, before aliases */
         size_t rcpt_count;              /* RCPTs that were accepted */
@@ -95,7 +96,6 @@ struct smtp_reply await_session_data(struct session *s, struct str args);
 struct smtp_reply await_session_bdat(struct session *s, struct str args);
 struct smtp_reply await_session_vrfy(struct session *s, struct str args);
 struct smtp_reply await_session_starttls(struct session *s, struct str args);
-struct smtp_reply await_session_etrn(struct session *s, struct str args);
 struct smtp_reply await_session_xclient(struct session *s, struct str args);
 struct smtp_reply session_xforward(struct session *s, struct str args);
 struct smtp_reply session_rset(struct session *s, struct str args);
@@ -170,9 +170,6 @@ int await_session_text(struct session *s, struct str *bytes);
 /* smtpd_reject_footer behind this text, with its $names filled in; text in s->arena. */
 struct str session_footer_add(struct session *s, struct str text);
 
-/* always_bcc becomes a recipient of the message, with its aliases. False: *refusal says why not. */
-bool await_session_add_bcc(struct session *s, struct smtp_reply *refusal);
-
 void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail);
 /* Ends it, accepted or not; NULL is fine. */
 void session_transaction_end(struct session *s);
@@ -187,7 +184,7 @@ void listener_session_ended(struct listener *li, struct session *s);
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
 
 /* Writes PREPENDed lines and Received: in front. */
-void await_intake_begin(struct session *s);
+void intake_begin(struct session *s);
 void intake_free(struct intake **in);
 /* The content goes in here; then tell. */
 struct buf *intake_buf(struct session *s);

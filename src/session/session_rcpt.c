@@ -10,7 +10,9 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
 {
         struct route route;
         struct why why;
-        if (await_route_find(s->service->parts.routes, address, &s->arena, &route, &why) < 0) {
+        struct route_query query = {.recipient = address,
+                                    .sender = s->transaction->envelope.sender};
+        if (await_route_find(s->service->parts.routes, &query, &s->arena, &route, &why) < 0) {
                 log_warning("smtpd", "no route for <%.*s>: %s", STR_ARG(address->text), why.text);
                 *reply = smtp_reply_make(451, "4.3.0", STR("Temporary lookup failure"));
                 return true;
@@ -34,79 +36,6 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
                                  arena_printf(&s->arena, "<%.*s>: Recipient address rejected: %.*s",
                                               STR_ARG(address->text), STR_ARG(text)));
         return true;
-}
-
-static bool has_recipient(const struct envelope *e, struct str address)
-{
-        for (size_t i = 0; i < e->recipient_count; i++)
-                if (str_eq(e->recipients[i].address, address))
-                        return true;
-        return false;
-}
-
-static void add_recipient(struct transaction *t, struct str address, struct str original,
-                          const struct smtp_rcpt_command *rcpt)
-{
-        struct envelope *e = &t->envelope;
-        if (e->recipient_count == t->recipient_room) {
-                size_t room = t->recipient_room ? t->recipient_room * 2 : 4;
-                struct recipient *more = arena_array(&t->arena, struct recipient, room);
-                if (e->recipient_count)
-                        memcpy(more, e->recipients, e->recipient_count * sizeof(*more));
-                e->recipients = more;
-                t->recipient_room = room;
-        }
-        e->recipients[e->recipient_count++] = (struct recipient){
-                .address = address,
-                .original = original,
-                .orcpt = arena_str(&t->arena, rcpt->orcpt),
-                .notify = rcpt->notify,
-        };
-}
-
-/* What the recipient becomes by virtual_alias_maps goes into the envelope, each address once. */
-static struct smtp_reply await_add(struct session *s, const struct smtp_rcpt_command *rcpt)
-{
-        struct transaction *t = s->transaction;
-        struct policy_expansion expansion;
-        struct why why;
-        int rc = await_policy_expand(s->policy, &rcpt->recipient, &s->arena, &expansion, &why);
-        if (rc == -ELOOP) {
-                log_warning("cleanup", "aliases of <%.*s>: %s", STR_ARG(rcpt->recipient.text),
-                            why.text);
-                return smtp_reply_make(451, "4.6.0", STR("Alias expansion error"));
-        }
-        if (rc < 0) {
-                log_warning("cleanup", "aliases of <%.*s>: %s", STR_ARG(rcpt->recipient.text),
-                            why.text);
-                return smtp_reply_make(451, "4.3.0", STR("Temporary lookup failure"));
-        }
-        struct str original = arena_str(&t->arena, rcpt->recipient.text);
-        for (size_t i = 0; i < expansion.count; i++) {
-                struct str text = expansion.addresses[i].text;
-                bool is_same = str_eq(text, original);
-                /* few clients repeat a recipient; a long list is not searched for each of its members */
-                if (t->envelope.recipient_count <= 100 && has_recipient(&t->envelope, text))
-                        continue;
-                add_recipient(t, is_same ? original : arena_str(&t->arena, text), original, rcpt);
-        }
-        return smtp_reply_make(250, "2.1.5", STR("Ok"));
-}
-
-bool await_session_add_bcc(struct session *s, struct smtp_reply *refusal)
-{
-        struct str text = s->params->always_bcc;
-        if (str_is_empty(text))
-                return true;
-        ptrdiff_t at = str_find_last(text, '@');
-        struct str local = at < 0 ? text : str_part(text, 0, (size_t)at);
-        struct str domain = at < 0 ? s->params->myorigin : str_tail(text, (size_t)at + 1);
-        struct smtp_rcpt_command bcc = {
-                .recipient = smtp_address_make(local, domain, &s->arena),
-                .notify = SMTP_NOTIFY_NEVER,
-        };
-        *refusal = await_add(s, &bcc);
-        return !smtp_reply_refuses(refusal);
 }
 
 static struct smtp_reply too_many(struct session *s)
@@ -163,13 +92,13 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         bool is_refused = await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
                           await_transport_refuses(s, &rcpt.recipient, &reply);
         if (!is_refused) {
-                reply = await_add(s, &rcpt);
-                is_refused = smtp_reply_refuses(&reply);
+                is_refused = !await_cleanup_recipient(t->cleanup, &rcpt, &reply);
         }
         if (is_refused) {
                 s->facts.recipient = t->first_rcpt;
                 return reply;
         }
+        reply = smtp_reply_make(250, "2.1.5", STR("Ok"));
 
         if (t->rcpt_count++ == 0) {
                 t->first_rcpt = (struct smtp_address){

@@ -36,6 +36,14 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
         s->facts.sender = t->sender;
         s->facts.has_sender = true;
         s->transaction = t;
+        const struct cleanup_work work = {
+                .rules = s->service->parts.cleanup,
+                .facts = &s->facts,
+                .effects = &t->effects,
+                .envelope = &t->envelope,
+                .arena = a,
+        };
+        t->cleanup = cleanup_new(&work);
 }
 
 void session_transaction_end(struct session *s)
@@ -50,6 +58,7 @@ void session_transaction_end(struct session *s)
         s->facts.recipient_count = 0;
         s->facts.message_bytes = 0;
         s->facts.queue_id = STR("");
+        cleanup_free(&t->cleanup);
         intake_free(&t->intake);
         spool_draft_free(&t->draft);
         arena_done(&t->arena);

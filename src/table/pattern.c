@@ -3,6 +3,9 @@
  *
  *   /pattern/flags result      !/pattern/flags result      if /pattern/flags ... endif
  *
+ * pcre-utf8: is pcre: whose patterns and texts are UTF-8, so that /\p{Han}/ means what it says; a text
+ * that is no UTF-8 does not match.
+ *
  * Case does not matter unless the flag i says so, as in Postfix. In a result, $1 ${1} $(1) are
  * what a group matched, $$ is a dollar. regexp: patterns are translated first (posix.c).
  *
@@ -58,6 +61,7 @@ struct pattern_table {
         struct pattern_rule *rules;
         uint32_t count;
         bool is_posix;
+        bool is_utf;                       /* characters, not bytes */
         atomic_bool *has_warned_of_groups; /* the one thing that a look-up may change */
 };
 
@@ -429,6 +433,8 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
                 struct pattern_source p;
                 int error = pattern_source_take(text, line->number, table->is_posix, &rest, &p,
                                                 &doubts->other);
+                if (error == 0 && table->is_utf)
+                        p.options |= PCRE2_UTF | PCRE2_UCP;
                 if (error == 0)
                         error = pattern_compile(text, line->number, table->is_posix, &p,
                                                 &rule->code);
@@ -493,11 +499,12 @@ static void pattern_free(void *contents)
         free(table);
 }
 
-static int pattern_open(struct table_text *text, void **contents, bool is_posix)
+static int pattern_open(struct table_text *text, void **contents, bool is_posix, bool is_utf)
 {
         struct pattern_table *table = calloc(1, sizeof(*table));
         check(table);
         table->is_posix = is_posix;
+        table->is_utf = is_utf;
         arena_init(&table->arena, 0);
         table->has_warned_of_groups = arena_alloc(&table->arena, sizeof(atomic_bool));
         int error = rules_parse(text, table);
@@ -511,12 +518,17 @@ static int pattern_open(struct table_text *text, void **contents, bool is_posix)
 
 static int regexp_open(struct table_text *text, void **contents)
 {
-        return pattern_open(text, contents, true);
+        return pattern_open(text, contents, true, false);
 }
 
 static int pcre_open(struct table_text *text, void **contents)
 {
-        return pattern_open(text, contents, false);
+        return pattern_open(text, contents, false, false);
+}
+
+static int pcre_utf8_open(struct table_text *text, void **contents)
+{
+        return pattern_open(text, contents, false, true);
 }
 
 static size_t pattern_count(const void *contents)
@@ -534,3 +546,4 @@ static size_t pattern_count(const void *contents)
 
 const struct table_type table_type_regexp = PATTERN_TYPE("regexp", regexp_open);
 const struct table_type table_type_pcre = PATTERN_TYPE("pcre", pcre_open);
+const struct table_type table_type_pcre_utf8 = PATTERN_TYPE("pcre-utf8", pcre_utf8_open);

@@ -149,7 +149,7 @@ struct table_type {
 
 extern const struct table_type table_type_hash, table_type_btree, table_type_texthash;
 extern const struct table_type table_type_inline, table_type_static, table_type_cidr;
-extern const struct table_type table_type_regexp, table_type_pcre;
+extern const struct table_type table_type_regexp, table_type_pcre, table_type_pcre_utf8;
 extern const struct table_type table_type_cdb, table_type_lmdb;
 
 /*

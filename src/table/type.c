@@ -4,8 +4,9 @@
 #include <errno.h>
 
 static const struct table_type *const types[] = {
-        &table_type_hash,   &table_type_btree, &table_type_texthash, &table_type_inline,
-        &table_type_static, &table_type_cidr,  &table_type_regexp,   &table_type_pcre,
+        &table_type_hash,   &table_type_btree,  &table_type_texthash,
+        &table_type_inline, &table_type_static, &table_type_cidr,
+        &table_type_regexp, &table_type_pcre,   &table_type_pcre_utf8,
 #ifdef TABLE_HAS_CDB
         &table_type_cdb,
 #endif
@@ -107,10 +108,11 @@ static int unknown_type(struct str type, struct table_fault *fault)
         const char *nearest = nearest_type(type);
         char cure[80];
         snprintf(cure, sizeof(cure), "did you mean %s:?", nearest ? nearest : "");
-        return fault_set(fault, -EINVAL, "table-type-unknown",
-                         nearest ? cure
-                                 : "known are hash btree texthash inline static cidr regexp pcre",
-                         "\"%.*s\" is no type of table", shown, type.ptr);
+        return fault_set(
+                fault, -EINVAL, "table-type-unknown",
+                nearest ? cure
+                        : "known are hash btree texthash inline static cidr regexp pcre pcre-utf8",
+                "\"%.*s\" is no type of table", shown, type.ptr);
 }
 
 const struct table_type *table_type_find(struct str spec, struct str *name,

@@ -1,0 +1,218 @@
+/*
+ * address.c - what becomes of one address: completed, mapped, masqueraded (ADDRESS_REWRITING_README)
+ *
+ * In this order, as in Postfix: what is missing is put on (user@myorigin, user%domain, site!user);
+ * sender_canonical_maps or recipient_canonical_maps; canonical_maps; masquerade_domains. Each only
+ * for the uses that its classes name.
+ */
+#include "cleanup/cleanup_private.h"
+
+#include <errno.h>
+
+enum { MAP_DEPTH_MAX = 10 }; /* a result is asked again, as in Postfix */
+
+/* ---- what is missing ---- */
+
+struct smtp_address address_complete(const struct params *params, struct str origin,
+                                     struct str domain, const struct smtp_address *address,
+                                     struct arena *arena)
+{
+        struct smtp_address a = *address;
+        if (str_is_empty(a.text))
+                return a;
+        if (str_is_empty(a.domain)) {
+                ptrdiff_t bang = params->swap_bangpath ? str_find(a.local, '!') : -1;
+                ptrdiff_t percent = params->allow_percent_hack ? str_find_last(a.local, '%') : -1;
+                if (bang > 0 && (size_t)bang + 1 < a.local.len) {
+                        a.domain = str_part(a.local, 0, (size_t)bang);
+                        a.local = str_tail(a.local, (size_t)bang + 1);
+                } else if (percent > 0 && (size_t)percent + 1 < a.local.len) {
+                        a.domain = str_tail(a.local, (size_t)percent + 1);
+                        a.local = str_part(a.local, 0, (size_t)percent);
+                } else if (params->append_at_myorigin && origin.len) {
+                        a.domain = origin;
+                }
+                if (!smtp_domain_is_valid(a.domain) && !smtp_domain_is_literal(a.domain)) {
+                        a = *address;
+                        a.domain = params->append_at_myorigin ? origin : (struct str){"", 0};
+                }
+        }
+        if (params->append_dot_mydomain && a.domain.len && domain.len &&
+            str_find(a.domain, '.') < 0 && a.domain.ptr[0] != '[')
+                a.domain = arena_printf(arena, "%.*s.%.*s", STR_ARG(a.domain), STR_ARG(domain));
+        return smtp_address_make(a.local, a.domain, arena);
+}
+
+/* ---- maps ---- */
+
+/* What a table's value makes of `from`: "@domain" keeps the user; a bare user is at myorigin. */
+static int read_value(struct cleanup *c, const char *name, const struct smtp_address *from,
+                      struct str value, struct str extension, struct smtp_address *out,
+                      struct why *why)
+{
+        struct smtp_address a;
+        struct str local = from->local;
+        bool propagates = extension.len && c->rules->propagates_extensions;
+        value = str_trim(value);
+        if (value.len > 1 && value.ptr[0] == '@') {
+                if (extension.len && str_ends(local, extension))
+                        local = str_part(local, 0, local.len - extension.len);
+                a = smtp_address_make(local, str_tail(value, 1), c->arena);
+        } else if (smtp_address_parse(value, c->arena, &a) || str_is_empty(a.text)) {
+                return why_set(why, -EAGAIN, "%s: \"%.*s\" for <%.*s> is no address", name,
+                               STR_ARG(str_part(value, 0, 200)), STR_ARG(from->text));
+        }
+        a = address_complete(c->params, c->params->myorigin, c->params->mydomain, &a, c->arena);
+        if (propagates)
+                a = smtp_address_make(
+                        arena_printf(c->arena, "%.*s%.*s", STR_ARG(a.local), STR_ARG(extension)),
+                        a.domain, c->arena);
+        if (a.text.len > SMTP_PATH_BYTES_MAX)
+                return why_set(why, -EAGAIN, "%s: <%.*s> grows to %zu bytes", name,
+                               STR_ARG(from->text), a.text.len);
+        *out = a;
+        return 0;
+}
+
+int await_address_key(struct cleanup *c, const struct smtp_address *address,
+                      struct table_address *key, struct why *why)
+{
+        enum address_class class;
+        int rc = await_policy_class(c->rules->policy, address->domain, c->arena, &class, why);
+        *key = (struct table_address){
+                .local = address->local,
+                .domain = address->domain,
+                .is_local =
+                        class == CLASS_LOCAL || str_eq_nocase(address->domain, c->params->myorigin),
+                .delimiters = c->params->recipient_delimiter,
+        };
+        return rc;
+}
+
+static int await_map(struct cleanup *c, struct table_list *maps, const char *name,
+                     struct smtp_address *address, struct why *why)
+{
+        if (!maps)
+                return why_set(why, -EAGAIN, "%s could not be opened", name);
+        for (int depth = 0; !table_list_is_empty(maps); depth++) {
+                struct table_address key;
+                struct str value;
+                struct str extension;
+                if (depth == MAP_DEPTH_MAX)
+                        return why_set(why, -EAGAIN, "%s: <%.*s> nests deeper than %d", name,
+                                       STR_ARG(address->text), (int)MAP_DEPTH_MAX);
+                int rc = await_address_key(c, address, &key, why);
+                if (rc)
+                        return rc;
+                switch (await_table_list_find_address(maps, &key, c->arena, &value, &extension,
+                                                      why)) {
+                case TABLE_NOT_FOUND:
+                        return 0;
+                case TABLE_ERROR:
+                        return why_prefix(why, -EAGAIN, "%s", name);
+                case TABLE_FOUND:
+                        break;
+                }
+                struct smtp_address mapped;
+                rc = read_value(c, name, address, value, extension, &mapped, why);
+                if (rc)
+                        return rc;
+                bool is_same = str_eq_nocase(mapped.text, address->text);
+                *address = mapped;
+                if (is_same)
+                        return 0;
+        }
+        return 0;
+}
+
+/* ---- masquerading ---- */
+
+static bool is_below(struct str domain, struct str parent)
+{
+        return domain.len > parent.len && str_ends_nocase(domain, parent) &&
+               domain.ptr[domain.len - parent.len - 1] == '.';
+}
+
+static int await_masquerade(struct cleanup *c, struct smtp_address *address, struct why *why)
+{
+        struct str rest = c->params->masquerade_domains;
+        struct str word;
+        if (str_is_empty(address->domain))
+                return 0;
+        while (config_list_next(&rest, &word)) {
+                bool is_exempt = word.len && word.ptr[0] == '!';
+                struct str parent = str_tail(word, is_exempt);
+                bool is_equal = str_eq_nocase(address->domain, parent);
+                if (!is_equal && !is_below(address->domain, parent))
+                        continue;
+                if (is_exempt || is_equal)
+                        return 0;
+                if (!c->rules->masquerade_exceptions)
+                        return why_set(why, -EAGAIN, "masquerade_exceptions could not be opened");
+                switch (await_match_list_find(c->rules->masquerade_exceptions, address->local,
+                                              c->arena, NULL, why)) {
+                case TABLE_FOUND:
+                        return 0;
+                case TABLE_ERROR:
+                        return why_prefix(why, -EAGAIN, "masquerade_exceptions");
+                case TABLE_NOT_FOUND:
+                        break;
+                }
+                *address = smtp_address_make(address->local, parent, c->arena);
+                return 0;
+        }
+        return 0;
+}
+
+/* ---- all of it ---- */
+
+int await_clean_address(struct cleanup *c, enum address_use use, const struct smtp_address *address,
+                        struct smtp_address *out, struct why *why)
+{
+        const struct cleanup_rules *r = c->rules;
+        bool is_sender = use & (USE_ENVELOPE_SENDER | USE_HEADER_SENDER);
+        struct smtp_address a = *address;
+        int rc = 0;
+        *out = a;
+        if (str_is_empty(a.text))
+                return 0;
+        if (is_sender && (r->sender_canonical_uses & use))
+                rc = await_map(c, r->sender_canonical_maps, "sender_canonical_maps", &a, why);
+        if (!is_sender && (r->recipient_canonical_uses & use))
+                rc = await_map(c, r->recipient_canonical_maps, "recipient_canonical_maps", &a, why);
+        if (rc == 0 && (r->canonical_uses & use))
+                rc = await_map(c, r->canonical_maps, "canonical_maps", &a, why);
+        if (rc == 0 && (r->masquerade_uses & use))
+                rc = await_masquerade(c, &a, why);
+        if (rc == 0)
+                *out = a;
+        return rc;
+}
+
+enum rewrite_context await_rewrite_context(struct cleanup *c)
+{
+        const struct cleanup_rules *r = c->rules;
+        const struct policy_facts *facts = c->work.facts;
+        bool is_local =
+                r->rewrites_all || str_is_empty(facts->client_address) ||
+                (r->rewrites_own && policy_is_own(r->policy, facts->client_bits)) ||
+                (r->rewrites_mynetworks && policy_is_mynetwork(r->policy, facts->client_bits));
+        struct str value;
+        struct why why;
+        if (!is_local && r->rewrite_tables && !table_list_is_empty(r->rewrite_tables))
+                switch (await_table_list_find(r->rewrite_tables, facts->client_address, c->arena,
+                                              &value, &why)) {
+                case TABLE_FOUND:
+                        is_local = true;
+                        break;
+                case TABLE_NOT_FOUND:
+                        break;
+                case TABLE_ERROR:
+                        cleanup_refuse(c, 451, "4.3.0", STR("Temporary lookup failure"));
+                        break;
+                }
+        if (is_local)
+                return REWRITE_LOCAL;
+        return str_is_empty(c->params->remote_header_rewrite_domain) ? REWRITE_NONE
+                                                                     : REWRITE_REMOTE;
+}

@@ -1,0 +1,294 @@
+/*
+ * check.c - header_checks, mime_header_checks, nested_header_checks, body_checks, and
+ * decoded_header_checks: one field or line against its table, and what the table says done
+ * (header_checks(5))
+ *
+ * A field is asked as Postfix asks it: folds kept as line feeds, and no more of it than
+ * header_size_limit. decoded_header_checks asks for the same field as a reader sees it: unfolded,
+ * RFC 2047 words decoded, UTF-8.
+ *
+ * A word that nobody knows is a mistake: the message is refused for now with 451 4.3.5 and a line in
+ * the log, and so is what an action cannot use. (Postfix lets both pass with a warning.)
+ */
+#include "base/log.h"
+#include "cleanup/cleanup_private.h"
+#include "message/encoded_word.h"
+
+enum { LOGGED_BYTES_MAX = 200 }; /* of a field or line, in the log; as Postfix */
+
+/* One field or line, and what its table said. */
+struct match {
+        struct cleanup *c;
+        enum check_kind kind;
+        const char *table; /* the parameter */
+        struct str text;   /* as asked */
+        struct str word;   /* REJECT */
+        struct str rest;   /* what follows it */
+        struct str instead;
+};
+
+typedef enum check_result check_action(struct match *m);
+
+/* ---- log ---- */
+
+/* "reject: header Subject: ... from name[address]; from=<> to=<> proto=ESMTP helo=<>: text" */
+static void log_match(const struct match *m, const char *what, struct str text)
+{
+        const struct policy_facts *facts = m->c->work.facts;
+        struct arena *arena = m->c->arena;
+        struct str to = {"", 0};
+        if (facts->recipient.text.len)
+                to = arena_printf(arena, " to=<%.*s>", STR_ARG(facts->recipient.text));
+        const char *queue_id =
+                facts->queue_id.len ? arena_str(arena, facts->queue_id).ptr : "NOQUEUE";
+        log_mail(LOG_LEVEL_INFO, "cleanup", queue_id,
+                 "%s: %s %.*s from %.*s[%.*s]; from=<%.*s>%.*s proto=%.*s helo=<%.*s>%s%.*s", what,
+                 m->kind == CHECK_BODY ? "body" : "header",
+                 STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)), STR_ARG(facts->client_name),
+                 STR_ARG(facts->client_address), STR_ARG(facts->sender.text), STR_ARG(to),
+                 STR_ARG(facts->protocol), STR_ARG(facts->helo), text.len ? ": " : "",
+                 STR_ARG(text));
+}
+
+/* What the table says cannot be done: the message waits for a person to mend it. */
+static enum check_result fail_action(const struct match *m, const char *cure)
+{
+        log_warning("cleanup", "%s: \"%.*s%s%.*s\": %s", m->table, STR_ARG(m->word),
+                    m->rest.len ? " " : "", STR_ARG(str_part(m->rest, 0, LOGGED_BYTES_MAX)), cure);
+        log_match(m, "reject", STR("4.3.5 Server configuration error"));
+        cleanup_refuse(m->c, 451, "4.3.5", STR("Server configuration error"));
+        return CHECK_KEEPS;
+}
+
+/* ---- actions ---- */
+
+static enum check_result act_reject(struct match *m)
+{
+        struct arena *arena = m->c->arena;
+        struct str text = m->rest;
+        const char *enhanced = policy_enhanced_take(&text, "5.7.1", arena);
+        if (str_is_empty(text))
+                text = STR("message content rejected");
+        int code = enhanced[0] == '4' ? 450 : 550;
+        if (m->c->params->soft_bounce && code == 550) {
+                code = 450;
+                enhanced = arena_printf(arena, "4%s", enhanced + 1).ptr;
+        }
+        log_match(m, "reject", arena_printf(arena, "%s %.*s", enhanced, STR_ARG(text)));
+        cleanup_refuse(m->c, code, enhanced, text);
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_discard(struct match *m)
+{
+        log_match(m, "discard", m->rest);
+        m->c->work.effects->is_discarded = true;
+        m->c->is_passed = true;
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_hold(struct match *m)
+{
+        if (!m->c->work.effects->is_held)
+                log_match(m, "hold", m->rest);
+        m->c->work.effects->is_held = true;
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_warn(struct match *m)
+{
+        log_match(m, "warning", m->rest);
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_info(struct match *m)
+{
+        log_match(m, "info", m->rest);
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_dunno(struct match *m)
+{
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_ignore(struct match *m)
+{
+        return CHECK_DROPS;
+}
+
+static enum check_result act_strip(struct match *m)
+{
+        log_match(m, "strip", m->rest);
+        return CHECK_DROPS;
+}
+
+static enum check_result act_pass(struct match *m)
+{
+        log_match(m, "pass", m->rest);
+        m->c->is_passed = true;
+        return CHECK_KEEPS;
+}
+
+static bool is_field(struct str text)
+{
+        struct header_field field;
+        return header_next(&text, &field);
+}
+
+static enum check_result act_prepend(struct match *m)
+{
+        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !is_field(m->rest))
+                return fail_action(m, "a header line must follow, as in PREPEND X-Seen: yes");
+        log_match(m, "prepend", m->rest);
+        cleanup_put_lines(m->c, m->rest);
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_replace(struct match *m)
+{
+        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !is_field(m->rest))
+                return fail_action(m, "a header line must follow, as in REPLACE X-Seen: yes");
+        log_match(m, "replace", m->rest);
+        m->instead = m->rest;
+        return CHECK_REPLACES;
+}
+
+static enum check_result act_filter(struct match *m)
+{
+        if (!policy_filter_is_valid(m->rest))
+                return fail_action(
+                        m, "transport:nexthop must follow, as in FILTER smtp:[192.0.2.1]:10025");
+        log_match(m, "filter", m->rest);
+        m->c->work.effects->filter = m->rest;
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_redirect(struct match *m)
+{
+        struct smtp_address address;
+        if (!policy_target_read(m->rest, m->c->arena, &address))
+                return fail_action(m, "user@domain must follow");
+        log_match(m, "redirect", m->rest);
+        m->c->work.effects->redirect = address;
+        return CHECK_KEEPS;
+}
+
+static enum check_result act_bcc(struct match *m)
+{
+        struct smtp_address address;
+        if (!policy_target_read(m->rest, m->c->arena, &address))
+                return fail_action(m, "user@domain must follow");
+        log_match(m, "bcc", m->rest);
+        if (!policy_effects_add_bcc(m->c->work.effects, &address, m->c->arena))
+                return fail_action(m, "too many different BCC addresses for one message");
+        return CHECK_KEEPS;
+}
+
+static const struct {
+        struct str word;
+        check_action *act;
+} actions[] = {
+        {STR_INIT("REJECT"), act_reject},     {STR_INIT("DISCARD"), act_discard},
+        {STR_INIT("HOLD"), act_hold},         {STR_INIT("WARN"), act_warn},
+        {STR_INIT("INFO"), act_info},         {STR_INIT("IGNORE"), act_ignore},
+        {STR_INIT("PREPEND"), act_prepend},   {STR_INIT("REPLACE"), act_replace},
+        {STR_INIT("STRIP"), act_strip},       {STR_INIT("PASS"), act_pass},
+        {STR_INIT("DUNNO"), act_dunno},       {STR_INIT("OK"), act_dunno},
+        {STR_INIT("BCC"), act_bcc},           {STR_INIT("FILTER"), act_filter},
+        {STR_INIT("REDIRECT"), act_redirect},
+};
+
+static enum check_result act(struct match *m, struct str value)
+{
+        value = str_trim(value);
+        str_next_word(&value, " \t", &m->word);
+        m->rest = str_trim(value);
+        for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+                if (str_eq_nocase(m->word, actions[i].word))
+                        return actions[i].act(m);
+        return fail_action(m, "no such action");
+}
+
+/* ---- a look-up ---- */
+
+static enum check_result await_look(struct match *m, struct table_list *tables)
+{
+        struct str value;
+        struct why why;
+        if (!tables)
+                return fail_action(m, "the table could not be opened");
+        if (table_list_is_empty(tables))
+                return CHECK_KEEPS;
+        switch (await_table_list_find(tables, m->text, m->c->arena, &value, &why)) {
+        case TABLE_NOT_FOUND:
+                break;
+        case TABLE_FOUND:
+                return act(m, value);
+        case TABLE_ERROR:
+                log_warning("cleanup", "%s: %s", m->table, why.text);
+                log_match(m, "reject", STR("4.3.0 Temporary lookup failure"));
+                cleanup_refuse(m->c, 451, "4.3.0", STR("Temporary lookup failure"));
+                break;
+        }
+        return CHECK_KEEPS;
+}
+
+enum check_result await_check_text(struct cleanup *c, enum check_kind kind, struct str text,
+                                   struct str *instead)
+{
+        const struct cleanup_rules *r = c->rules;
+        static const char *const names[] = {"header_checks", "mime_header_checks",
+                                            "nested_header_checks", "body_checks"};
+        struct table_list *const tables[] = {r->header_checks, r->mime_header_checks,
+                                             r->nested_header_checks, r->body_checks};
+        struct match m = {.c = c, .kind = kind, .table = names[kind], .text = text};
+        enum check_result result = await_look(&m, tables[kind]);
+        *instead = m.instead;
+        return result;
+}
+
+enum check_result await_check_decoded(struct cleanup *c, enum check_kind kind,
+                                      const struct header_field *field, struct str *instead)
+{
+        const struct cleanup_rules *r = c->rules;
+        if (r->decoded_header_checks && table_list_is_empty(r->decoded_header_checks))
+                return CHECK_KEEPS;
+        buf_clear(&c->scratch);
+        buf_append_str(&c->scratch, field->name);
+        buf_append_str(&c->scratch, STR(": "));
+        /* what does not fit stays away: the text is cut, as header_checks cuts it */
+        encoded_words_decode(field->value, &c->scratch);
+        struct match m = {.c = c,
+                          .kind = kind,
+                          .table = "decoded_header_checks",
+                          .text = buf_str(&c->scratch)};
+        enum check_result result = await_look(&m, r->decoded_header_checks);
+        *instead = m.instead;
+        return result;
+}
+
+/* ---- strict rules ---- */
+
+void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text)
+{
+        static const struct {
+                unsigned fault;
+                const char *text;
+        } faults_known[] = {
+                {MIME_FAULT_NESTING, "MIME nesting exceeds safety limit"},
+                {MIME_FAULT_8BIT_HEADER, "improper use of 8-bit data in message header"},
+                {MIME_FAULT_8BIT_BODY, "improper use of 8-bit data in message body"},
+                {MIME_FAULT_ENCODING_DOMAIN, "invalid message/* or multipart/* encoding domain"},
+        };
+        for (size_t i = 0; i < sizeof(faults_known) / sizeof(faults_known[0]); i++) {
+                if (!(faults & faults_known[i].fault))
+                        continue;
+                struct str words = str_from(faults_known[i].text);
+                struct match m = {.c = c, .kind = CHECK_HEADER, .text = text};
+                log_match(&m, "reject: mime-error", words);
+                bool is_soft = c->params->soft_bounce;
+                cleanup_refuse(c, is_soft ? 450 : 550, is_soft ? "4.6.0" : "5.6.0", words);
+                return;
+        }
+}

@@ -1,0 +1,202 @@
+/*
+ * cleanup.c - a message's text on its way through: taken apart, checked, put together again
+ *
+ * Text stands in `input` until a whole field or line of it is there, goes through the checks, and
+ * then to the output. As soon as nothing is left that could want to see it (no body checks, no
+ * strict rules, PASS), the rest goes to the output without a stop here.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "cleanup/cleanup_private.h"
+
+#include <stdlib.h>
+
+enum { INPUT_BYTES_MAX = 256 << 10 };
+
+struct cleanup *cleanup_new(const struct cleanup_work *work)
+{
+        struct cleanup *c = calloc(1, sizeof(*c));
+        check(c);
+        c->work = *work;
+        c->rules = cleanup_rules_ref(work->rules);
+        c->work.rules = NULL;
+        c->params = c->rules->params;
+        c->arena = work->arena;
+        buf_init(&c->input, INPUT_BYTES_MAX);
+        buf_init(&c->scratch, CLEANUP_UNIT_BYTES_MAX * 2);
+        mime_init(&c->mime, &c->rules->limits);
+        return c;
+}
+
+void cleanup_free(struct cleanup **cp)
+{
+        struct cleanup *c = *cp;
+        *cp = NULL;
+        if (!c)
+                return;
+        struct cleanup_rules *rules = (struct cleanup_rules *)(uintptr_t)c->rules;
+        cleanup_rules_unref(&rules);
+        mime_done(&c->mime);
+        buf_done(&c->input);
+        buf_done(&c->scratch);
+        free(c);
+}
+
+/* ---- what is shared ---- */
+
+void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text)
+{
+        if (c->is_refused)
+                return;
+        c->is_refused = true;
+        c->refusal = smtp_reply_make(code, enhanced, text);
+}
+
+void cleanup_put(struct cleanup *c, struct str text)
+{
+        if (buf_append_str(c->out, text) < 0)
+                cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
+}
+
+void cleanup_put_lines(struct cleanup *c, struct str text)
+{
+        while (text.len) {
+                struct str line = str_cut(&text, '\n');
+                if (str_ends(line, STR("\r")))
+                        line.len--;
+                cleanup_put(c, line);
+                cleanup_put(c, STR("\r\n"));
+        }
+}
+
+/* ---- bodies ---- */
+
+static struct str without_line_end(struct str line)
+{
+        if (str_ends(line, STR("\n")))
+                line.len--;
+        if (str_ends(line, STR("\r")))
+                line.len--;
+        return line;
+}
+
+static void await_clean_line(struct cleanup *c, const struct mime_unit *unit)
+{
+        int64_t limit = c->params->body_checks_size_limit;
+        bool is_looked_at = !c->is_passed && (limit == 0 || unit->offset < (uint64_t)limit);
+        if (!is_looked_at ||
+            (c->rules->body_checks && table_list_is_empty(c->rules->body_checks))) {
+                cleanup_put(c, unit->raw);
+                return;
+        }
+        struct str instead;
+        switch (await_check_text(c, CHECK_BODY, without_line_end(unit->raw), &instead)) {
+        case CHECK_KEEPS:
+                cleanup_put(c, unit->raw);
+                break;
+        case CHECK_DROPS:
+                break;
+        case CHECK_REPLACES:
+                cleanup_put_lines(c, instead);
+                break;
+        }
+}
+
+/* ---- units ---- */
+
+static void check_faults(struct cleanup *c, const struct mime_unit *unit)
+{
+        unsigned faults = unit->faults & c->rules->faults_refused;
+        if (c->work.envelope->smtputf8) /* RFC 6532: headers may be UTF-8 */
+                faults &= ~(unsigned)MIME_FAULT_8BIT_HEADER;
+        if (faults && !c->is_passed)
+                cleanup_refuse_fault(c, faults, without_line_end(unit->raw));
+}
+
+static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
+{
+        check_faults(c, unit);
+        if (unit->kind != MIME_FIELD_REST)
+                c->header_bytes += c->has_header ? 0 : unit->raw.len;
+        switch (unit->kind) {
+        case MIME_PRIMARY_FIELD:
+        case MIME_PART_FIELD:
+        case MIME_NESTED_FIELD:
+                c->drops_rest = false;
+                await_clean_field(c, unit);
+                break;
+        case MIME_FIELD_REST:
+                if (!c->drops_rest)
+                        cleanup_put(c, unit->raw);
+                break;
+        case MIME_HEADER_END:
+                if (!c->has_header)
+                        await_clean_header_end(c);
+                c->has_header = true;
+                cleanup_put(c, unit->raw);
+                break;
+        case MIME_BODY_LINE:
+                await_clean_line(c, unit);
+                break;
+        }
+}
+
+/* ---- content ---- */
+
+struct buf *cleanup_input(struct cleanup *c)
+{
+        bool is_done = c->has_header && (c->is_passed || !c->rules->looks_at_parts);
+        return is_done && c->input.len == 0 ? NULL : &c->input;
+}
+
+size_t cleanup_waiting_bytes(const struct cleanup *c)
+{
+        return c->input.len;
+}
+
+static bool header_is_too_big(const struct cleanup *c)
+{
+        return !c->has_header && c->header_bytes > (size_t)c->params->large_message_threshold;
+}
+
+static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refusal)
+{
+        buf_clear(&c->input);
+        *refusal = c->refusal;
+        return CLEANUP_REFUSED;
+}
+
+enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, bool is_all,
+                                            struct smtp_reply *refusal)
+{
+        struct str text = buf_str(&c->input);
+        size_t begin = out->len;
+        enum cleanup_progress progress = CLEANUP_DONE;
+        struct mime_unit unit;
+        c->out = out;
+        while (!c->is_refused) {
+                if (c->has_header && (c->is_passed || !c->rules->looks_at_parts)) {
+                        struct str part = str_part(text, 0, CLEANUP_STEP_BYTES);
+                        cleanup_put(c, part);
+                        text = str_tail(text, part.len);
+                        if (text.len == 0)
+                                break;
+                } else if (!mime_next(&c->mime, &text, is_all, &unit)) {
+                        break;
+                } else {
+                        await_clean_unit(c, &unit);
+                }
+                if (header_is_too_big(c))
+                        cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
+                if (arena_is_over(c->arena))
+                        cleanup_refuse(c, 452, "4.3.1", STR("Insufficient system storage"));
+                if (out->len - begin >= CLEANUP_STEP_BYTES) {
+                        progress = CLEANUP_MORE;
+                        break;
+                }
+        }
+        if (c->is_refused)
+                return refused(c, refusal);
+        buf_consume(&c->input, c->input.len - text.len);
+        return progress;
+}

@@ -1,0 +1,108 @@
+/* cleanup_private.h - rules, and a message under way, as the files of this room share them */
+#ifndef CLEANUP_CLEANUP_PRIVATE_H
+#define CLEANUP_CLEANUP_PRIVATE_H
+
+#include "cleanup/cleanup.h"
+#include "message/mime.h"
+
+/* What is rewritten by a map or by masquerading: canonical_classes and its kin. */
+enum address_use {
+        USE_ENVELOPE_SENDER = 1,
+        USE_ENVELOPE_RECIPIENT = 2,
+        USE_HEADER_SENDER = 4,
+        USE_HEADER_RECIPIENT = 8,
+};
+
+struct cleanup_rules {
+        unsigned refs;
+        struct config *config;
+        const struct params *params;
+        struct policy *policy;
+        struct table_set *tables;
+
+        struct table_list *header_checks, *mime_header_checks, *nested_header_checks, *body_checks,
+                *decoded_header_checks;
+        bool looks_at_parts; /* something wants to see what is behind the first header */
+        unsigned faults_refused;
+        struct mime_limits limits;
+
+        struct table_list *canonical_maps, *sender_canonical_maps, *recipient_canonical_maps,
+                *sender_bcc_maps, *recipient_bcc_maps;
+        unsigned canonical_uses, sender_canonical_uses, recipient_canonical_uses, masquerade_uses;
+        bool propagates_extensions; /* propagate_unmatched_extensions has canonical */
+        struct match_list *masquerade_exceptions;
+        struct table_list *rewrite_tables; /* of local_header_rewrite_clients */
+        bool rewrites_all, rewrites_own, rewrites_mynetworks;
+};
+
+/* How headers are completed: not at all, as mail of our own, or with remote_header_rewrite_domain */
+enum rewrite_context { REWRITE_UNKNOWN, REWRITE_NONE, REWRITE_LOCAL, REWRITE_REMOTE };
+
+struct cleanup {
+        struct cleanup_work work;
+        const struct cleanup_rules *rules;
+        const struct params *params;
+        struct arena *arena;
+        size_t recipient_room;
+        struct policy_effects copies; /* of it: bcc alone. What *_bcc_maps want */
+
+        /* content */
+        struct buf input;
+        struct buf scratch; /* a field without CR, or decoded */
+        struct mime mime;
+        enum rewrite_context context;
+        bool has_header; /* the first header is over */
+        bool is_passed;  /* PASS, DISCARD: nothing is checked any more */
+        bool drops_rest; /* of a long field or line that was taken out */
+        bool has_message_id, has_date, has_from, has_visible_recipient, is_resent;
+        bool has_resent_message_id, has_resent_date, has_resent_from;
+        size_t hops;
+        size_t header_bytes;
+        bool is_refused;
+        struct smtp_reply refusal;
+        bool is_out_full;
+        struct buf *out;
+};
+
+/* The first refusal counts. */
+void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text);
+/* To the output; over its ceiling is a refusal. */
+void cleanup_put(struct cleanup *c, struct str text);
+
+/* ---- check.c: one field or line against its table ---- */
+enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
+enum check_result { CHECK_KEEPS, CHECK_DROPS, CHECK_REPLACES };
+/*
+ * `text` is what the table is asked, without a line end. CHECK_REPLACES: *instead is what to use, line
+ * feeds in it for line ends. PREPENDed text is in the output already.
+ */
+enum check_result await_check_text(struct cleanup *c, enum check_kind kind, struct str text,
+                                   struct str *instead);
+/* decoded_header_checks for the same field. */
+enum check_result await_check_decoded(struct cleanup *c, enum check_kind kind,
+                                      const struct header_field *field, struct str *instead);
+/* Lines of a table's text, with CR LF behind each. */
+void cleanup_put_lines(struct cleanup *c, struct str text);
+/* Refuses what strict rules do not let pass. */
+void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text);
+
+/* ---- header.c ---- */
+void await_clean_field(struct cleanup *c, const struct mime_unit *unit);
+/* The first header is over: what is missing is added, what it said is logged. */
+void await_clean_header_end(struct cleanup *c);
+
+/* ---- address.c: what becomes of one address ---- */
+/* 0, or -EAGAIN with *why. The null address stays. */
+int await_clean_address(struct cleanup *c, enum address_use use, const struct smtp_address *address,
+                        struct smtp_address *out, struct why *why);
+/* What is missing is put on: user@myorigin, user@host.mydomain, site!user, user%domain. */
+struct smtp_address address_complete(const struct params *params, struct str origin,
+                                     struct str domain, const struct smtp_address *address,
+                                     struct arena *arena);
+/* As a list of tables is asked for it. 0 or -EAGAIN. */
+int await_address_key(struct cleanup *c, const struct smtp_address *address,
+                      struct table_address *key, struct why *why);
+/* Which clients' headers are rewritten. */
+enum rewrite_context await_rewrite_context(struct cleanup *c);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * header.c - a header field on its way through: checks, then what the message's own header needs
+ *
+ * Checks come first, in all headers. Of the message's own header then: fields that must not pass
+ * are taken out (message_drop_headers), addresses are rewritten for clients whose headers are
+ * (local_header_rewrite_clients, remote_header_rewrite_domain), hops are counted. At its end, what is
+ * missing is put in, for the same clients or with always_add_missing_headers.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "cleanup/cleanup_private.h"
+#include "message/address_list.h"
+
+/* ---- what a field is ---- */
+
+enum field_note {
+        NOTE_NONE,
+        NOTE_MESSAGE_ID,
+        NOTE_DATE,
+        NOTE_FROM,
+        NOTE_VISIBLE_RECIPIENT,
+        NOTE_RECEIVED,
+        NOTE_RESENT_MESSAGE_ID,
+        NOTE_RESENT_DATE,
+        NOTE_RESENT_FROM,
+        NOTE_RESENT,
+};
+
+static const struct known_field {
+        struct str name;
+        enum field_note note;
+        unsigned use; /* USE_HEADER_SENDER or _RECIPIENT: addresses that are rewritten */
+} known_fields[] = {
+        {STR_INIT("Received"), NOTE_RECEIVED, 0},
+        {STR_INIT("Delivered-To"), NOTE_RECEIVED, 0},
+        {STR_INIT("Message-ID"), NOTE_MESSAGE_ID, 0},
+        {STR_INIT("Date"), NOTE_DATE, 0},
+        {STR_INIT("From"), NOTE_FROM, USE_HEADER_SENDER},
+        {STR_INIT("Sender"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Reply-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Errors-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Return-Receipt-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Disposition-Notification-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Mail-Followup-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Mail-Reply-To"), NOTE_NONE, USE_HEADER_SENDER},
+        {STR_INIT("Resent-From"), NOTE_RESENT_FROM, USE_HEADER_SENDER},
+        {STR_INIT("Resent-Sender"), NOTE_RESENT, USE_HEADER_SENDER},
+        {STR_INIT("Resent-Reply-To"), NOTE_RESENT, USE_HEADER_SENDER},
+        {STR_INIT("Resent-Date"), NOTE_RESENT_DATE, 0},
+        {STR_INIT("Resent-Message-ID"), NOTE_RESENT_MESSAGE_ID, 0},
+        {STR_INIT("To"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
+        {STR_INIT("Cc"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
+        {STR_INIT("Bcc"), NOTE_NONE, USE_HEADER_RECIPIENT},
+        {STR_INIT("Apparently-To"), NOTE_NONE, USE_HEADER_RECIPIENT},
+        {STR_INIT("Resent-To"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
+        {STR_INIT("Resent-Cc"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
+        {STR_INIT("Resent-Bcc"), NOTE_RESENT, USE_HEADER_RECIPIENT},
+};
+
+static const struct known_field *field_find(struct str name)
+{
+        for (size_t i = 0; i < sizeof(known_fields) / sizeof(known_fields[0]); i++)
+                if (str_eq_nocase(name, known_fields[i].name))
+                        return &known_fields[i];
+        return NULL;
+}
+
+static bool is_dropped(const struct cleanup *c, struct str name)
+{
+        struct str rest = c->params->message_drop_headers;
+        struct str word;
+        while (config_list_next(&rest, &word))
+                if (str_eq_nocase(word, name))
+                        return true;
+        return false;
+}
+
+/* "message-id=..." for the log: unfolded, and no longer than anybody wants to read */
+static void log_message_id(struct cleanup *c, const char *what, struct str value)
+{
+        const struct policy_facts *facts = c->work.facts;
+        struct str id =
+                str_part(str_trim(header_unfold(str_part(value, 0, 2000), c->arena)), 0, 1000);
+        const char *queue_id =
+                facts->queue_id.len ? arena_str(c->arena, facts->queue_id).ptr : "NOQUEUE";
+        log_mail(LOG_LEVEL_INFO, "cleanup", queue_id, "%s=%.*s", what, STR_ARG(id));
+}
+
+static void note_field(struct cleanup *c, enum field_note note, const struct header_field *field)
+{
+        c->is_resent |= note >= NOTE_RESENT_MESSAGE_ID;
+        switch (note) {
+        case NOTE_NONE:
+        case NOTE_RESENT:
+                break;
+        case NOTE_MESSAGE_ID:
+                if (!c->has_message_id)
+                        log_message_id(c, "message-id", field->value);
+                c->has_message_id = true;
+                break;
+        case NOTE_RESENT_MESSAGE_ID:
+                log_message_id(c, "resent-message-id", field->value);
+                c->has_resent_message_id = true;
+                break;
+        case NOTE_DATE:
+                c->has_date = true;
+                break;
+        case NOTE_RESENT_DATE:
+                c->has_resent_date = true;
+                break;
+        case NOTE_FROM:
+                c->has_from = true;
+                break;
+        case NOTE_RESENT_FROM:
+                c->has_resent_from = true;
+                break;
+        case NOTE_VISIBLE_RECIPIENT:
+                c->has_visible_recipient = true;
+                break;
+        case NOTE_RECEIVED:
+                if (++c->hops > (size_t)c->params->hopcount_limit)
+                        cleanup_refuse(c, 554, "5.4.0", STR("Error: too many hops"));
+                break;
+        }
+}
+
+/* ---- addresses ---- */
+
+static enum rewrite_context await_context(struct cleanup *c)
+{
+        if (c->context == REWRITE_UNKNOWN)
+                c->context = await_rewrite_context(c);
+        return c->context;
+}
+
+/* Puts the field out with its addresses rewritten; what stands around them stays. */
+static void await_put_rewritten(struct cleanup *c, struct str raw, size_t value_at, unsigned use)
+{
+        const struct params *p = c->params;
+        bool is_local = await_context(c) == REWRITE_LOCAL;
+        struct str origin = is_local ? p->myorigin : p->remote_header_rewrite_domain;
+        struct str domain = is_local ? p->mydomain : p->remote_header_rewrite_domain;
+        struct str value = str_tail(raw, value_at);
+        struct address_span span;
+        size_t at = 0;
+        size_t done = 0;
+        cleanup_put(c, str_part(raw, 0, value_at));
+        while (!c->is_refused && address_list_next(value, &at, c->arena, &span)) {
+                struct smtp_address whole =
+                        address_complete(p, origin, domain, &span.address, c->arena);
+                struct smtp_address mapped;
+                struct why why;
+                if (await_clean_address(c, (enum address_use)use, &whole, &mapped, &why)) {
+                        log_warning("cleanup", "<%.*s>: %s", STR_ARG(whole.text), why.text);
+                        cleanup_refuse(c, 451, "4.3.0", STR("Temporary lookup failure"));
+                        return;
+                }
+                if (str_eq(mapped.text, span.address.text))
+                        continue;
+                cleanup_put(c, str_part(value, done, span.from - done));
+                cleanup_put(c, mapped.text);
+                done = span.to;
+        }
+        cleanup_put(c, str_tail(value, done));
+}
+
+/* ---- one field ---- */
+
+static void await_put_field(struct cleanup *c, const struct mime_unit *unit, struct str raw)
+{
+        struct header_field field;
+        struct str header = raw;
+        if (unit->kind != MIME_PRIMARY_FIELD || !header_next(&header, &field)) {
+                cleanup_put(c, raw);
+                return;
+        }
+        const struct known_field *known = field_find(field.name);
+        if (known)
+                note_field(c, known->note, &field);
+        if (is_dropped(c, field.name)) {
+                c->drops_rest = true;
+                return;
+        }
+        if (known && known->use && !unit->is_cut && await_context(c) != REWRITE_NONE)
+                await_put_rewritten(c, raw, (size_t)(field.value.ptr - raw.ptr), known->use);
+        else
+                cleanup_put(c, raw);
+}
+
+/* A field of a table's text: its line feeds become CR LF, in the arena. */
+static struct str field_of(struct cleanup *c, struct str text)
+{
+        char *out = arena_alloc(c->arena, text.len * 2 + 2);
+        size_t len = 0;
+        while (text.len) {
+                struct str line = str_cut(&text, '\n');
+                if (str_ends(line, STR("\r")))
+                        line.len--;
+                if (line.len)
+                        memcpy(out + len, line.ptr, line.len);
+                len += line.len;
+                out[len++] = '\r';
+                out[len++] = '\n';
+        }
+        return str_make(out, len);
+}
+
+/* As Postfix gives it to header_checks: "CR LF" becomes "LF", none at the end. */
+static struct str text_for_checks(struct cleanup *c, struct str raw)
+{
+        raw = str_part(raw, 0, (size_t)c->params->header_size_limit);
+        if (!memchr(raw.ptr, '\r', raw.len))
+                return raw;
+        buf_clear(&c->scratch);
+        for (size_t i = 0; i < raw.len; i++)
+                if (raw.ptr[i] != '\r')
+                        buf_append_char(&c->scratch, raw.ptr[i]);
+        return buf_str(&c->scratch);
+}
+
+static enum check_kind kind_of(const struct mime_unit *unit)
+{
+        if (unit->kind == MIME_PART_FIELD || mime_is_own_field(unit->field.name))
+                return CHECK_MIME;
+        return unit->kind == MIME_NESTED_FIELD ? CHECK_NESTED : CHECK_HEADER;
+}
+
+void await_clean_field(struct cleanup *c, const struct mime_unit *unit)
+{
+        enum check_kind kind = kind_of(unit);
+        struct str raw = unit->raw;
+        struct str instead = {"", 0};
+        enum check_result result = CHECK_KEEPS;
+        if (!c->is_passed)
+                result = await_check_text(c, kind, text_for_checks(c, unit->field.raw), &instead);
+        if (result == CHECK_KEEPS && !c->is_passed && !c->is_refused)
+                result = await_check_decoded(c, kind, &unit->field, &instead);
+        switch (result) {
+        case CHECK_KEEPS:
+                break;
+        case CHECK_DROPS:
+                c->drops_rest = true;
+                return;
+        case CHECK_REPLACES:
+                c->drops_rest = true;
+                raw = field_of(c, instead);
+                break;
+        }
+        await_put_field(c, unit, raw);
+}
+
+/* ---- what is missing ---- */
+
+static void put_date(struct cleanup *c, const char *name)
+{
+        char date[DATE_BYTES_MAX];
+        date_format(c->work.envelope->arrival_us, date);
+        cleanup_put(c, arena_printf(c->arena, "%s: %s\r\n", name, date));
+}
+
+/* Postfix's form: when it came, and the queue id, which makes it the only one. */
+static void put_message_id(struct cleanup *c, const char *name)
+{
+        char when[32];
+        struct tm tm;
+        time_t seconds = (time_t)(c->work.envelope->arrival_us / 1000000);
+        check(gmtime_r(&seconds, &tm));
+        check(strftime(when, sizeof(when), "%Y%m%d%H%M%S", &tm));
+        struct str id =
+                arena_printf(c->arena, "<%s.%.*s@%.*s>", when, STR_ARG(c->work.facts->queue_id),
+                             STR_ARG(c->params->outside_name));
+        cleanup_put(c, arena_printf(c->arena, "%s: %.*s\r\n", name, STR_ARG(id)));
+        log_message_id(c, c->is_resent ? "resent-message-id" : "message-id", id);
+}
+
+static void put_from(struct cleanup *c, const char *name)
+{
+        struct str sender = c->work.envelope->sender;
+        if (str_is_empty(sender))
+                sender = arena_printf(c->arena, "MAILER-DAEMON@%.*s", STR_ARG(c->params->myorigin));
+        cleanup_put(c, arena_printf(c->arena, "%s: %.*s\r\n", name, STR_ARG(sender)));
+}
+
+/* undisclosed_recipients_header, when it is one */
+static void put_undisclosed(struct cleanup *c)
+{
+        struct str text = str_trim(c->params->undisclosed_recipients_header);
+        struct str rest = text;
+        struct header_field field;
+        if (header_next(&rest, &field) && str_find(text, '\n') < 0)
+                cleanup_put(c, arena_printf(c->arena, "%.*s\r\n", STR_ARG(text)));
+}
+
+static void put_missing(struct cleanup *c)
+{
+        bool has_id = c->is_resent ? c->has_resent_message_id : c->has_message_id;
+        bool has_date = c->is_resent ? c->has_resent_date : c->has_date;
+        bool has_from = c->is_resent ? c->has_resent_from : c->has_from;
+        if (!has_id)
+                put_message_id(c, c->is_resent ? "Resent-Message-Id" : "Message-Id");
+        if (!has_date)
+                put_date(c, c->is_resent ? "Resent-Date" : "Date");
+        if (!has_from)
+                put_from(c, c->is_resent ? "Resent-From" : "From");
+        if (!c->has_visible_recipient)
+                put_undisclosed(c);
+}
+
+void await_clean_header_end(struct cleanup *c)
+{
+        bool adds = c->params->always_add_missing_headers || await_context(c) == REWRITE_LOCAL ||
+                    c->context == REWRITE_REMOTE;
+        if (adds && !c->is_refused) {
+                put_missing(c);
+        } else if (!c->has_message_id && !c->is_refused) {
+                log_message_id(c, "message-id", (struct str){"", 0});
+        }
+}

@@ -1,0 +1,271 @@
+/*
+ * recipient.c - the envelope: sender, recipients, copies, and where rules send the message
+ *
+ * A recipient is cleaned (address.c) and then expanded by virtual_alias_maps. Copies are recipients
+ * whose sender is told nothing of them (NOTIFY=NEVER). REDIRECT takes the place of all recipients;
+ * it is stronger than FILTER, and FILTER is stronger than content_filter (header_checks(5)).
+ */
+#include "base/log.h"
+#include "cleanup/cleanup_private.h"
+
+#include <errno.h>
+
+enum { FEW_RECIPIENTS = 100, ROUTE_DEPTH_MAX = 10 };
+
+static const char *queue_id(const struct cleanup *c)
+{
+        struct str id = c->work.facts->queue_id;
+        return id.len ? arena_str(c->arena, id).ptr : "NOQUEUE";
+}
+
+static struct smtp_address complete(struct cleanup *c, const struct smtp_address *address)
+{
+        return address_complete(c->params, c->params->myorigin, c->params->mydomain, address,
+                                c->arena);
+}
+
+/*
+ * user%elsewhere@here, elsewhere!user@here, "user@elsewhere"@here: policy lets this in only from those who may
+ * relay (policy_address_is_routed); then it goes where it says.
+ */
+static int await_unroute(struct cleanup *c, struct smtp_address *address, struct why *why)
+{
+        for (int depth = 0; depth < ROUTE_DEPTH_MAX; depth++) {
+                enum address_class class;
+                struct smtp_address inner;
+                int rc = await_policy_class(c->rules->policy, address->domain, c->arena, &class,
+                                            why);
+                if (rc)
+                        return rc;
+                if (class != CLASS_LOCAL)
+                        return 0;
+                struct smtp_address bare = {.text = address->local, .local = address->local};
+                ptrdiff_t at = c->params->resolve_dequoted_address
+                                       ? str_find_last(address->local, '@')
+                                       : -1;
+                if (at > 0 && smtp_address_parse(address->local, c->arena, &inner) == 0)
+                        bare = inner;
+                else if (str_find(address->local, '%') < 0 && str_find(address->local, '!') < 0)
+                        return 0;
+                inner = address_complete(c->params, STR(""), c->params->mydomain, &bare, c->arena);
+                if (str_is_empty(inner.domain) || str_is_empty(inner.local))
+                        return 0;
+                *address = inner;
+        }
+        return why_set(why, -ELOOP, "too many routes in one address");
+}
+
+static bool fail(struct cleanup *c, const struct smtp_address *address, int error,
+                 const struct why *why, struct smtp_reply *refusal)
+{
+        log_warning("cleanup", "%s: <%.*s>: %s", queue_id(c), STR_ARG(address->text), why->text);
+        *refusal = error == -ELOOP ? smtp_reply_make(451, "4.6.0", STR("Alias expansion error"))
+                                   : smtp_reply_make(451, "4.3.0", STR("Temporary lookup failure"));
+        return false;
+}
+
+bool await_cleanup_sender(struct cleanup *c, const struct smtp_address *sender,
+                          struct smtp_reply *refusal)
+{
+        struct smtp_address whole = complete(c, sender);
+        struct smtp_address clean;
+        struct why why;
+        int rc = await_clean_address(c, USE_ENVELOPE_SENDER, &whole, &clean, &why);
+        if (rc)
+                return fail(c, sender, rc, &why, refusal);
+        c->work.envelope->sender = arena_str(c->arena, clean.text);
+        return true;
+}
+
+/* ---- copies ---- */
+
+/* The copy that a map wants for this address is noted; await_cleanup_end() adds it. 0 or -EAGAIN. */
+static int await_note_copy(struct cleanup *c, struct table_list *maps, const char *name,
+                           const struct smtp_address *of, struct why *why)
+{
+        struct smtp_address copy;
+        struct str value;
+        struct table_address key;
+        if (!maps)
+                return why_set(why, -EAGAIN, "%s could not be opened", name);
+        if (table_list_is_empty(maps) || str_is_empty(of->text))
+                return 0;
+        int rc = await_address_key(c, of, &key, why);
+        if (rc)
+                return rc;
+        switch (await_table_list_find_address(maps, &key, c->arena, &value, NULL, why)) {
+        case TABLE_NOT_FOUND:
+                return 0;
+        case TABLE_ERROR:
+                return why_prefix(why, -EAGAIN, "%s", name);
+        case TABLE_FOUND:
+                break;
+        }
+        if (smtp_address_parse(value, c->arena, &copy) || str_is_empty(copy.text))
+                return why_set(why, -EAGAIN, "%s: \"%.*s\" is no address", name,
+                               STR_ARG(str_part(value, 0, 200)));
+        if (!policy_effects_add_bcc(&c->copies, &copy, c->arena))
+                return why_set(why, -EAGAIN, "%s: too many different copies of one message", name);
+        return 0;
+}
+
+/* ---- recipients ---- */
+
+static bool has_recipient(const struct envelope *e, struct str address)
+{
+        for (size_t i = 0; i < e->recipient_count; i++)
+                if (str_eq(e->recipients[i].address, address))
+                        return true;
+        return false;
+}
+
+static void add(struct cleanup *c, struct str address, struct str original,
+                const struct smtp_rcpt_command *rcpt)
+{
+        struct envelope *e = c->work.envelope;
+        if (e->recipient_count == c->recipient_room) {
+                size_t room = c->recipient_room ? c->recipient_room * 2 : 4;
+                struct recipient *more = arena_array(c->arena, struct recipient, room);
+                if (e->recipient_count)
+                        memcpy(more, e->recipients, e->recipient_count * sizeof(*more));
+                e->recipients = more;
+                c->recipient_room = room;
+        }
+        e->recipients[e->recipient_count++] = (struct recipient){
+                .address = address,
+                .original = original,
+                .orcpt = arena_str(c->arena, rcpt->orcpt),
+                .notify = rcpt->notify,
+        };
+}
+
+/* All that becomes of a cleaned recipient. 0, or an error with *why. */
+static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
+                        const struct smtp_address *clean, struct why *why)
+{
+        struct policy_expansion expansion;
+        int rc = await_policy_expand(c->rules->policy, clean, c->arena, &expansion, why);
+        if (rc)
+                return rc;
+        struct str original = arena_str(c->arena, rcpt->recipient.text);
+        for (size_t i = 0; i < expansion.count; i++) {
+                struct str text = expansion.addresses[i].text;
+                bool is_same = str_eq(text, original);
+                /* few clients repeat a recipient; a long list is not searched for each member */
+                if (c->work.envelope->recipient_count <= FEW_RECIPIENTS &&
+                    has_recipient(c->work.envelope, text))
+                        continue;
+                add(c, is_same ? original : arena_str(c->arena, text), original, rcpt);
+        }
+        return 0;
+}
+
+static int await_clean(struct cleanup *c, const struct smtp_address *recipient,
+                       struct smtp_address *clean, struct why *why)
+{
+        struct smtp_address whole = complete(c, recipient);
+        int rc = await_unroute(c, &whole, why);
+        return rc ? rc : await_clean_address(c, USE_ENVELOPE_RECIPIENT, &whole, clean, why);
+}
+
+bool await_cleanup_recipient(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
+                             struct smtp_reply *refusal)
+{
+        struct smtp_address clean;
+        struct why why;
+        int rc = await_clean(c, &rcpt->recipient, &clean, &why);
+        if (rc == 0)
+                rc = await_note_copy(c, c->rules->recipient_bcc_maps, "recipient_bcc_maps", &clean,
+                                     &why);
+        if (rc == 0)
+                rc = await_expand(c, rcpt, &clean, &why);
+        return rc == 0 || fail(c, &rcpt->recipient, rc, &why, refusal);
+}
+
+size_t cleanup_remove_recipient(struct cleanup *c, struct str address)
+{
+        struct envelope *e = c->work.envelope;
+        size_t kept = 0;
+        for (size_t i = 0; i < e->recipient_count; i++) {
+                const struct recipient *r = &e->recipients[i];
+                if (!str_eq_nocase(r->original, address) && !str_eq_nocase(r->address, address))
+                        e->recipients[kept++] = *r;
+        }
+        size_t removed = e->recipient_count - kept;
+        e->recipient_count = kept;
+        return removed;
+}
+
+/* ---- the end ---- */
+
+static bool await_add_copy(struct cleanup *c, const struct smtp_address *address,
+                           struct smtp_reply *refusal)
+{
+        struct smtp_rcpt_command copy = {
+                .recipient = complete(c, address),
+                .notify = SMTP_NOTIFY_NEVER,
+        };
+        struct smtp_address clean;
+        struct why why;
+        int rc = await_clean(c, address, &clean, &why);
+        if (rc == 0) /* a copy has no copies */
+                rc = await_expand(c, &copy, &clean, &why);
+        return rc == 0 || fail(c, address, rc, &why, refusal);
+}
+
+static bool await_add_copies(struct cleanup *c, struct smtp_reply *refusal)
+{
+        const struct policy_effects *effects = c->work.effects;
+        struct str always = str_trim(c->params->always_bcc);
+        struct smtp_address address = {0};
+        struct why why = {"always_bcc is no address"};
+        if (always.len) {
+                if (smtp_address_parse(always, c->arena, &address))
+                        return fail(c, &address, -EAGAIN, &why, refusal);
+                if (!await_add_copy(c, &address, refusal))
+                        return false;
+        }
+        int rc = smtp_address_parse(c->work.envelope->sender, c->arena, &address);
+        if (rc == 0)
+                rc = await_note_copy(c, c->rules->sender_bcc_maps, "sender_bcc_maps", &address,
+                                     &why);
+        if (rc)
+                return fail(c, &address, rc, &why, refusal);
+        for (size_t i = 0; i < c->copies.bcc_count; i++)
+                if (!await_add_copy(c, &c->copies.bcc[i], refusal))
+                        return false;
+        for (size_t i = 0; i < effects->bcc_count; i++)
+                if (!await_add_copy(c, &effects->bcc[i], refusal))
+                        return false;
+        return true;
+}
+
+/* ---- where it goes ---- */
+
+static bool await_redirect(struct cleanup *c, struct smtp_reply *refusal)
+{
+        struct envelope *e = c->work.envelope;
+        struct recipient first = e->recipient_count ? e->recipients[0] : (struct recipient){0};
+        struct smtp_rcpt_command rcpt = {.recipient = c->work.effects->redirect};
+        e->recipient_count = 0;
+        if (!await_cleanup_recipient(c, &rcpt, refusal))
+                return false;
+        /* one copy, whoever it was for: who reads the log finds the first of them */
+        e->recipient_count = 1;
+        e->recipients[0].original = first.original.len ? first.original : e->recipients[0].address;
+        e->recipients[0].orcpt = first.orcpt;
+        e->recipients[0].notify = first.notify;
+        return true;
+}
+
+bool await_cleanup_end(struct cleanup *c, struct smtp_reply *refusal)
+{
+        struct policy_effects *effects = c->work.effects;
+        struct envelope *e = c->work.envelope;
+        if (effects->redirect.text.len)
+                return await_redirect(c, refusal);
+        if (!await_add_copies(c, refusal))
+                return false;
+        e->filter = effects->filter.len ? effects->filter : str_trim(c->params->content_filter);
+        return true;
+}
