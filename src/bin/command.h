@@ -32,6 +32,7 @@ extern const struct command command_map_query;
 extern const struct command command_map_list;
 extern const struct command command_map_build;
 extern const struct command command_map_import;
+extern const struct command command_spf;
 extern const struct command command_queue_list;
 extern const struct command command_queue_show;
 extern const struct command command_queue_count;

@@ -15,7 +15,7 @@ static const struct command *const commands[] = {
         &command_queue_count, &command_queue_flush,   &command_queue_delete,
         &command_queue_hold,  &command_queue_release, &command_queue_requeue,
         &command_queue_drain, &command_queue_accept,  &command_reload,
-        &command_stop,        &command_status,
+        &command_stop,        &command_status,        &command_spf,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 

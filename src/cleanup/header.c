@@ -2,7 +2,7 @@
  * header.c - a header field on its way through: checks, then what the message's own header needs
  *
  * Checks come first, in all headers. Of the message's own header then: fields that must not pass
- * are taken out (message_drop_headers), addresses are rewritten for clients whose headers are
+ * are taken out (message_drop_headers, forged results), addresses are rewritten for clients whose headers are
  * (local_header_rewrite_clients, remote_header_rewrite_domain), hops are counted. At its end, what is
  * missing is put in, for the same clients or with always_add_missing_headers.
  */
@@ -177,7 +177,8 @@ static void await_put_field(struct cleanup *c, const struct mime_unit *unit, str
         const struct known_field *known = field_find(field.name);
         if (known)
                 note_field(c, known->note, &field);
-        if (is_dropped(c, field.name)) {
+        if (is_dropped(c, field.name) ||
+            policy_is_forged_result(c->rules->policy, c->work.facts, field.name, field.value)) {
                 c->drops_rest = true;
                 return;
         }

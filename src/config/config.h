@@ -55,6 +55,7 @@ enum tls_grade {
         TLS_GRADE_NULL
 };
 enum address_preference { ADDRESS_ANY, ADDRESS_IPV4, ADDRESS_IPV6 };
+enum spf_header_type { SPF_HEADER_NONE, SPF_HEADER_RECEIVED, SPF_HEADER_AUTHRES, SPF_HEADER_BOTH };
 enum bare_newline { /* smtpd_forbid_bare_newline */
                     BARE_NEWLINE_NO,
                     BARE_NEWLINE_YES,

@@ -93,6 +93,12 @@ static size_t await_change_all(struct worker *w, enum request_verb verb, struct 
         return change.count;
 }
 
+size_t await_queue_flush(struct worker *w, struct str domain)
+{
+        const struct queue_select select = {.destination = domain};
+        return await_change_all(w, REQUEST_QUEUE_FLUSH, STR(""), &select);
+}
+
 void await_control_change(struct conversation *c, const struct request *request)
 {
         static const char *const done[] = {

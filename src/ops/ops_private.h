@@ -38,6 +38,7 @@ struct worker {
         struct loop *office;
         struct station *stations;
         size_t station_count;
+        size_t flushes; /* that are under way or wait; atomic */
         struct site *site;
         struct spool *spool;
         struct front_door *door;
@@ -83,6 +84,13 @@ void await_stations_stop(struct worker *w, int64_t deadline_ms);
 int await_reload(struct worker *w, struct findings *findings, struct why *why);
 /* The supervisor's part of it has come. */
 void reload_receive(struct worker *w, const struct channel_message *m, int fd);
+
+/* flusher.c */
+/* session_service_parts.flush, with the worker as context. */
+bool flusher_ask(void *context, struct str domain);
+void await_flusher_stop(struct worker *w);
+/* control_change.c: what waits for this domain is tried now; how many messages. On the office's loop. */
+size_t await_queue_flush(struct worker *w, struct str domain);
 
 /* control.c */
 struct conversation; /* with one command */

@@ -73,7 +73,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         return s;
 }
 
-void site_open(struct site *s, struct spool *spool)
+void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context)
 {
         for (size_t i = 0; i < s->service_count; i++) {
                 struct site_service *service = &s->services[i];
@@ -89,6 +89,8 @@ void site_open(struct site *s, struct spool *spool)
                         .tls = s->keys.tls[i],
                         .spool = spool,
                         .dns = s->dns,
+                        .flush = flush,
+                        .flush_context = flush_context,
                 };
                 service->session = session_service_new(&parts);
         }

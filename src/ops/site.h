@@ -45,8 +45,8 @@ struct site {
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings);
 /* What the dns_* parameters ask for; NULL with *why, which begins "dns_parameter: ". */
 struct dns *site_dns_new(const struct params *p, struct why *why);
-/* Makes the services that sessions are made from. */
-void site_open(struct site *s, struct spool *spool);
+/* Makes the services that sessions are made from; `flush` is what ETRN calls. */
+void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context);
 
 struct site *site_ref(struct site *s);
 void site_unref(struct site **s);

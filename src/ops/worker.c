@@ -83,6 +83,7 @@ static void await_stop(void *arg)
                 await_sleep(IDLE_MS);
         await_stations_stop(w, loop_now_ms() + STOP_MS);
         await_control_stop(w);
+        await_flusher_stop(w);
         loop_watch_remove(w->office, &w->signal_watch);
         loop_watch_remove(w->office, &w->channel_watch);
         loop_stop(w->office);
@@ -293,7 +294,7 @@ static int open_all(struct worker *w, struct why *why)
                 return rc;
         core_register();
         core_mailboxes_use(w->site->mailboxes);
-        site_open(w->site, w->spool);
+        site_open(w->site, w->spool, flusher_ask, w);
         w->door = front_door_new();
         return start_threads(w, why);
 }

@@ -37,6 +37,30 @@ static struct table_list *open_tables(struct policy *p, const char *parameter, s
         return table_list_open(p->tables, text, policy_place(p, parameter, text), findings);
 }
 
+/* One by one: patterns are asked other keys than the rest. */
+static void open_spf(struct policy *p, struct findings *findings)
+{
+        const struct params *params = p->params;
+        if (params->spf_header_type != SPF_HEADER_NONE &&
+            params->spf_header_type != SPF_HEADER_RECEIVED && str_is_empty(params->authserv_id))
+                findings_add(findings, SEVERITY_ERROR, "no-authserv-id",
+                             config_place(p->config, "authserv_id"), "give it a name of ours",
+                             "authserv_id is empty, but spf_header_type wants it");
+        struct str rest = params->spf_exception_maps;
+        struct str spec;
+        p->spf_exceptions = arena_array(&p->arena, struct table *, rest.len / 2 + 1);
+        while (config_list_next(&rest, &spec)) {
+                struct why why;
+                struct place at = policy_place(p, "spf_exception_maps", spec);
+                struct table *table = table_open(p->tables, spec, at, findings, &why);
+                if (table)
+                        p->spf_exceptions[p->spf_exception_count++] = table;
+                else
+                        findings_add(findings, SEVERITY_ERROR, "bad-table", at, NULL,
+                                     "spf_exception_maps: %s", why.text);
+        }
+}
+
 static void open_all(struct policy *p, struct findings *findings)
 {
         const struct params *params = p->params;
@@ -47,6 +71,7 @@ static void open_all(struct policy *p, struct findings *findings)
         MATCH(virtual_alias_domains, MATCH_DOMAIN, false);
         MATCH(virtual_mailbox_domains, MATCH_DOMAIN, false);
         MATCH(relay_domains, MATCH_DOMAIN, list_has_word(parents, STR("relay_domains")));
+        MATCH(fast_flush_domains, MATCH_DOMAIN, list_has_word(parents, STR("fast_flush_domains")));
 #undef MATCH
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
         TABLES(virtual_alias_maps);
@@ -54,6 +79,7 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(local_recipient_maps);
         TABLES(relay_recipient_maps);
 #undef TABLES
+        open_spf(p, findings);
         p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
         p->propagates_extensions =
                 list_has_word(params->propagate_unmatched_extensions, STR("virtual"));
@@ -172,6 +198,12 @@ bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->xforward, client_bits);
+}
+
+enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
+                                       struct why *why)
+{
+        return await_match_list_find(p->fast_flush_domains, domain, arena, NULL, why);
 }
 
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16])

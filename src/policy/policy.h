@@ -12,6 +12,7 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
+#include "base/buf.h"
 #include "config/config.h"
 #include "dns/dns.h"
 #include "smtp/command.h"
@@ -55,6 +56,11 @@ enum client_name_status {
         CLIENT_NAME_FORGED, /* the name has other addresses, or none (never of the reverse name) */
 };
 
+/* What SPF (RFC 7208) said of a session's HELO name and sender, so that it is found out once. */
+struct policy_spf;
+struct policy_spf *policy_spf_new(void);
+void policy_spf_free(struct policy_spf **m);
+
 /* What a session knows so far. Views must stay valid during the call. */
 struct policy_facts {
         struct str client_name; /* "unknown" when there is no verified one */
@@ -79,6 +85,7 @@ struct policy_facts {
         struct str queue_id;   /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
+        struct policy_spf *spf; /* likewise */
 };
 
 enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
@@ -126,6 +133,17 @@ void policy_prefetch(const struct policy *p, enum policy_event event,
                      const struct policy_facts *facts);
 
 /*
+ * spf_header_type: Received-SPF and Authentication-Results for a message that is about to be accepted, whole lines with
+ * CR LF; nothing for clients that SPF is not asked about.
+ */
+bool policy_wants_spf_fields(const struct policy *p);
+void await_policy_spf_fields(struct policy *p, const struct policy_facts *facts,
+                             struct arena *arena, struct buf *out);
+/* A field of a stranger's header that claims to be a result of ours (authserv_id): to be taken out. */
+bool policy_is_forged_result(const struct policy *p, const struct policy_facts *facts,
+                             struct str name, struct str value);
+
+/*
  * Writes Postfix's log line about a refusal (`what` is "reject"; this room's own lines have
  * "reject_warning", "warn", "info", "hold", "discard"), with NOQUEUE when there is no queue id:
  *   NOQUEUE: reject: RCPT from name[192.0.2.1]: 554 5.7.1 <a@b>: Relay access denied; from=<c@d>
@@ -151,6 +169,9 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
 /* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
 bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
+/* fast_flush_domains: may the mail that waits for this domain be flushed by ETRN? */
+enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
+                                       struct why *why);
 /* smtpd_forbid_bare_newline_exclusions */
 bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 

@@ -151,9 +151,11 @@ struct policy {
 
         bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
-                *relay_domains;
+                *relay_domains, *fast_flush_domains;
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
                 *relay_recipient_maps;
+        struct table **spf_exceptions;
+        size_t spf_exception_count;
         bool propagates_extensions; /* propagate_unmatched_extensions has virtual */
 };
 
@@ -259,5 +261,10 @@ restriction_ask await_check_client_access, await_check_helo_access, await_check_
 restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
         await_defer_unauth_destination, await_reject_unlisted_sender,
         await_reject_unlisted_recipient;
+restriction_ask await_reject_spf_fail, await_reject_spf_softfail, await_reject_spf_none,
+        await_reject_spf_permerror, await_defer_spf_softfail, await_defer_spf_temperror,
+        await_reject_spf_helo_fail, await_reject_spf_helo_softfail, await_reject_spf_helo_permerror,
+        await_defer_spf_helo_temperror;
+restriction_prefetch policy_spf_prefetch;
 
 #endif

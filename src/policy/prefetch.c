@@ -48,4 +48,6 @@ void policy_prefetch(const struct policy *p, enum policy_event event,
         };
         for (size_t i = 0; i < LIST_COUNT; i++)
                 prefetch_list(&f, &p->lists[i]);
+        if (policy_wants_spf_fields(p) && !f.is_mynetwork)
+                policy_spf_prefetch(p, event, facts, NULL);
 }

@@ -104,6 +104,23 @@ static const struct restriction restrictions[] = {
         INERT("reject_unauthenticated_sender_login_mismatch", NONE, NO_SASL),
         NOT_YET("reject_unverified_sender", NONE, "senders are not verified"),
 
+        /* SPF (RFC 7208); Postfix has none of these */
+        ASKS_DNS("reject_spf_fail", NONE, NONE, await_reject_spf_fail, policy_spf_prefetch),
+        ASKS_DNS("reject_spf_softfail", NONE, NONE, await_reject_spf_softfail, policy_spf_prefetch),
+        ASKS_DNS("reject_spf_none", NONE, NONE, await_reject_spf_none, policy_spf_prefetch),
+        ASKS_DNS("reject_spf_permerror", NONE, NONE, await_reject_spf_permerror,
+                 policy_spf_prefetch),
+        ASKS_DNS("defer_spf_softfail", NONE, NONE, await_defer_spf_softfail, policy_spf_prefetch),
+        ASKS_DNS("defer_spf_temperror", NONE, NONE, await_defer_spf_temperror, policy_spf_prefetch),
+        ASKS_DNS("reject_spf_helo_fail", NONE, NONE, await_reject_spf_helo_fail,
+                 policy_spf_prefetch),
+        ASKS_DNS("reject_spf_helo_softfail", NONE, NONE, await_reject_spf_helo_softfail,
+                 policy_spf_prefetch),
+        ASKS_DNS("reject_spf_helo_permerror", NONE, NONE, await_reject_spf_helo_permerror,
+                 policy_spf_prefetch),
+        ASKS_DNS("defer_spf_helo_temperror", NONE, NONE, await_defer_spf_helo_temperror,
+                 policy_spf_prefetch),
+
         /* recipient */
         READY("check_recipient_access", TABLE, PERMITS, await_check_recipient_access),
         READY("permit_auth_destination", NONE, NONE, await_permit_auth_destination),

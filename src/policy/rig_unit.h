@@ -175,9 +175,12 @@ static inline const char *rig_judge(struct rig *r, enum policy_event event)
 {
         static char text[1000];
         r->facts.dns = r->dns ? dns_questions_new(r->dns) : NULL;
+        struct policy_spf *own = r->facts.spf ? NULL : (r->facts.spf = policy_spf_new());
         policy_prefetch(r->policy, event, &r->facts);
         await_policy_judge(r->policy, event, &r->facts, &r->arena, &r->effects, &r->verdict);
         dns_questions_free(&r->facts.dns);
+        if (own)
+                policy_spf_free(&r->facts.spf);
         if (r->verdict.action == VERDICT_PERMIT)
                 return "permit";
         snprintf(text, sizeof(text), "%d %s %.*s", r->verdict.reply.code, r->verdict.reply.enhanced,

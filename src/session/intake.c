@@ -67,7 +67,7 @@ struct buf *intake_buf(struct session *s)
         return input ? input : spool_draft_buf(t->draft);
 }
 
-static void put_lines_in_front(struct session *s)
+static void await_put_lines_in_front(struct session *s)
 {
         struct transaction *t = s->transaction;
         struct buf *b = spool_draft_buf(t->draft);
@@ -75,6 +75,7 @@ static void put_lines_in_front(struct session *s)
                 buf_append_str(b, t->effects.prepended[i]);
                 buf_append(b, "\r\n", 2);
         }
+        await_policy_spf_fields(s->policy, &s->facts, &t->arena, b);
         char tls[200] = "";
         if (s->params->smtpd_tls_received_header)
                 wire_tls_describe(s->wire, tls, sizeof(tls));
@@ -93,7 +94,7 @@ static void put_lines_in_front(struct session *s)
         received_format(&shown, &line, b);
 }
 
-void intake_begin(struct session *s)
+void await_intake_begin(struct session *s)
 {
         struct transaction *t = s->transaction;
         check(!t->intake);
@@ -101,7 +102,7 @@ void intake_begin(struct session *s)
         check(t->intake);
         crlf_cleaner_init(&t->intake->cleaner);
         buf_init(&t->intake->rubbish, RUBBISH_BYTES_MAX);
-        put_lines_in_front(s);
+        await_put_lines_in_front(s);
         t->intake->ours = spool_draft_buf(t->draft)->len;
 }
 

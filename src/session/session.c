@@ -194,8 +194,6 @@ static struct smtp_reply not_implemented(const struct session *s, enum smtp_verb
 {
         if (verb == SMTP_AUTH)
                 return smtp_reply_make(503, "5.5.1", STR("Error: authentication not enabled"));
-        if (verb == SMTP_ETRN)
-                return smtp_reply_make(502, "5.5.1", STR("Error: command not implemented"));
         return smtp_reply_make(500, "5.5.2", STR("Error: command not recognized"));
 }
 
@@ -217,6 +215,8 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
                 return await_session_vrfy(s, command->args);
         case SMTP_STARTTLS:
                 return await_session_starttls(s, command->args);
+        case SMTP_ETRN:
+                return await_session_etrn(s, command->args);
         case SMTP_XCLIENT:
                 return await_session_xclient(s, command->args);
         case SMTP_XFORWARD:
@@ -517,6 +517,8 @@ static void learn_client(struct session *s)
         s->facts.client_name_status = s->facts.reverse_client_name_status = CLIENT_NAME_NONE;
         if (!s->facts.dns && s->service->parts.dns)
                 s->facts.dns = dns_questions_new(s->service->parts.dns);
+        if (!s->facts.spf)
+                s->facts.spf = policy_spf_new();
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
@@ -582,6 +584,7 @@ static void log_disconnect(const struct session *s)
 static void session_free(struct session *s)
 {
         session_transaction_end(s);
+        policy_spf_free(&s->facts.spf);
         dns_questions_free(&s->facts.dns);
         /* before the close: whoever sees it and comes again finds the place free */
         front_door_leave(listener_door(s->listener), &s->client);

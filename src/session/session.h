@@ -21,6 +21,12 @@
 /* What one inet service of master.cf is made of. Immutable, counted; sessions keep theirs over a reload. */
 struct session_service;
 
+/*
+ * Has what waits for the domain (a name, or a literal) tried soon. Called on any loop, and does not wait; false: too much is
+ * asked already.
+ */
+typedef bool session_flush(void *context, struct str domain);
+
 struct session_service_parts {
         struct config *config;
         const struct service *service; /* of that config; its params rule the session */
@@ -31,6 +37,8 @@ struct session_service_parts {
         struct tls_context *tls; /* NULL: no STARTTLS */
         struct spool *spool;
         struct dns *dns;
+        session_flush *flush; /* for ETRN; NULL: there is none */
+        void *flush_context;
 };
 
 /* Takes references of its own. Makes the TLS context's absence or presence what EHLO offers. */

@@ -60,7 +60,7 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         reply = check_state(s);
         if (!smtp_reply_refuses(&reply) && !t->intake &&
             !await_session_refuses(s, POLICY_AT_DATA, &reply))
-                intake_begin(s);
+                await_intake_begin(s);
         if (!t || !t->intake || smtp_reply_refuses(&reply)) {
                 if (t)
                         t->has_lost_chunk = true;     /* what follows is not the message */

@@ -27,6 +27,8 @@ static struct smtp_reply offer(struct session *s)
         add_keyword(s, &text, s->params->message_size_limit ? size : "SIZE");
         if (!s->params->disable_vrfy_command)
                 add_keyword(s, &text, "VRFY");
+        if (!str_is_empty(s->params->fast_flush_domains))
+                add_keyword(s, &text, "ETRN");
         if (s->service->parts.tls && !wire_has_tls(s->wire))
                 add_keyword(s, &text, "STARTTLS");
         if (session_may_xclient(s))

@@ -96,6 +96,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args);
 struct smtp_reply await_session_bdat(struct session *s, struct str args);
 struct smtp_reply await_session_vrfy(struct session *s, struct str args);
 struct smtp_reply await_session_starttls(struct session *s, struct str args);
+struct smtp_reply await_session_etrn(struct session *s, struct str args);
 struct smtp_reply await_session_xclient(struct session *s, struct str args);
 struct smtp_reply session_xforward(struct session *s, struct str args);
 struct smtp_reply session_rset(struct session *s, struct str args);
@@ -184,7 +185,7 @@ void listener_session_ended(struct listener *li, struct session *s);
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
 
 /* Writes PREPENDed lines and Received: in front. */
-void intake_begin(struct session *s);
+void await_intake_begin(struct session *s);
 void intake_free(struct intake **in);
 /* The content goes in here; then tell. */
 struct buf *intake_buf(struct session *s);
