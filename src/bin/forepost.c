@@ -9,13 +9,14 @@
 #include "base/check.h"
 
 static const struct command *const commands[] = {
-        &command_serve,       &command_check,         &command_config,
-        &command_map_query,   &command_map_list,      &command_map_build,
-        &command_map_import,  &command_queue_list,    &command_queue_show,
-        &command_queue_count, &command_queue_flush,   &command_queue_delete,
-        &command_queue_hold,  &command_queue_release, &command_queue_requeue,
-        &command_queue_drain, &command_queue_accept,  &command_reload,
-        &command_stop,        &command_status,        &command_spf,
+        &command_serve,        &command_check,         &command_config,
+        &command_map_query,    &command_map_list,      &command_map_build,
+        &command_map_import,   &command_queue_list,    &command_queue_show,
+        &command_queue_count,  &command_queue_flush,   &command_queue_delete,
+        &command_queue_hold,   &command_queue_release, &command_queue_requeue,
+        &command_queue_drain,  &command_queue_accept,  &command_queue_verify,
+        &command_queue_export, &command_queue_import,  &command_reload,
+        &command_stop,         &command_status,        &command_spf,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 

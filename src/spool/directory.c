@@ -137,6 +137,21 @@ int directory_open(struct directory *d, struct str path, struct why *why)
         return 0;
 }
 
+int directory_open_ours(struct directory *d, struct str path, struct why *why)
+{
+        int rc = open_root(d, path, false, why);
+        if (rc < 0)
+                return rc;
+        d->lock = openat(d->root, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (d->lock < 0)
+                return why_set(why, -errno, "cannot open %s/lock: %s", d->path, why_errno(errno));
+        if ((rc = take_lock(d, LOCK_EX, LOCK_TRIES, why)) < 0 ||
+            (rc = open_part(d, "journal", true, &d->journal, why)) < 0 ||
+            (rc = open_part(d, "large", true, &d->large, why)) < 0)
+                return rc;
+        return open_part(d, "corrupt", true, &d->corrupt, why);
+}
+
 int directory_open_quietly(struct directory *d, struct str path, struct why *why)
 {
         int rc = open_root(d, path, false, why);

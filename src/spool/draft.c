@@ -34,6 +34,9 @@ struct spool_draft {
         struct spool_message *message; /* made beforehand, so that nothing can fail afterwards */
         unsigned commit_flags;
         char id[QUEUE_ID_BYTES_MAX];
+
+        struct record_message adopted; /* of a message from elsewhere; else adopted.id is empty */
+        struct buf adopted_parts;      /* what its views point to */
 };
 
 struct spool_draft *spool_draft_new(struct spool *s)
@@ -90,6 +93,8 @@ void spool_draft_free(struct spool_draft **dp)
         message_free(&d->message);
         buf_done(&d->content);
         buf_done(&d->request.record);
+        if (d->adopted.id.len)
+                buf_done(&d->adopted_parts);
         free(d);
         *dp = NULL;
 }
@@ -158,7 +163,24 @@ int await_spool_draft_settle(struct spool_draft *d, struct why *why)
 
 /* ---- the commit ---- */
 
-static int encode_record(struct spool_draft *d, const struct envelope *e, struct why *why)
+struct spool_draft *draft_adopt(struct spool *s, const struct record_message *from, const char *id)
+{
+        struct spool_draft *d = spool_draft_new(s);
+        snprintf(d->id, sizeof(d->id), "%s", id);
+        struct buf *parts = &d->adopted_parts;
+        buf_init(parts, 2 * (size_t)RECORD_META_BYTES_MAX);
+        check(buf_append_str(parts, from->envelope) == 0 &&
+              buf_append_str(parts, from->results) == 0);
+        d->adopted = *from;
+        d->adopted.id = str_from(d->id);
+        d->adopted.envelope = str_part(buf_str(parts), 0, from->envelope.len);
+        d->adopted.results = str_tail(buf_str(parts), from->envelope.len);
+        return d;
+}
+
+/* A message of our own: all that is known of it is in the envelope. */
+static int make_record(struct spool_draft *d, const struct envelope *e, struct record_message *out,
+                       struct why *why)
 {
         struct buf *envelope = &d->side->scratch;
         buf_clear(envelope);
@@ -167,7 +189,7 @@ static int encode_record(struct spool_draft *d, const struct envelope *e, struct
                 return why_set(why, -E2BIG, "the envelope is larger than %d bytes",
                                SPOOL_ENVELOPE_BYTES_MAX);
         bool is_large = d->fd >= 0;
-        struct record_message m = {
+        *out = (struct record_message){
                 .id = str_from(d->id),
                 .envelope = buf_str(envelope),
                 .content_bytes = spool_draft_bytes(d),
@@ -178,6 +200,31 @@ static int encode_record(struct spool_draft *d, const struct envelope *e, struct
                 .flags = (d->commit_flags & SPOOL_HOLD ? RECORD_FLAG_HOLD : 0) |
                          (is_large ? RECORD_FLAG_LARGE : 0),
         };
+        return 0;
+}
+
+/* One from elsewhere: 0, or -EBADMSG when its content is not what was accepted there. */
+static int make_adopted(struct spool_draft *d, struct record_message *out, struct why *why)
+{
+        bool is_large = d->fd >= 0;
+        uint32_t crc = is_large ? d->crc : crc32c(0, d->content.ptr, d->content.len);
+        if (crc != d->adopted.content_crc || spool_draft_bytes(d) != d->adopted.content_bytes)
+                return why_set(why, -EBADMSG, "%s: its content is not what was accepted", d->id);
+        *out = d->adopted;
+        out->written_us = clock_wall_us();
+        out->flags = (out->flags & ~(uint32_t)RECORD_FLAG_LARGE) | RECORD_FLAG_STAGED |
+                     (is_large ? RECORD_FLAG_LARGE : 0);
+        return 0;
+}
+
+static int encode_record(struct spool_draft *d, const struct envelope *e, struct why *why)
+{
+        struct record_message m;
+        int rc = e ? make_record(d, e, &m, why) : make_adopted(d, &m, why);
+        if (rc < 0)
+                return rc;
+        bool is_large = d->fd >= 0;
+        struct buf *envelope = &d->side->scratch;
         struct buf *out = &d->request.record;
         buf_clear(out);
         check(buf_reserve(out, RECORD_HEAD_BYTES));
@@ -228,7 +275,7 @@ void draft_answered(struct request *r)
                                     record_bytes(r->record.len - RECORD_HEAD_BYTES, content));
                 keep_hot(d, m);
                 m->flags |= MESSAGE_FRESH;
-                if (m->flags & MESSAGE_HOLD)
+                if (m->flags & MESSAGE_KEPT)
                         m->flags &= ~(uint32_t)MESSAGE_FRESH;
                 side_add(d->side, m);
                 side_queue(d->side, m);
@@ -286,4 +333,9 @@ int await_spool_commit(struct spool_draft **dp, const struct envelope *e, unsign
                 return say_refused(d, r->result, why);
         spool_draft_free(dp);
         return 0;
+}
+
+int await_draft_adopt_commit(struct spool_draft **d, struct why *why)
+{
+        return await_spool_commit(d, NULL, 0, why);
 }

@@ -357,7 +357,7 @@ void spool_requeue(struct spool_message *m)
 size_t spool_flush(struct spool *s, struct loop *l, struct spool_message *m)
 {
         check(side_self(s)->loop == l);
-        if (m->flags & (MESSAGE_HOLD | MESSAGE_ACTIVE))
+        if (m->flags & (MESSAGE_KEPT | MESSAGE_ACTIVE))
                 return 0;
         move(m, 0, 0);
         return 1;

@@ -13,7 +13,7 @@ enum spool_queue message_queue(const struct spool_message *m)
 {
         if (m->flags & MESSAGE_ACTIVE)
                 return SPOOL_QUEUE_ACTIVE;
-        return m->flags & MESSAGE_HOLD ? SPOOL_QUEUE_HOLD : SPOOL_QUEUE_DEFERRED;
+        return m->flags & MESSAGE_KEPT ? SPOOL_QUEUE_HOLD : SPOOL_QUEUE_DEFERRED;
 }
 
 void spool_message_info(const struct spool_message *m, struct arena *arena, struct spool_info *out)

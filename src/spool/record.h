@@ -80,6 +80,8 @@ enum record_flags {
         RECORD_FLAG_DELAY_TOLD = 2,
         RECORD_FLAG_LARGE = 4,   /* the content is in large/ID */
         RECORD_FLAG_DELETED = 8, /* an administrator removed it while it was active */
+        RECORD_FLAG_STAGED =
+                16, /* of an import that has not come whole (import.c); since version 2 */
 };
 
 struct record_message {

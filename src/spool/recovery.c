@@ -100,7 +100,7 @@ static void set_aside(struct recovery *r, uint64_t number, size_t at, struct str
 
 /* ---- records ---- */
 
-static bool has_sound_envelope(const struct record_message *m, struct why *why)
+bool recovery_has_sound_envelope(const struct record_message *m, struct why *why)
 {
         struct arena arena;
         struct envelope e;
@@ -131,7 +131,7 @@ static int apply_message(struct recovery *r, struct segment *s, const struct rec
         if (rc < 0)
                 return rc;
         bool is_large = from.flags & RECORD_FLAG_LARGE;
-        if (!has_sound_envelope(&from, why) || from.id.len >= QUEUE_ID_BYTES_MAX)
+        if (!recovery_has_sound_envelope(&from, why) || from.id.len >= QUEUE_ID_BYTES_MAX)
                 return -EBADMSG;
         if (!is_large && (from.content_bytes != (int64_t)record->content.len ||
                           from.content_crc != (record->content.len ? record->content_crc : 0)))
@@ -457,7 +457,7 @@ static void queue_all(struct recovery *r)
                 struct spool_message *m = r->table[i];
                 if (!m)
                         continue;
-                if (m->attempts == 0 && m->item.key <= now_us && !(m->flags & MESSAGE_HOLD))
+                if (m->attempts == 0 && m->item.key <= now_us && !(m->flags & MESSAGE_KEPT))
                         m->flags |= MESSAGE_FRESH;
                 side_add(m->side, m);
                 side_queue(m->side, m);
@@ -485,6 +485,8 @@ int recovery_run(struct recovery *r, struct why *why)
         spool_names_done(&names);
         if (rc == 0)
                 rc = match_large(r, why);
+        if (rc == 0)
+                rc = import_settle(r, why);
         if (rc == 0)
                 queue_all(r);
         return rc;

@@ -10,6 +10,8 @@
  *     32   u64 created    microseconds since 1970
  *     40   24 bytes of zero
  *
+ * Versions: 1 the first; 2 knows RECORD_FLAG_STAGED. This program writes 2 and reads both (samples/).
+ *
  * Bytes 0 to 15, the length and the checksum stay as they are in every later version, so that an older
  * program can tell a newer format from a damaged header. Records begin at 4096.
  */
@@ -19,7 +21,7 @@
 #include "spool/record.h"
 
 enum {
-        SEGMENT_VERSION = 1,
+        SEGMENT_VERSION = 2,
         SEGMENT_HEADER_BYTES = 4096,
 };
 

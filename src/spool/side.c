@@ -186,7 +186,7 @@ static void arm(struct side *side)
 void side_queue(struct side *side, struct spool_message *m)
 {
         m->flags |= MESSAGE_QUEUED;
-        if (m->flags & MESSAGE_HOLD) {
+        if (m->flags & MESSAGE_KEPT) {
                 atomic_fetch_add(&side->held, 1);
                 return;
         }

@@ -15,7 +15,7 @@ static int64_t clip(int64_t value, int64_t min, int64_t max)
         return value < min ? min : value > max ? max : value;
 }
 
-static struct spool *make(const struct spool_options *options)
+struct spool *spool_make(const struct spool_options *options)
 {
         struct spool *s = calloc(1, sizeof(*s));
         check(s);
@@ -38,7 +38,7 @@ static struct spool *make(const struct spool_options *options)
         return s;
 }
 
-static void drop(struct spool **sp)
+void spool_drop(struct spool **sp)
 {
         struct spool *s = *sp;
         for (size_t i = 0; i < s->side_count; i++)
@@ -53,6 +53,9 @@ static void drop(struct spool **sp)
 static int start(struct spool *s, struct why *why)
 {
         int rc = directory_open(&s->directory, s->options.directory, why);
+        if (rc < 0)
+                return rc;
+        rc = export_refuses(&s->directory, why);
         if (rc < 0)
                 return rc;
         int64_t began_ms = clock_mono_ms();
@@ -73,10 +76,10 @@ static int start(struct spool *s, struct why *why)
 int spool_open(const struct spool_options *options, struct spool **out, struct why *why)
 {
         check(options->loop_count > 0);
-        struct spool *s = make(options);
+        struct spool *s = spool_make(options);
         int rc = start(s, why);
         if (rc < 0)
-                drop(&s);
+                spool_drop(&s);
         *out = s;
         return rc;
 }
@@ -90,7 +93,7 @@ void spool_close(struct spool **sp)
         for (size_t i = 0; i < s->side_count; i++)
                 side_stop(&s->sides[i]);
         journal_stop(&s->journal);
-        drop(sp);
+        spool_drop(sp);
 }
 
 /* Looks at the disk once a second, by whoever comes first. */
@@ -120,7 +123,7 @@ int spool_peek(struct str directory, void (*each)(void *context, const struct sp
                void *context, struct why *why)
 {
         struct spool_options options = {.directory = directory};
-        struct spool *s = make(&options);
+        struct spool *s = spool_make(&options);
         struct recovery r = {.spool = s, .is_quiet = true};
         int rc = directory_open_quietly(&s->directory, directory, why);
         if (rc == 0) {
@@ -140,6 +143,6 @@ int spool_peek(struct str directory, void (*each)(void *context, const struct sp
         }
         arena_done(&arena);
         recovery_done(&r);
-        drop(&s);
+        spool_drop(&s);
         return rc;
 }

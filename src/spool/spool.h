@@ -44,7 +44,7 @@ enum { SPOOL_PIECE_BYTES_MAX = 128 << 10 };
 
 /*
  * Locks the directory (one writer), reads the journal, starts the writer. Errors in *why: in use by
- * another process, a newer format, a directory that cannot be made... A torn tail is cut; a damaged
+ * another process, a newer format, exported to another host (move.h), a directory that cannot be made... A torn tail is cut; a damaged
  * record is set aside in corrupt/ with a log line. The loops need not run yet.
  */
 int spool_open(const struct spool_options *options, struct spool **out, struct why *why);

@@ -40,6 +40,8 @@ struct directory {
 
 /* Makes what is missing, takes the lock. */
 int directory_open(struct directory *d, struct str path, struct why *why);
+/* The lock as a writer takes it; nothing is made but the lock's file and corrupt/. */
+int directory_open_ours(struct directory *d, struct str path, struct why *why);
 /* For reading only: nothing is made; the lock is shared. */
 int directory_open_quietly(struct directory *d, struct str path, struct why *why);
 void directory_close(struct directory *d);
@@ -315,7 +317,9 @@ enum message_bits {
         MESSAGE_DELAY_TOLD = RECORD_FLAG_DELAY_TOLD,
         MESSAGE_LARGE = RECORD_FLAG_LARGE,
         MESSAGE_DELETED = RECORD_FLAG_DELETED,
-        MESSAGE_RECORDED = 0xff, /* those that are written down */
+        MESSAGE_STAGED = RECORD_FLAG_STAGED,
+        MESSAGE_KEPT = MESSAGE_HOLD | MESSAGE_STAGED, /* not tried */
+        MESSAGE_RECORDED = 0xff,                      /* those that are written down */
         MESSAGE_ACTIVE = 0x100,
         MESSAGE_COPYING = 0x200,
         MESSAGE_NOT_COPYABLE = 0x400, /* its state is too large for a record */
@@ -382,6 +386,10 @@ void hot_drop(struct spool *s, struct hot **h);
 /* On the loop's own stack, when the writer has answered. */
 void draft_answered(struct request *r);
 
+/* A message from elsewhere: with its arrival, attempts and results, staged. *from lives until the content is in. */
+struct spool_draft *draft_adopt(struct spool *s, const struct record_message *from, const char *id);
+int await_draft_adopt_commit(struct spool_draft **d, struct why *why);
+
 /* ---- recovery (recovery.c) ---- */
 
 struct recovery {
@@ -398,6 +406,15 @@ struct recovery {
 int recovery_run(struct recovery *r, struct why *why);
 void recovery_drop(struct recovery *r);
 void recovery_done(struct recovery *r);
+/* Can the envelope be read, and has it as many recipients as the record says? */
+bool recovery_has_sound_envelope(const struct record_message *m, struct why *why);
+
+/* ---- moving (export.c, import.c) ---- */
+
+/* 0, or -EPERM with *why: the spool was exported. */
+int export_refuses(const struct directory *d, struct why *why);
+/* What is staged is released when its import was done. */
+int import_settle(struct recovery *r, struct why *why);
 
 /* ---- all of it ---- */
 
@@ -417,5 +434,8 @@ struct spool {
         atomic_llong looked_ms; /* at the free space */
         atomic_llong free_bytes;
 };
+
+struct spool *spool_make(const struct spool_options *options);
+void spool_drop(struct spool **s);
 
 #endif

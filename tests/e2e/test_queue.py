@@ -1,6 +1,7 @@
 """What an administrator does with the queue: choosing, flushing, holding, requeuing, draining it."""
 
 import json
+import subprocess
 import time
 
 from harness import places
@@ -155,3 +156,114 @@ def test_drain(network):
     assert relay.command('queue', 'accept').returncode == 0
     send(relay.port)
     places.await_true(lambda: len(sink.messages) == 6, 5, 'it serves again')
+
+
+def offline(server, *words, **options):
+    """A queue command as the server's user, with bytes for its input and output."""
+    process = server.spawn('queue', *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    out, errors = process.communicate(timeout=20)
+    return process.returncode, out, errors.decode()
+
+
+def test_moving_to_another_host(network):
+    """Drained as far as it goes, stopped, exported, imported elsewhere, and delivered there, once."""
+    sink = network.sink().start()
+    port = sink.port
+    sink.stop()
+    old = network.relay(port, name='old', main=LONG).start()
+    new = network.relay(port, name='new', main=LONG)
+    for n in range(6):
+        send(old.port, recipient=f'u{n}@relay.test', body='x' * (400 + n) if n else 'large ' * 100000)
+    await_lines(old, 'status=deferred', 6)
+    assert changed(old, 'hold', '--recipient', 'u5@relay.test') == 1
+
+    # Not while it is served.
+    for words in (['verify'], ['export']):
+        code, _, errors = offline(old, *words)
+        assert code == 1 and 'in use by process' in errors
+    old.stop()
+    code, out, _ = offline(old, 'verify')
+    assert code == 0 and out.startswith(b'6 messages of '), out
+    code, stream, errors = offline(old, 'export')
+    assert code == 0 and '6 messages, receipt ' in errors, errors
+    receipt = errors.split()[-1]
+
+    # From now on it is not served here.
+    code = old.spawn('serve', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(20)
+    assert code != 0 and 'was exported' in old.log()
+
+    # The way breaks: nothing is taken in. Then all of it, and once more.
+    half, whole = new.directory / 'half', new.directory / 'whole'
+    half.write_bytes(stream[:len(stream) // 2])
+    whole.write_bytes(stream)
+    with open(half, 'rb') as source:
+        code, _, errors = import_from(new, source)
+    assert code == 1 and 'broke off' in errors
+    for known in (0, 6):
+        with open(whole, 'rb') as source:
+            code, out, errors = import_from(new, source)
+        assert code == 0, errors
+        assert receipt in out.decode()
+    sink = network.sink(port=port).start()
+    new.start()
+    places.await_true(lambda: len(sink.messages) == 5, 10, 'what was not held is delivered')
+    assert new.queue_count() == 1 and len(listed(new, '--queue', 'hold')) == 1
+    assert changed(new, 'release', 'ALL') == 1
+    places.await_true(lambda: len(sink.messages) == 6, 10, 'and the held one')
+    assert sorted(len(m.data) for m in sink.messages)[-1] > 600000
+    new.stop()
+    with open(whole, 'rb') as source:
+        code, out, _ = import_from(new, source)
+    assert code == 0 and b'6 of them were here before' in out
+
+    code, _, errors = offline(old, 'export', '--finish', '1-0000000000000000')
+    assert code == 1 and 'is not of what is in' in errors
+    assert offline(old, 'export', '--finish', receipt)[0] == 0
+    old.start()
+    assert old.queue_count() == 0
+
+
+def import_from(server, source):
+    command = [str(places.program()), 'queue', 'import', '-c', str(server.etc)]
+    done = subprocess.run(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=20, cwd=server.directory, **server._identity())
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_flipped_bits(network):
+    """Damaged messages are set aside and told of; all others are delivered."""
+    sink = network.sink().start()
+    port = sink.port
+    sink.stop()
+    relay = network.relay(port, main=LONG).start()
+    for n in range(20):
+        send(relay.port, recipient=f'u{n}@relay.test', body=f'This is number {n}.')
+    await_lines(relay, 'status=deferred', 20)
+    relay.stop()
+
+    segments = sorted((relay.directory / 'queue' / 'journal').iterdir())
+    hurt = {3: b'This is number 3.', 8: b'u8@relay.test', 14: b'This is number 14.'}
+    for text in hurt.values():
+        for segment in segments:
+            data = bytearray(segment.read_bytes())
+            at = data.find(text)
+            if at >= 0:
+                data[at + 5] ^= 0x10
+                segment.write_bytes(data)
+                break
+        else:
+            raise AssertionError(f'{text} is in no segment')
+    code, out, errors = offline(relay, 'verify')
+    assert code == 1 and b'3 places are damaged' in out, out
+    assert errors.count('are damaged') == 3
+
+    relay.start()
+    assert relay.queue_count() == 17
+    assert relay.log().count('a copy is in corrupt/') == 3
+    kept = b''.join(f.read_bytes() for f in (relay.directory / 'queue' / 'corrupt').iterdir())
+    assert b'Subject: sender@client.test u3@relay.test' in kept
+    sink = network.sink(port=port).start()
+    relay.command('queue', 'flush')
+    relay.await_queue_count(0)
+    got = {m.recipients[0].partition('>')[0][1:] for m in sink.messages}
+    assert got == {f'u{n}@relay.test' for n in range(20) if n not in hurt} and len(sink.messages) == 17
