@@ -188,7 +188,7 @@ static void test_header(void **state)
         segment_header_encode(&(struct segment_header){.version = SEGMENT_VERSION + 1}, newer);
         assert_int_equal(segment_header_decode(str_make((char *)newer, sizeof(newer)), &h, &why),
                          -EPROTONOSUPPORT);
-        assert_non_null(strstr(why.text, "version is 2"));
+        assert_non_null(strstr(why.text, "version is 3"));
 }
 
 /* Stale records of another segment, or of another life of this number, do not count. */

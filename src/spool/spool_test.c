@@ -492,7 +492,7 @@ static void test_newer(void **state)
         assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
         close(fd);
         assert_int_equal(kit_open(&kit, &why), -EPROTONOSUPPORT);
-        assert_non_null(strstr(why.text, "journal/0000000000000001: its format version is 2"));
+        assert_non_null(strstr(why.text, "journal/0000000000000001: its format version is 3"));
 }
 
 int main(void)
