@@ -72,6 +72,9 @@ static void open_all(struct policy *p, struct findings *findings)
         MATCH(virtual_mailbox_domains, MATCH_DOMAIN, false);
         MATCH(relay_domains, MATCH_DOMAIN, list_has_word(parents, STR("relay_domains")));
         MATCH(fast_flush_domains, MATCH_DOMAIN, list_has_word(parents, STR("fast_flush_domains")));
+        p->forbidden_commands =
+                open_match(p, "smtpd_forbidden_commands", params->smtpd_forbidden_commands,
+                           MATCH_STRING, false, findings);
 #undef MATCH
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
         TABLES(virtual_alias_maps);
@@ -79,6 +82,11 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(local_recipient_maps);
         TABLES(relay_recipient_maps);
 #undef TABLES
+#define MAP(which, name) p->maps[which] = open_tables(p, #name, params->name, findings)
+        MAP(POLICY_COMMAND_FILTER, smtpd_command_filter);
+        MAP(POLICY_DISCARD_EHLO, smtpd_discard_ehlo_keyword_address_maps);
+        MAP(POLICY_REJECT_FOOTER, smtpd_reject_footer_maps);
+#undef MAP
         open_spf(p, findings);
         p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
         p->propagates_extensions =
@@ -198,6 +206,23 @@ bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->xforward, client_bits);
+}
+
+bool policy_has_map(const struct policy *p, enum policy_map map)
+{
+        return p->maps[map] && !table_list_is_empty(p->maps[map]);
+}
+
+enum table_result await_policy_map_find(struct policy *p, enum policy_map map, struct str key,
+                                        struct arena *arena, struct str *value, struct why *why)
+{
+        return await_table_list_find(p->maps[map], key, arena, value, why);
+}
+
+enum table_result await_policy_forbids(struct policy *p, struct str word, struct arena *arena,
+                                       struct why *why)
+{
+        return await_match_list_find(p->forbidden_commands, word, arena, NULL, why);
 }
 
 enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,

@@ -169,6 +169,17 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
 /* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
 bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
+/*
+ * Tables that a session asks: smtpd_command_filter by the whole line, smtpd_discard_ehlo_keyword_address_maps by the client's
+ * address, smtpd_reject_footer_maps by the whole reply.
+ */
+enum policy_map { POLICY_COMMAND_FILTER, POLICY_DISCARD_EHLO, POLICY_REJECT_FOOTER, POLICY_MAPS };
+bool policy_has_map(const struct policy *p, enum policy_map map);
+enum table_result await_policy_map_find(struct policy *p, enum policy_map map, struct str key,
+                                        struct arena *arena, struct str *value, struct why *why);
+/* smtpd_forbidden_commands: is this word of a command in it? */
+enum table_result await_policy_forbids(struct policy *p, struct str word, struct arena *arena,
+                                       struct why *why);
 /* fast_flush_domains: may the mail that waits for this domain be flushed by ETRN? */
 enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
                                        struct why *why);

@@ -151,7 +151,8 @@ struct policy {
 
         bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
-                *relay_domains, *fast_flush_domains;
+                *relay_domains, *fast_flush_domains, *forbidden_commands;
+        struct table_list *maps[POLICY_MAPS];
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
                 *relay_recipient_maps;
         struct table **spf_exceptions;

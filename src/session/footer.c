@@ -8,6 +8,7 @@
 #include "session/session_private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <time.h>
 
@@ -101,12 +102,37 @@ static void expand(struct session *s, struct str rest, struct buf *out)
 
 enum { FOOTER_BYTES_MAX = 16 * 1024 };
 
-struct str session_footer_add(struct session *s, struct str text)
+/* The template for this refusal; empty: none. */
+static struct str await_template(struct session *s, const struct smtp_reply *refusal)
 {
-        struct str footer = s->params->smtpd_reject_footer;
+        struct str found;
+        struct why why;
+        if (!policy_has_map(s->policy, POLICY_REJECT_FOOTER))
+                return s->params->smtpd_reject_footer;
+        struct str whole = arena_printf(&s->arena, "%d %s%s%.*s", refusal->code,
+                                        refusal->enhanced ? refusal->enhanced : "",
+                                        refusal->enhanced ? " " : "", STR_ARG(refusal->text));
+        switch (await_policy_map_find(s->policy, POLICY_REJECT_FOOTER, whole, &s->arena, &found,
+                                      &why)) {
+        case TABLE_FOUND:
+                return found;
+        case TABLE_ERROR: /* a refusal is one without its footer too */
+                log_warning("smtpd", "smtpd_reject_footer_maps: %s", why.text);
+                break;
+        case TABLE_NOT_FOUND:
+                break;
+        }
+        return s->params->smtpd_reject_footer;
+}
+
+struct str await_session_footer_add(struct session *s, const struct smtp_reply *refusal)
+{
+        struct str footer = await_template(s, refusal);
         struct buf b;
+        if (str_is_empty(footer))
+                return refusal->text;
         buf_init(&b, FOOTER_BYTES_MAX);
-        buf_append_str(&b, text);
+        buf_append_str(&b, refusal->text);
         if (str_starts(footer, STR("\\c")))
                 footer = str_tail(footer, 2);
         else

@@ -19,11 +19,11 @@ enum {
 
 /* ---- replies ---- */
 
-void session_put_reply(struct session *s, const struct smtp_reply *reply)
+void await_session_put_reply(struct session *s, const struct smtp_reply *reply)
 {
         struct smtp_reply r = *reply;
-        if (smtp_reply_refuses(&r) && !str_is_empty(s->params->smtpd_reject_footer))
-                r.text = session_footer_add(s, r.text);
+        if (smtp_reply_refuses(&r))
+                r.text = await_session_footer_add(s, &r);
         if (smtp_reply_format(&r, wire_out(s->wire)) == -ENOBUFS)
                 s->is_closing = true; /* a client that sends and never reads */
 }
@@ -35,7 +35,8 @@ int64_t session_deadline_ms(const struct session *s)
 
 bool session_offers_keyword(const struct session *s, const char *keyword)
 {
-        struct str rest = s->params->smtpd_discard_ehlo_keywords;
+        struct str rest =
+                s->discards ? str_from(s->discards) : s->params->smtpd_discard_ehlo_keywords;
         struct str word;
         while (config_list_next(&rest, &word))
                 if (str_eq_nocase(word, str_from(keyword)))
@@ -136,7 +137,7 @@ static void say_farewell(struct session *s, int error)
                         arena_printf(&s->arena, "%.*s Service shutting down", STR_ARG(host)));
         else
                 return;
-        session_put_reply(s, &reply);
+        await_session_put_reply(s, &reply);
 }
 
 /* ---- commands ---- */
@@ -169,15 +170,37 @@ static bool must_start_tls_first(const struct session *s, enum smtp_verb verb)
 }
 
 /* smtpd_forbidden_commands, and programs that speak something else */
-static bool is_forbidden(struct session *s, const struct smtp_command *command, struct str line)
+static bool await_is_forbidden(struct session *s, const struct smtp_command *command,
+                               struct str line)
 {
-        struct str rest = s->params->smtpd_forbidden_commands;
-        struct str word;
-        while (config_list_next(&rest, &word))
-                if (str_eq_nocase(word, command->word))
-                        return true;
-        return s->is_first_command && command->verb == SMTP_UNKNOWN &&
-               smtp_command_is_foreign(line);
+        struct why why;
+        if (command->verb == SMTP_UNKNOWN && smtp_command_is_foreign(line))
+                return true;
+        enum table_result found = await_policy_forbids(s->policy, command->word, &s->arena, &why);
+        if (found == TABLE_ERROR)
+                log_warning("smtpd", "smtpd_forbidden_commands: %s", why.text);
+        return found == TABLE_FOUND;
+}
+
+/* smtpd_command_filter: *line becomes what is meant. False: the table cannot be asked. */
+static bool await_filter(struct session *s, struct str *line)
+{
+        struct str value;
+        struct why why;
+        if (!policy_has_map(s->policy, POLICY_COMMAND_FILTER))
+                return true;
+        switch (await_policy_map_find(s->policy, POLICY_COMMAND_FILTER, *line, &s->arena, &value,
+                                      &why)) {
+        case TABLE_FOUND:
+                *line = value;
+                return true;
+        case TABLE_NOT_FOUND:
+                return true;
+        case TABLE_ERROR:
+                break;
+        }
+        log_warning("smtpd", "smtpd_command_filter: %s", why.text);
+        return false;
 }
 
 static bool is_noop(const struct session *s, struct str word)
@@ -238,15 +261,12 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
  * Did the client go on speaking where it has to wait for the reply? Looks at the socket only where that
  * would be wrong.
  */
-static bool speaks_early(struct session *s, struct smtp_command *command)
+static bool speaks_early(struct session *s, enum smtp_verb verb)
 {
-        enum smtp_verb verb = command->verb;
         if (s->greeting == GREETED_EHLO && !verb_rules[verb].is_last)
                 return false;
         if (verb == SMTP_BDAT || verb == SMTP_QUIT)
                 return false;
-        /* what is read now may take the place of the line that is being done */
-        command->args = arena_str(&s->arena, command->args);
         return wire_poll_input(s->wire);
 }
 
@@ -258,21 +278,24 @@ static struct smtp_reply forbid_early_input(struct session *s)
 
 static struct smtp_reply await_command(struct session *s, struct str line)
 {
+        /* a table may wait, and what is read meanwhile takes the place of the line */
+        line = arena_str(&s->arena, line);
+        if (!await_filter(s, &line))
+                return smtp_reply_make(451, "4.3.0", STR("Error: temporary lookup failure"));
         struct smtp_command command = smtp_command_parse(line);
         s->last_verb = command.verb == SMTP_UNKNOWN ? "UNKNOWN" : smtp_verb_name(command.verb);
         if (str_is_empty(command.word))
                 return smtp_reply_make(500, "5.5.2", STR("Error: bad syntax"));
-        if (is_forbidden(s, &command, line)) {
+        if (await_is_forbidden(s, &command, line)) {
                 log_warning("smtpd", "non-SMTP command from %.*s[%.*s]: %.100s",
                             STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address),
-                            arena_str(&s->arena, line).ptr);
+                            line.ptr);
                 s->is_closing = true;
                 return smtp_reply_make(221, "2.7.0", STR("Error: this is SMTP, and nothing else"));
         }
-        s->is_first_command = false;
         if (must_start_tls_first(s, command.verb))
                 return smtp_reply_make(530, "5.7.0", STR("Must issue a STARTTLS command first"));
-        if (speaks_early(s, &command)) {
+        if (speaks_early(s, command.verb)) {
                 if (!s->facts.has_early_input)
                         log_info("smtpd", "improper command pipelining after %s from %.*s[%.*s]",
                                  s->last_verb, STR_ARG(s->facts.client_name),
@@ -306,7 +329,7 @@ static void await_reply(struct session *s, const struct smtp_reply *reply)
                     s->params->smtpd_error_sleep_time > 0)
                         await_sleep(s->params->smtpd_error_sleep_time);
         }
-        session_put_reply(s, reply);
+        await_session_put_reply(s, reply);
         if (s->errors >= s->params->smtpd_hard_error_limit && !s->is_closing) {
                 struct smtp_reply enough =
                         smtp_reply_make(421, "4.7.0",
@@ -314,7 +337,7 @@ static void await_reply(struct session *s, const struct smtp_reply *reply)
                                                      STR_ARG(s->params->myhostname)));
                 log_info("smtpd", "too many errors after %s from %.*s[%.*s]", s->last_verb,
                          STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
-                session_put_reply(s, &enough);
+                await_session_put_reply(s, &enough);
                 s->is_closing = true;
         }
 }
@@ -454,7 +477,7 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
         int64_t deadline_ms = session_deadline_ms(s);
         if (deadline_ms > loop_now_ms() + REFUSED_MS)
                 deadline_ms = loop_now_ms() + REFUSED_MS;
-        session_put_reply(s, refusal);
+        await_session_put_reply(s, refusal);
         while (!s->is_closing && refusal->code != 421) {
                 struct wire_line line;
                 int rc = await_wire_line(s->wire, 512, deadline_ms, &line);
@@ -465,7 +488,7 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
                 struct smtp_reply reply =
                         wants_out ? session_quit(s, STR(""))
                                   : smtp_reply_make(503, "5.7.0", STR("Error: access denied"));
-                session_put_reply(s, &reply);
+                await_session_put_reply(s, &reply);
                 if (!wants_out && ++s->errors >= s->params->smtpd_hard_error_limit)
                         break;
         }
@@ -478,7 +501,7 @@ static void await_talk(struct session *s)
         if (!finds_seat(s)) {
                 reply = smtp_reply_make(421, "4.3.2", STR("All server ports are busy"));
                 if (!is_wrapped)
-                        session_put_reply(s, &reply);
+                        await_session_put_reply(s, &reply);
                 return;
         }
         if (is_wrapped &&
@@ -491,7 +514,7 @@ static void await_talk(struct session *s)
         if (wire_poll_input(s->wire))
                 s->facts.has_early_input = true;
         reply = smtp_reply_make(220, NULL, s->params->smtpd_banner);
-        session_put_reply(s, &reply);
+        await_session_put_reply(s, &reply);
         await_commands(s);
 }
 
@@ -596,6 +619,7 @@ static void session_free(struct session *s)
         arena_done(&s->connection_arena);
         free(s->helo);
         free(s->claim);
+        free(s->discards);
         free(s);
 }
 
@@ -604,7 +628,6 @@ void await_session(void *arg)
         struct session *s = arg;
         arena_init(&s->arena, ARENA_BYTES_MAX);
         arena_init(&s->connection_arena, ARENA_BYTES_MAX);
-        s->is_first_command = true;
         s->last_verb = "CONNECT";
         bool is_met = await_meet_client(s);
         if (is_met) {

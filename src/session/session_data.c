@@ -46,7 +46,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args)
                 return reply;
 
         reply = smtp_reply_make(354, NULL, STR("End data with <CR><LF>.<CR><LF>"));
-        session_put_reply(s, &reply);
+        await_session_put_reply(s, &reply);
         await_intake_begin(s);
         int rc = await_text(s);
         if (rc < 0) {

@@ -1,5 +1,6 @@
 /* session_helo.c - EHLO and HELO (RFC 5321 4.1.1.1): who is it, and what do we offer? */
 #include "base/check.h"
+#include "base/log.h"
 #include "session/session_private.h"
 
 static void add_keyword(const struct session *s, struct buf *text, const char *keyword)
@@ -47,6 +48,29 @@ static struct smtp_reply offer(struct session *s)
         return reply;
 }
 
+/* What is not offered to this client, for the rest of its session. */
+static void await_learn_discards(struct session *s)
+{
+        struct str words;
+        struct why why;
+        if (!policy_has_map(s->policy, POLICY_DISCARD_EHLO))
+                return;
+        free(s->discards);
+        s->discards = NULL;
+        switch (await_policy_map_find(s->policy, POLICY_DISCARD_EHLO, s->facts.client_address,
+                                      &s->arena, &words, &why)) {
+        case TABLE_FOUND:
+                s->discards = strndup(words.ptr, words.len);
+                check(s->discards);
+                break;
+        case TABLE_ERROR:
+                log_warning("smtpd", "smtpd_discard_ehlo_keyword_address_maps: %s", why.text);
+                break;
+        case TABLE_NOT_FOUND:
+                break;
+        }
+}
+
 struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, struct str args)
 {
         if (str_is_empty(args))
@@ -74,5 +98,6 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 return refusal;
         }
         free(old);
+        await_learn_discards(s);
         return verb == SMTP_EHLO ? offer(s) : smtp_reply_make(250, NULL, s->params->myhostname);
 }

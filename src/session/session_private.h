@@ -58,6 +58,7 @@ struct session {
         struct str asked;            /* of this command: the recipient that RCPT names; in arena */
         struct session_claim *claim; /* NULL: never */
         struct session_forward *forward; /* NULL: nothing */
+        char *discards; /* smtpd_discard_ehlo_keyword_address_maps of this client; NULL: not in it */
         char *helo;
         enum session_greeting greeting;
         struct transaction *transaction;
@@ -73,10 +74,9 @@ struct session {
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
         bool may_xforward;
-        bool is_check; /* a balancer's own connection, not logged before it begins a message */
-        bool is_first_command;
-        bool is_excused;     /* the refusal that is being made is not the client's error */
-        bool is_closing;     /* the reply that is being made is the last */
+        bool is_check;   /* a balancer's own connection, not logged before it begins a message */
+        bool is_excused; /* the refusal that is being made is not the client's error */
+        bool is_closing; /* the reply that is being made is the last */
         bool wants_to_leave; /* the service stops: no new transaction */
 };
 
@@ -117,7 +117,7 @@ int64_t session_deadline_ms(const struct session *s);
 /* s->peer says who the client is: its address becomes the facts'. */
 void session_set_address(struct session *s);
 /* Puts a reply into the wire's output; a refusal with smtpd_reject_footer behind it. */
-void session_put_reply(struct session *s, const struct smtp_reply *reply);
+void await_session_put_reply(struct session *s, const struct smtp_reply *reply);
 /* "connect from"; once, and for a balancer's health check not before it is more. */
 void session_log_connect(struct session *s);
 /* The spool is being drained: 421, and the session ends. */
@@ -168,8 +168,11 @@ int await_session_text(struct session *s, struct str *bytes);
 
 /* ---- footer.c ---- */
 
-/* smtpd_reject_footer behind this text, with its $names filled in; text in s->arena. */
-struct str session_footer_add(struct session *s, struct str text);
+/*
+ * The text of this refusal with what smtpd_reject_footer_maps or smtpd_reject_footer has behind it, $names filled in; in
+ * s->arena.
+ */
+struct str await_session_footer_add(struct session *s, const struct smtp_reply *refusal);
 
 void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail);
 /* Ends it, accepted or not; NULL is fine. */

@@ -50,7 +50,7 @@ struct smtp_reply await_session_starttls(struct session *s, struct str args)
         }
 
         struct smtp_reply go = smtp_reply_make(220, "2.0.0", STR("Ready to start TLS"));
-        session_put_reply(s, &go);
+        await_session_put_reply(s, &go);
         /* what the client sent after STARTTLS was not protected: it is never acted on (CVE-2011-0411) */
         wire_discard_input(s->wire);
         int64_t deadline_ms = loop_now_ms() + s->params->smtpd_starttls_timeout;

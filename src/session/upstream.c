@@ -62,7 +62,7 @@ static void refuse_header(struct session *s, const char *reason)
         struct smtp_reply reply = smtp_reply_make(
                 421, "4.3.0",
                 arena_printf(&s->arena, "%.*s Server local error", STR_ARG(s->params->myhostname)));
-        session_put_reply(s, &reply);
+        await_session_put_reply(s, &reply);
 }
 
 bool await_session_upstream(struct session *s)

@@ -40,7 +40,7 @@ struct smtp_command {
 struct smtp_command smtp_command_parse(struct str line);
 const char *smtp_verb_name(enum smtp_verb verb);
 
-/* True for a first line that a browser or another program sends: "GET / HTTP/1.1", "Host: x". */
+/* True for a line that a browser or another program sends: "GET / HTTP/1.1", "Host: x". */
 bool smtp_command_is_foreign(struct str line);
 
 /* ---- paths (RFC 5321 4.1.2) ---- */
