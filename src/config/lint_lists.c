@@ -5,33 +5,7 @@
  * (policy).
  */
 #include "config/config_private.h"
-
-/*
- * Block lists that ended. Many answer nothing; some domains were bought, and "list" every address.
- * As of November 2025, from the operators' announcements and dnsbl.com.
- */
-static const struct {
-        const char *domain;
-        const char *ended;
-        const char *more;
-} dead_lists[] = {
-        {"ahbl.org", "January 2015", "it lists every address"},
-        {"abuseat.org", "2021", "it lives on in xbl.spamhaus.org"},
-        {"blitzed.org", "May 2006", NULL},
-        {"dnsbl.inps.de", "May 2020", NULL},
-        {"dsbl.org", "May 2008", NULL},
-        {"emailbasura.org", "2019", "its domain was sold, and lists every address"},
-        {"ix.dnsbl.manitu.net", "January 2025", NULL},
-        {"megarbl.net", "November 2019", "its domain was sold, and lists every address"},
-        {"monkeys.com", "September 2003", NULL},
-        {"njabl.org", "March 2013", "it has listed every address since"},
-        {"ordb.org", "December 2006", "it has listed every address since"},
-        {"osirusoft.com", "August 2003", NULL},
-        {"rfc-ignorant.org", "November 2012", NULL},
-        {"sorbs.net", "June 2024", NULL},
-        {"spamcannibal.org", "May 2018", "its domain was sold, and lists every address"},
-        {"virbl.dnsbl.bit.nl", "2017", NULL},
-};
+#include "config/dead_lists.h"
 
 /* Lists that say "your query is refused" by an address, and what a listing really looks like. */
 static const struct {
@@ -43,55 +17,39 @@ static const struct {
         {"zrd", "127.0.2.[2..24]"},
 };
 
-static bool is_below(struct str domain, struct str top)
-{
-        if (str_eq_nocase(domain, top))
-                return true;
-        return str_ends_nocase(domain, top) && domain.len > top.len &&
-               domain.ptr[domain.len - top.len - 1] == '.';
-}
-
 static void lint_dead_list(struct lint *l, struct str domain, struct place at)
 {
-        for (size_t i = 0; i < sizeof(dead_lists) / sizeof(dead_lists[0]); i++)
-                if (is_below(domain, str_from(dead_lists[i].domain)))
-                        findings_add(l->findings, SEVERITY_WARNING, "dead-dnsbl", at,
-                                     "remove this list",
-                                     "%.*s: this block list ended in %s%s%s; every message waits "
-                                     "for it, or is refused by whoever has the domain now",
-                                     STR_ARG(domain), dead_lists[i].ended,
-                                     dead_lists[i].more ? ": " : "",
-                                     dead_lists[i].more ? dead_lists[i].more : "");
+        const struct dead_list *dead = dead_list_find(domain);
+        if (!dead)
+                return;
+        findings_add(
+                l->findings, SEVERITY_WARNING, "dead-dnsbl", at, "remove this list",
+                "%.*s: this block list ended in %s%s%s; it is not asked (as of " DEAD_LISTS_AS_OF
+                "; see dnsbl_alive)",
+                STR_ARG(list_domain_shown(domain, &l->arena)), dead->ended,
+                dead->reason ? ": " : "", dead->reason ? dead->reason : "");
 }
 
 static void lint_spamhaus(struct lint *l, struct str domain, bool has_filter, struct place at)
 {
         bool is_keyed = str_ends_nocase(domain, STR(".dq.spamhaus.net"));
-        if (!is_keyed && !str_ends_nocase(domain, STR(".spamhaus.org")))
-                return;
-        struct str reply = STR("");
-        if (is_keyed)
-                config_text(l->config, STR("default_rbl_reply"), CONFIG_EFFECTIVE_RAW, &l->arena,
-                            &reply);
-        if (str_find_str(reply, STR("rbl_domain")) >= 0)
-                findings_add(l->findings, SEVERITY_WARNING, "dnsbl-key-shown", at,
-                             "set default_rbl_reply without $rbl_domain",
-                             "the key in this name is shown to everybody who is refused");
-        if (has_filter)
+        if (has_filter || (!is_keyed && !str_ends_nocase(domain, STR(".spamhaus.org"))))
                 return;
         struct str rest = domain;
         struct str label = str_cut(&rest, '.');
         if (is_keyed)
                 label = str_cut(&rest, '.');
+        struct str shown = list_domain_shown(domain, &l->arena);
         for (size_t i = 0; i < sizeof(spamhaus_lists) / sizeof(spamhaus_lists[0]); i++) {
                 if (!str_eq_nocase(label, str_from(spamhaus_lists[i].label)))
                         continue;
-                struct str cure = arena_printf(&l->arena, "write %.*s=%s", STR_ARG(domain),
+                struct str cure = arena_printf(&l->arena, "write %.*s=%s", STR_ARG(shown),
                                                spamhaus_lists[i].filter);
                 findings_add(l->findings, SEVERITY_WARNING, "dnsbl-without-filter", at, cure.ptr,
-                             "%.*s without a filter of its replies: 127.255.255.254 means that "
-                             "our question was refused, and would count as a listing",
-                             STR_ARG(domain));
+                             "%.*s without a filter of its replies: Postfix would take "
+                             "127.255.255.254, which means that our question was refused, for a "
+                             "listing",
+                             STR_ARG(shown));
         }
 }
 
@@ -100,6 +58,7 @@ static void lint_dnsbl(struct lint *l, struct str list, struct place at)
         struct str rest = list;
         bool has_filter = str_find(list, '=') >= 0;
         struct str domain = str_cut(&rest, '=');
+        domain = str_cut(&domain, '*'); /* of postscreen_dnsbl_sites */
         lint_dead_list(l, domain, at);
         lint_spamhaus(l, domain, has_filter, at);
 }
@@ -153,6 +112,12 @@ void lint_lists(struct lint *l)
         for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
                 lint_list(l, lists[i].list, config_place(l->config, lists[i].name));
 
+        struct str sites = p->postscreen_dnsbl_sites, site;
+        while (config_list_next(&sites, &site)) {
+                struct place at = config_place_of(l->config, site);
+                lint_dnsbl(l, site,
+                           at.line ? at : config_place(l->config, "postscreen_dnsbl_sites"));
+        }
         struct str classes = p->smtpd_restriction_classes, name, text;
         while (config_list_next(&classes, &name)) {
                 struct str key = arena_str(&l->arena, name);

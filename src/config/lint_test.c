@@ -40,7 +40,12 @@ static const struct {
          "dnsbl-without-filter", SEVERITY_WARNING, 2},
         {"smtpd_client_restrictions = reject_rbl_client "
          "k3y.zen.dq.spamhaus.net=127.0.0.[2..11]\n",
-         "dnsbl-key-shown", SEVERITY_WARNING, 1},
+         NULL, 0, 0},
+        {"postscreen_dnsbl_sites = bl.example*2 list.dsbl.org*3\n", "dead-dnsbl", SEVERITY_WARNING,
+         1},
+        {"postscreen_dnsbl_sites =\n zen.spamhaus.org*3\n", "dnsbl-without-filter",
+         SEVERITY_WARNING, 2},
+        {"postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]*3\n", NULL, 0, 0},
         {"smtpd_client_restrictions = reject_rbl_client psbl.surriel.com\n", NULL, 0, 0},
         {"always_bcc = one@example.org, two@example.org\n", "bad-value", SEVERITY_ERROR, 1},
         {"always_bcc = archive@example.org\n", NULL, 0, 0},

@@ -43,7 +43,7 @@ const char *policy_enhanced_take(struct str *text, const char *other, struct are
  * to what it means for the one that is refused; about clients and HELO names it says nothing
  * (X.0.0).
  */
-static const char *enhanced_fix(const char *enhanced, enum subject subject, struct arena *arena)
+const char *access_enhanced_fix(const char *enhanced, enum subject subject, struct arena *arena)
 {
         static const struct {
                 char detail;
@@ -84,7 +84,7 @@ static enum outcome refuse(const struct action *a, int64_t code, const char *enh
         struct str text = a->text;
         enhanced = policy_enhanced_take(&text, enhanced, a->j->arena);
         return judge_refuse_subject(a->j, a->subject, (int)code,
-                                    enhanced_fix(enhanced, a->subject, a->j->arena),
+                                    access_enhanced_fix(enhanced, a->subject, a->j->arena),
                                     text_or(text, "Access denied"));
 }
 
@@ -106,7 +106,7 @@ static enum outcome act_defer_if(const struct action *a, defer_if *defer)
         struct str text = a->text;
         const char *enhanced = policy_enhanced_take(&text, "4.7.1", a->j->arena);
         return defer(a->j, a->subject, (int)a->j->params->access_map_defer_code,
-                     enhanced_fix(enhanced, a->subject, a->j->arena),
+                     access_enhanced_fix(enhanced, a->subject, a->j->arena),
                      text_or(text, "Service unavailable"));
 }
 

@@ -8,13 +8,14 @@
  * stand in an access table as its action are compiled when they are met, and cannot open tables
  * then.
  */
+#include "config/dead_lists.h"
 #include "policy/policy_private.h"
 
 #include <errno.h>
 #include <stdarg.h>
 
 struct compiler {
-        const struct policy *p;
+        struct policy *p;
         struct arena *arena;
         struct findings *findings; /* NULL: an access table's action */
         const char *parameter;     /* that holds the list, or the class's name */
@@ -145,6 +146,8 @@ static void tell(struct compiler *c, enum severity severity, const char *code, s
 static struct str step_source(const struct compiler *c, struct str item, struct str name,
                               struct str argument)
 {
+        /* a list's name may have a key in it, which no log shows */
+        argument = list_domain_shown(argument, c->arena);
         const char *blank = argument.len ? " " : "";
         if (!c->findings)
                 return arena_printf(c->arena, "%.*s: %.*s%s%.*s", STR_ARG(c->source), STR_ARG(name),
@@ -157,6 +160,30 @@ static struct str step_source(const struct compiler *c, struct str item, struct 
         struct str file = str_tail(at.file, slash < 0 ? 0 : (size_t)slash + 1);
         return arena_printf(c->arena, "%.*s:%d %.*s%s%.*s", STR_ARG(file), at.line, STR_ARG(name),
                             blank, STR_ARG(argument));
+}
+
+static struct dnsbl_list *find_list(struct compiler *c, const struct restriction *restriction,
+                                    struct str item, struct str argument,
+                                    const struct dnsbl_site **site)
+{
+        struct dnsbl_site *parsed = arena_new(c->arena, struct dnsbl_site);
+        struct why why;
+        if (dnsbl_site_parse(argument, false, parsed, &why) < 0) {
+                fail(c, "bad-dnsbl", item,
+                     "write a list's domain, as in list.example=127.0.0.[2..11]", "%s: %s",
+                     restriction->name, why.text);
+                return NULL;
+        }
+        enum dnsbl_kind kind = restriction->list_subject == LIST_OF_ADDRESSES ? DNSBL_OF_ADDRESSES
+                                                                              : DNSBL_OF_NAMES;
+        struct dnsbl_list *list =
+                c->findings ? policy_dnsbl(c->p, parsed->domain, kind)
+                            : dnsbl_list_pin(parsed->domain, kind, &c->p->dnsbl_rules);
+        if (!list)
+                fail(c, "too-many-dnsbl", item, NULL, "more than %d lists in the DNS",
+                     (int)DNSBL_LISTS_MAX);
+        *site = parsed;
+        return list;
 }
 
 static struct step *add_step(struct compiler *c, const struct restriction *restriction,
@@ -213,6 +240,7 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
                      STR_ARG(*argument));
                 return false;
         case ARGUMENT_WORD:
+        case ARGUMENT_LIST:
                 if (has_one)
                         return true;
                 fail(c, "missing-argument", name, NULL, "%s needs a word after it",
@@ -237,13 +265,20 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
                 return;
         const char *blank = argument.len ? " " : "";
         struct table *table = NULL;
+        const struct dnsbl_site *site = NULL;
+        struct dnsbl_list *dnsbl = NULL;
         if (restriction->argument == ARGUMENT_TABLE &&
             !(table = open_table(c, restriction, argument)))
+                return;
+        if (restriction->argument == ARGUMENT_LIST &&
+            !(dnsbl = find_list(c, restriction, name, argument, &site)))
                 return;
         switch (restriction->kind) {
         case KIND_READY: {
                 struct step *step = add_step(c, restriction, name, argument);
                 step->table = table;
+                step->site = site;
+                step->dnsbl = dnsbl;
                 step->time_ms = time_ms;
                 return;
         }
@@ -456,8 +491,8 @@ void policy_compile(struct policy *p, struct findings *findings)
         }
 }
 
-int policy_compile_action(const struct policy *p, struct str text, struct str source,
-                          struct arena *arena, struct step_list *out, struct why *why)
+int policy_compile_action(struct policy *p, struct str text, struct str source, struct arena *arena,
+                          struct step_list *out, struct why *why)
 {
         *out = (struct step_list){.name = source};
         struct compiler c = {.p = p,

@@ -54,10 +54,6 @@ static void mistakes_are_found(void **state)
                  SEVERITY_ERROR, "unknown-restriction", 3, "did you mean my_long_class?"},
                 {RECIPIENT " reject_non_fqdn_hostname\n", SEVERITY_NOTE, "old-restriction-name", 1,
                  "reject_non_fqdn_hostname is now called reject_non_fqdn_helo_hostname"},
-                {RECIPIENT " reject_rbl_client zen.spamhaus.org reject\n", SEVERITY_WARNING,
-                 "dns-not-yet", 1,
-                 "reject_rbl_client zen.spamhaus.org asks DNS, which is not there yet: clients on "
-                 "that list are not refused"},
                 {RECIPIENT " reject_unknown_client\n", SEVERITY_WARNING, "dns-not-yet", 1, NULL},
                 {RECIPIENT " permit_sasl_authenticated\n", SEVERITY_NOTE, "inert-restriction", 1,
                  NULL},

@@ -338,6 +338,7 @@ void await_policy_judge(struct policy *p, enum policy_event event, const struct 
                 .arena = arena,
                 .effects = effects,
                 .out = out,
+                .visit = facts->visit,
         };
         *out = (struct verdict){.action = VERDICT_PERMIT};
         bool was_deferred = effects->is_deferred;

@@ -81,6 +81,8 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(virtual_mailbox_maps);
         TABLES(local_recipient_maps);
         TABLES(relay_recipient_maps);
+        TABLES(rbl_reply_maps);
+        TABLES(postscreen_dnsbl_reply_map);
 #undef TABLES
 #define MAP(which, name) p->maps[which] = open_tables(p, #name, params->name, findings)
         MAP(POLICY_COMMAND_FILTER, smtpd_command_filter);
@@ -111,6 +113,17 @@ static void open_networks(struct policy *p, struct findings *findings)
 #undef NETWORKS
 }
 
+static void lint_budget(const struct policy *p, struct findings *findings)
+{
+        int64_t questions;
+        struct why why;
+        struct str text = p->params->dnsbl_query_budget;
+        if (dnsbl_budget_parse(text, STR(""), &questions, &why) < 0)
+                findings_add(findings, SEVERITY_ERROR, "bad-budget",
+                             policy_place(p, "dnsbl_query_budget", text), NULL,
+                             "dnsbl_query_budget: %s", why.text);
+}
+
 struct policy *policy_new(struct config *c, const struct params *params, struct table_set *tables,
                           struct dns *dns, struct findings *findings)
 {
@@ -125,7 +138,13 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         p->dns = dns ? dns_ref(dns) : NULL;
         open_networks(p, findings);
         open_all(p, findings);
+        p->dnsbl_rules = (struct dnsbl_rules){.test_ms = params->dnsbl_test_interval,
+                                              .retry_ms = params->dnsbl_retry_interval,
+                                              .alive = params->dnsbl_alive,
+                                              .budget = params->dnsbl_query_budget};
+        lint_budget(p, findings);
         policy_compile(p, findings);
+        policy_compile_screen(p, findings);
         policy_lint_open_relay(p, findings);
         policy_lint_unreachable(p, findings);
         policy_lint_role_addresses(p, findings);
@@ -145,12 +164,30 @@ void policy_unref(struct policy **p)
         *p = NULL;
         if (!old || __atomic_sub_fetch(&old->refs, 1, __ATOMIC_ACQ_REL) > 0)
                 return;
+        for (size_t i = 0; i < old->dnsbl_list_count; i++)
+                dnsbl_list_put(&old->dnsbl_lists[i]);
+        free(old->dnsbl_lists);
         table_set_free(&old->tables);
         dns_unref(&old->dns);
         config_unref(&old->config);
         map_done(&old->classes);
         arena_done(&old->arena);
         free(old);
+}
+
+struct dnsbl_list *policy_dnsbl(struct policy *p, struct str domain, enum dnsbl_kind kind)
+{
+        struct dnsbl_list *list = dnsbl_list_get(domain, kind, &p->dnsbl_rules);
+        if (!list)
+                return NULL;
+        if (p->dnsbl_list_count == p->dnsbl_list_room) {
+                p->dnsbl_list_room = p->dnsbl_list_room ? p->dnsbl_list_room * 2 : 8;
+                p->dnsbl_lists =
+                        realloc(p->dnsbl_lists, p->dnsbl_list_room * sizeof(*p->dnsbl_lists));
+                check(p->dnsbl_lists);
+        }
+        p->dnsbl_lists[p->dnsbl_list_count++] = list;
+        return list;
 }
 
 /* ---- networks ---- */

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "dns/dns.h"
+#include "policy/dnsbl.h"
 #include "smtp/command.h"
 #include "table/table.h"
 
@@ -85,7 +86,8 @@ struct policy_facts {
         struct str queue_id;   /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
-        struct policy_spf *spf; /* likewise */
+        struct policy_spf *spf;    /* likewise */
+        struct dnsbl_visit *visit; /* what lists in the DNS say about it; NULL: none is asked */
 };
 
 enum verdict_action { VERDICT_PERMIT, VERDICT_REFUSE };
@@ -131,6 +133,26 @@ void await_policy_judge(struct policy *p, enum policy_event event, const struct 
  */
 void policy_prefetch(const struct policy *p, enum policy_event event,
                      const struct policy_facts *facts);
+
+/* ---- postscreen's questions (the tests themselves are made by session/) ---- */
+
+enum screen_access { SCREEN_DUNNO, SCREEN_PERMIT, SCREEN_REJECT };
+/* postscreen_access_list. What cannot be asked says nothing, and is logged. */
+enum screen_access await_policy_screen_access(struct policy *p, const struct policy_facts *facts,
+                                              struct arena *arena);
+
+bool policy_has_screen_sites(const struct policy *p);
+/* Starts the questions of postscreen_dnsbl_sites; does not wait. */
+void policy_ask_screen(const struct policy *p, const struct policy_facts *facts);
+struct screen_score {
+        int64_t score;
+        struct str shown; /* the list that weighs most, as a refusal shows it; empty: none */
+        int64_t ttl_ms;   /* the shortest of all answers; 0: there was none */
+};
+void await_policy_screen_score(struct policy *p, const struct policy_facts *facts,
+                               struct arena *arena, struct screen_score *out);
+/* The score has refused this client: counts that for the lists that had it. */
+void policy_note_screen_refusal(const struct policy *p, const struct policy_facts *facts);
 
 /*
  * spf_header_type: Received-SPF and Authentication-Results for a message that is about to be accepted, whole lines with

@@ -9,6 +9,7 @@
 #define POLICY_PRIVATE_H
 
 #include "base/map.h"
+#include "policy/dnsbl.h"
 #include "policy/policy.h"
 
 /* ---- networks ---- */
@@ -68,7 +69,24 @@ enum restriction_kind {
         KIND_NOT_YET,   /* an error: without it more would come in than was meant */
         KIND_WARN,      /* warn_if_reject: changes the step after it */
 };
-enum restriction_argument { ARGUMENT_NONE, ARGUMENT_TABLE, ARGUMENT_WORD, ARGUMENT_TIME };
+enum restriction_argument {
+        ARGUMENT_NONE,
+        ARGUMENT_TABLE,
+        ARGUMENT_WORD,
+        ARGUMENT_TIME,
+        ARGUMENT_LIST, /* domain[=filter] of a list in the DNS */
+};
+
+/* What a list in the DNS is asked about. */
+enum list_subject {
+        LIST_OF_NOTHING,
+        LIST_OF_ADDRESSES,
+        LIST_OF_CLIENT_NAMES,
+        LIST_OF_REVERSE_NAMES,
+        LIST_OF_HELO_NAMES,
+        LIST_OF_SENDERS,
+        LIST_OF_RECIPIENTS,
+};
 
 /* What it can do for a stranger's mail to somebody else's domain (lint/open_relay.c). */
 enum reach {
@@ -86,6 +104,7 @@ struct restriction {
         restriction_ask *await_ask;
         const char *missed;             /* what does not happen while it is not there */
         restriction_prefetch *prefetch; /* NULL: asks no DNS */
+        enum list_subject list_subject; /* of one that asks a list in the DNS */
 };
 
 /* Names compare without case. An old name gives the restriction of the new one, and *is_old. */
@@ -103,7 +122,9 @@ struct step {
         struct table *table;
         struct step_list *list; /* of a class */
         int64_t time_ms;
-        bool is_warning; /* after warn_if_reject */
+        const struct dnsbl_site *site; /* of a list in the DNS, as written */
+        struct dnsbl_list *dnsbl;      /* and its record; NULL: no such step */
+        bool is_warning;               /* after warn_if_reject */
         struct place at;
         struct str source; /* "main.cf:21 reject_unauth_destination" */
 };
@@ -131,6 +152,22 @@ enum list_index {
 
 enum { LIST_STEPS_MAX = 1000, JUDGE_DEPTH_MAX = 12 };
 
+/* ---- postscreen ---- */
+
+enum { SCREEN_SITES_MAX = 60 };
+
+/* Of postscreen_access_list. */
+struct screen_item {
+        bool is_mynetworks;
+        struct table *table;
+        enum screen_access word; /* when it is neither */
+};
+
+struct screen_site {
+        struct dnsbl_site site;
+        struct dnsbl_list *list;
+};
+
 /* ---- the policy ---- */
 
 struct policy {
@@ -154,9 +191,16 @@ struct policy {
                 *relay_domains, *fast_flush_domains, *forbidden_commands;
         struct table_list *maps[POLICY_MAPS];
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
-                *relay_recipient_maps;
+                *relay_recipient_maps, *rbl_reply_maps, *postscreen_dnsbl_reply_map;
         struct table **spf_exceptions;
         size_t spf_exception_count;
+        struct screen_item *screen_access;
+        size_t screen_access_count;
+        struct screen_site *screen_sites;
+        size_t screen_site_count;
+        struct dnsbl_list **dnsbl_lists; /* references that are given back with the policy */
+        size_t dnsbl_list_count, dnsbl_list_room;
+        struct dnsbl_rules dnsbl_rules;
         bool propagates_extensions; /* propagate_unmatched_extensions has virtual */
 };
 
@@ -166,8 +210,14 @@ struct place policy_place(const struct policy *p, const char *parameter, struct 
 /* compile.c: all lists and classes. */
 void policy_compile(struct policy *p, struct findings *findings);
 /* One list out of an access table; 0, or -EINVAL with *why. Opens no tables. */
-int policy_compile_action(const struct policy *p, struct str text, struct str source,
-                          struct arena *arena, struct step_list *out, struct why *why);
+int policy_compile_action(struct policy *p, struct str text, struct str source, struct arena *arena,
+                          struct step_list *out, struct why *why);
+
+/* The record of a list, which the policy keeps. NULL when there are too many. */
+struct dnsbl_list *policy_dnsbl(struct policy *p, struct str domain, enum dnsbl_kind kind);
+
+/* screen.c */
+void policy_compile_screen(struct policy *p, struct findings *findings);
 
 /* lint/ */
 void policy_lint_open_relay(struct policy *p, struct findings *findings);
@@ -214,6 +264,7 @@ struct judge {
         bool is_recipient_listed_asked;
         bool has_class;
         enum address_class recipient_class;
+        struct dnsbl_visit *visit; /* facts->visit; NULL: no list is asked */
 };
 
 enum outcome await_judge_list(struct judge *j, const struct step_list *list);
@@ -250,6 +301,9 @@ struct str judge_source(const struct judge *j);
 enum outcome await_access_act(struct judge *j, const struct step *step, enum subject subject,
                               struct str value);
 
+/* X.1.Y codes as they fit the one who is refused (access(5)) */
+const char *access_enhanced_fix(const char *enhanced, enum subject subject, struct arena *arena);
+
 /* ---- the steps ---- */
 restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
         await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
@@ -267,5 +321,7 @@ restriction_ask await_reject_spf_fail, await_reject_spf_softfail, await_reject_s
         await_reject_spf_helo_fail, await_reject_spf_helo_softfail, await_reject_spf_helo_permerror,
         await_defer_spf_helo_temperror;
 restriction_prefetch policy_spf_prefetch;
+restriction_ask await_reject_listed, await_permit_listed;
+restriction_prefetch policy_prefetch_list;
 
 #endif

@@ -25,6 +25,12 @@
         {                                                                             \
                 name, KIND_INERT, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
         }
+/* ...a list in the DNS */
+#define ASKS_LIST(name, subject, await_ask)                                   \
+        {                                                                     \
+                name, KIND_READY, ARGUMENT_LIST, REACH_NONE, await_ask, NULL, \
+                        policy_prefetch_list, LIST_OF_##subject               \
+        }
 #define NOT_YET(name, argument, missed)                                                 \
         {                                                                               \
                 name, KIND_NOT_YET, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
@@ -65,11 +71,11 @@ static const struct restriction restrictions[] = {
                   "clients are not checked by it"),
         NEEDS_DNS("check_reverse_client_hostname_ns_access", TABLE,
                   "clients are not checked by it"),
-        NEEDS_DNS("reject_rbl_client", WORD, "clients on that list are not refused"),
-        NEEDS_DNS("reject_rhsbl_client", WORD, "clients on that list are not refused"),
-        NEEDS_DNS("reject_rhsbl_reverse_client", WORD, "clients on that list are not refused"),
-        NEEDS_DNS("permit_dnswl_client", WORD, "clients on that list have no privilege"),
-        NEEDS_DNS("permit_rhswl_client", WORD, "clients on that list have no privilege"),
+        ASKS_LIST("reject_rbl_client", ADDRESSES, await_reject_listed),
+        ASKS_LIST("reject_rhsbl_client", CLIENT_NAMES, await_reject_listed),
+        ASKS_LIST("reject_rhsbl_reverse_client", REVERSE_NAMES, await_reject_listed),
+        ASKS_LIST("permit_dnswl_client", ADDRESSES, await_permit_listed),
+        ASKS_LIST("permit_rhswl_client", CLIENT_NAMES, await_permit_listed),
         NEEDS_DNS("reject_unknown_client_hostname", NONE,
                   "clients without a valid name are not refused"),
         NEEDS_DNS("reject_unknown_reverse_client_hostname", NONE,
@@ -84,7 +90,7 @@ static const struct restriction restrictions[] = {
         NEEDS_DNS("check_helo_a_access", TABLE, "HELO names are not checked by it"),
         NEEDS_DNS("check_helo_mx_access", TABLE, "HELO names are not checked by it"),
         NEEDS_DNS("check_helo_ns_access", TABLE, "HELO names are not checked by it"),
-        NEEDS_DNS("reject_rhsbl_helo", WORD, "HELO names on that list are not refused"),
+        ASKS_LIST("reject_rhsbl_helo", HELO_NAMES, await_reject_listed),
         NEEDS_DNS("reject_unknown_helo_hostname", NONE,
                   "HELO names that do not exist are not refused"),
 
@@ -95,7 +101,7 @@ static const struct restriction restrictions[] = {
         NEEDS_DNS("check_sender_a_access", TABLE, "senders are not checked by it"),
         NEEDS_DNS("check_sender_mx_access", TABLE, "senders are not checked by it"),
         NEEDS_DNS("check_sender_ns_access", TABLE, "senders are not checked by it"),
-        NEEDS_DNS("reject_rhsbl_sender", WORD, "senders on that list are not refused"),
+        ASKS_LIST("reject_rhsbl_sender", SENDERS, await_reject_listed),
         NEEDS_DNS("reject_unknown_sender_domain", NONE,
                   "senders whose domain does not exist are not refused"),
         INERT("reject_sender_login_mismatch", NONE, NO_SASL),
@@ -132,7 +138,7 @@ static const struct restriction restrictions[] = {
         NEEDS_DNS("check_recipient_mx_access", TABLE, "recipients are not checked by it"),
         NEEDS_DNS("check_recipient_ns_access", TABLE, "recipients are not checked by it"),
         NEEDS_DNS("permit_mx_backup", NONE, "mail for domains that we are a backup of is refused"),
-        NEEDS_DNS("reject_rhsbl_recipient", WORD, "recipients on that list are not refused"),
+        ASKS_LIST("reject_rhsbl_recipient", RECIPIENTS, await_reject_listed),
         NEEDS_DNS("reject_unknown_recipient_domain", NONE,
                   "recipients whose domain does not exist are not refused"),
         NOT_YET("reject_unverified_recipient", NONE, "recipients are not verified"),

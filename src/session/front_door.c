@@ -2,20 +2,22 @@
 #include "session/front_door.h"
 
 #include "base/check.h"
-#include "base/map.h"
+#include "session/address_table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A client, or a network: the same counts under another kind of key. */
 struct front_door_client {
-        struct front_door_client *next_gone; /* in a sweep */
-        unsigned char key[16];
-        unsigned open;     /* connections now */
-        unsigned arrivals; /* since unit_start_ms, as the events */
-        unsigned events[FRONT_DOOR_EVENTS];
+        struct front_door_client *network; /* while it is here; NULL: not counted */
+        uint32_t open;                     /* connections now */
+        uint32_t arrivals;                 /* since unit_start_ms, as the events */
+        uint32_t events[FRONT_DOOR_EVENTS];
+        uint32_t unit_ms;
         int64_t unit_start_ms;
-        int64_t unit_ms;
 };
+
+enum key_kind { KEY_CLIENT, KEY_NETWORK };
 
 struct front_door_service {
         char *name;
@@ -26,10 +28,10 @@ struct front_door_service {
 
 struct front_door {
         pthread_mutex_t lock;
-        struct map clients;
+        struct address_table clients; /* and networks */
+        struct screen_cache *known;
         struct front_door_service *services; /* a handful */
         int64_t open;                        /* connections of all services */
-        int64_t next_sweep_ms;
         atomic_bool is_closed;
 };
 
@@ -38,7 +40,8 @@ struct front_door *front_door_new(void)
         struct front_door *d = calloc(1, sizeof(*d));
         check(d);
         pthread_mutex_init(&d->lock, NULL);
-        map_init(&d->clients);
+        address_table_init(&d->clients, sizeof(struct front_door_client), FRONT_DOOR_CLIENTS_MAX);
+        d->known = screen_cache_new(SCREEN_CLIENTS_MAX);
         return d;
 }
 
@@ -58,10 +61,8 @@ void front_door_free(struct front_door **dp)
         *dp = NULL;
         if (!d)
                 return;
-        const struct map_slot *slot;
-        for (size_t at = 0; (slot = map_next(&d->clients, &at));)
-                free(slot->value);
-        map_done(&d->clients);
+        address_table_done(&d->clients);
+        screen_cache_free(&d->known);
         for (struct front_door_service *s = d->services, *next; s; s = next) {
                 next = s->next;
                 free(s->name);
@@ -77,51 +78,29 @@ static bool is_ipv4(const unsigned char address[16])
         return memcmp(address, mapped, sizeof(mapped)) == 0;
 }
 
-static void make_key(const unsigned char address[16], int ipv6_prefix_bits, unsigned char key[16])
+static struct address_key make_key(const unsigned char address[16], enum key_kind kind,
+                                   int ipv4_bits, int ipv6_bits)
 {
-        memcpy(key, address, 16);
-        if (is_ipv4(address))
-                return;
-        for (int bit = ipv6_prefix_bits; bit < 128; bit++)
-                key[bit / 8] &= (unsigned char)~(0x80 >> (bit % 8));
+        struct address_key key = {.kind = kind};
+        memcpy(key.bytes, address, 16);
+        int bits = is_ipv4(address) ? 96 + ipv4_bits : ipv6_bits;
+        for (int bit = bits; bit < 128; bit++)
+                key.bytes[bit / 8] &= (unsigned char)~(0x80 >> (bit % 8));
+        return key;
 }
 
-static bool is_stale(const struct front_door_client *c, int64_t now_ms)
+static bool is_stale(const void *value, int64_t now_ms)
 {
+        const struct front_door_client *c = value;
         return c->open == 0 && now_ms - c->unit_start_ms >= c->unit_ms;
 }
 
-/* Forgets who is gone and whose minute is over. Removing shifts the map's slots, so first all are found. */
-static void sweep(struct front_door *d, int64_t now_ms)
+/* NULL: the table is full of others. */
+static struct front_door_client *find_or_add(struct front_door *d, const struct address_key *key,
+                                             int64_t now_ms)
 {
-        struct front_door_client *gone = NULL;
-        const struct map_slot *slot;
-        for (size_t at = 0; (slot = map_next(&d->clients, &at));) {
-                struct front_door_client *c = slot->value;
-                if (!is_stale(c, now_ms))
-                        continue;
-                c->next_gone = gone;
-                gone = c;
-        }
-        while (gone) {
-                struct front_door_client *c = gone;
-                gone = c->next_gone;
-                map_remove(&d->clients, str_make((const char *)c->key, 16));
-                free(c);
-        }
-}
-
-static struct front_door_client *find_or_add(struct front_door *d, const unsigned char key[16])
-{
-        struct str name = str_make((const char *)key, 16);
-        struct front_door_client *c = map_find(&d->clients, name);
-        if (c || d->clients.count >= FRONT_DOOR_CLIENTS_MAX)
-                return c;
-        c = calloc(1, sizeof(*c));
-        check(c);
-        memcpy(c->key, key, 16);
-        map_put(&d->clients, name, c);
-        return c;
+        struct front_door_client *c = address_table_find(&d->clients, key);
+        return c ? c : address_table_add(&d->clients, key, is_stale, now_ms);
 }
 
 static enum front_door_answer judge(const struct front_door_client *c,
@@ -131,6 +110,11 @@ static enum front_door_answer judge(const struct front_door_client *c,
                 return FRONT_DOOR_TOO_MANY;
         if (limits->rate_max && c->arrivals > limits->rate_max)
                 return FRONT_DOOR_TOO_OFTEN;
+        const struct front_door_client *n = c->network;
+        if (n && limits->network_connections_max && n->open > limits->network_connections_max)
+                return FRONT_DOOR_NETWORK_TOO_MANY;
+        if (n && limits->network_rate_max && n->arrivals > limits->network_rate_max)
+                return FRONT_DOOR_NETWORK_TOO_OFTEN;
         return FRONT_DOOR_WELCOME;
 }
 
@@ -141,26 +125,49 @@ static void begin_unit(struct front_door_client *c, int64_t now_ms, int64_t unit
                 c->arrivals = 0;
                 memset(c->events, 0, sizeof(c->events));
         }
-        c->unit_ms = unit_ms;
+        c->unit_ms = (uint32_t)unit_ms;
+}
+
+static void arrive(struct front_door_client *c, int64_t now_ms, int64_t unit_ms)
+{
+        begin_unit(c, now_ms, unit_ms);
+        c->arrivals++;
+        c->open++;
+}
+
+/*
+ * The network that this client counts for. It keeps the one that it came in by while it is here, whatever a reload has
+ * changed, so that leaving takes off where entering put on.
+ */
+static void find_network(struct front_door *d, struct front_door_client *c,
+                         const unsigned char address[16], const struct front_door_limits *limits,
+                         int64_t now_ms)
+{
+        c->network = NULL;
+        if (!limits->network_connections_max && !limits->network_rate_max)
+                return;
+        struct address_key key = make_key(address, KEY_NETWORK, limits->network_ipv4_prefix_bits,
+                                          limits->network_ipv6_prefix_bits);
+        c->network = find_or_add(d, &key, now_ms);
 }
 
 enum front_door_answer front_door_enter(struct front_door *d, const unsigned char address[16],
                                         const struct front_door_limits *limits, int64_t now_ms,
                                         struct front_door_client **client)
 {
-        unsigned char key[16];
-        make_key(address, limits->ipv6_prefix_bits, key);
-        pthread_mutex_lock(&d->lock);
-        if (now_ms >= d->next_sweep_ms) {
-                sweep(d, now_ms);
-                d->next_sweep_ms = now_ms + limits->unit_ms;
-        }
-        struct front_door_client *c = find_or_add(d, key);
+        struct address_key key =
+                make_key(address, KEY_CLIENT, limits->ipv4_prefix_bits, limits->ipv6_prefix_bits);
         enum front_door_answer answer = FRONT_DOOR_WELCOME;
+        pthread_mutex_lock(&d->lock);
+        struct front_door_client *c = find_or_add(d, &key, now_ms);
         if (c) {
-                begin_unit(c, now_ms, limits->unit_ms);
-                c->arrivals++;
-                c->open++;
+                bool is_first = c->open == 0;
+                /* first of all it is here: the hand that looks for those who are gone passes it by */
+                arrive(c, now_ms, limits->unit_ms);
+                if (is_first)
+                        find_network(d, c, address, limits, now_ms);
+                if (c->network)
+                        arrive(c->network, now_ms, limits->unit_ms);
                 answer = judge(c, limits);
         }
         pthread_mutex_unlock(&d->lock);
@@ -170,12 +177,15 @@ enum front_door_answer front_door_enter(struct front_door *d, const unsigned cha
 
 void front_door_leave(struct front_door *d, struct front_door_client **client)
 {
-        if (!*client)
+        struct front_door_client *c = *client;
+        *client = NULL;
+        if (!c)
                 return;
         pthread_mutex_lock(&d->lock);
-        (*client)->open--;
+        c->open--;
+        if (c->network)
+                c->network->open--;
         pthread_mutex_unlock(&d->lock);
-        *client = NULL;
 }
 
 int64_t front_door_note(struct front_door *d, struct front_door_client *client,
@@ -259,4 +269,22 @@ size_t front_door_count(struct front_door *d)
         size_t count = d->clients.count;
         pthread_mutex_unlock(&d->lock);
         return count;
+}
+
+struct screen_cache *front_door_known(const struct front_door *d)
+{
+        return d->known;
+}
+
+size_t front_door_bytes(struct front_door *d)
+{
+        pthread_mutex_lock(&d->lock);
+        size_t bytes = address_table_bytes(&d->clients);
+        pthread_mutex_unlock(&d->lock);
+        return bytes + screen_cache_bytes(d->known);
+}
+
+size_t front_door_bytes_max(const struct front_door *d)
+{
+        return address_table_bytes_max(&d->clients) + screen_cache_bytes_max(d->known);
 }

@@ -286,7 +286,10 @@ static struct smtp_reply await_command(struct session *s, struct str line)
         s->last_verb = command.verb == SMTP_UNKNOWN ? "UNKNOWN" : smtp_verb_name(command.verb);
         if (str_is_empty(command.word))
                 return smtp_reply_make(500, "5.5.2", STR("Error: bad syntax"));
+        struct smtp_reply refusal;
         if (await_is_forbidden(s, &command, line)) {
+                if (session_screen_command(s, SCREEN_NON_SMTP, line, &refusal))
+                        return refusal;
                 log_warning("smtpd", "non-SMTP command from %.*s[%.*s]: %.100s",
                             STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address),
                             line.ptr);
@@ -296,6 +299,8 @@ static struct smtp_reply await_command(struct session *s, struct str line)
         if (must_start_tls_first(s, command.verb))
                 return smtp_reply_make(530, "5.7.0", STR("Must issue a STARTTLS command first"));
         if (speaks_early(s, command.verb)) {
+                if (session_screen_command(s, SCREEN_PIPELINING, command.args, &refusal))
+                        return refusal;
                 if (!s->facts.has_early_input)
                         log_info("smtpd", "improper command pipelining after %s from %.*s[%.*s]",
                                  s->last_verb, STR_ARG(s->facts.client_name),
@@ -363,7 +368,9 @@ static void await_commands(struct session *s)
                 int rc = await_wire_line(s->wire, line_max, session_deadline_ms(s), &line);
                 struct smtp_reply reply;
                 if (rc == 0) {
-                        reply = await_command(s, line.text);
+                        if (!line.has_bare_lf ||
+                            !session_screen_command(s, SCREEN_BARE_NEWLINE, line.text, &reply))
+                                reply = await_command(s, line.text);
                 } else if (rc == -EMSGSIZE) {
                         s->last_verb = "UNKNOWN";
                         reply = smtp_reply_make(500, "5.5.2", STR("Error: line too long"));
@@ -440,7 +447,12 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                 .connections_max = p->smtpd_client_connection_count_limit,
                 .rate_max = p->smtpd_client_connection_rate_limit,
                 .unit_ms = p->anvil_rate_time_unit,
+                .ipv4_prefix_bits = (int)p->smtpd_client_ipv4_prefix_length,
                 .ipv6_prefix_bits = (int)p->smtpd_client_ipv6_prefix_length,
+                .network_connections_max = p->network_connection_count_limit,
+                .network_rate_max = p->network_connection_rate_limit,
+                .network_ipv4_prefix_bits = (int)p->network_ipv4_prefix_length,
+                .network_ipv6_prefix_bits = (int)p->network_ipv6_prefix_length,
         };
         if (!policy_lets_in(s->policy, s->facts.client_bits)) {
                 log_info("smtpd",
@@ -455,8 +467,13 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                 answer = front_door_enter(listener_door(s->listener), s->facts.client_bits, &limits,
                                           loop_now_ms(), &s->client);
         if (answer != FRONT_DOOR_WELCOME) {
-                const char *what = answer == FRONT_DOOR_TOO_MANY ? "Connection concurrency"
-                                                                 : "Connection rate";
+                static const char *const words[] = {
+                        [FRONT_DOOR_TOO_MANY] = "Connection concurrency",
+                        [FRONT_DOOR_TOO_OFTEN] = "Connection rate",
+                        [FRONT_DOOR_NETWORK_TOO_MANY] = "Network connection concurrency",
+                        [FRONT_DOOR_NETWORK_TOO_OFTEN] = "Network connection rate",
+                };
+                const char *what = words[answer];
                 log_warning("smtpd", "%s limit exceeded: from %.*s[%.*s] for service smtpd", what,
                             STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
                 *refusal = smtp_reply_make(
@@ -465,7 +482,8 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                                      STR_ARG(p->myhostname), STR_ARG(s->facts.client_address)));
                 return false;
         }
-        return !await_session_refuses(s, POLICY_AT_CONNECT, refusal);
+        return await_session_screen(s, refusal) &&
+               !await_session_refuses(s, POLICY_AT_CONNECT, refusal);
 }
 
 /*
@@ -477,7 +495,8 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
         int64_t deadline_ms = session_deadline_ms(s);
         if (deadline_ms > loop_now_ms() + REFUSED_MS)
                 deadline_ms = loop_now_ms() + REFUSED_MS;
-        await_session_put_reply(s, refusal);
+        if (refusal->code)
+                await_session_put_reply(s, refusal);
         while (!s->is_closing && refusal->code != 421) {
                 struct wire_line line;
                 int rc = await_wire_line(s->wire, 512, deadline_ms, &line);
@@ -533,6 +552,15 @@ void session_set_address(struct session *s)
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
 }
 
+/* How long all lists in the DNS together may keep this session waiting. */
+static int64_t lists_deadline_ms(const struct session *s)
+{
+        int64_t ms = s->params->dnsbl_deadline;
+        if (s->is_postscreen && s->params->postscreen_dnsbl_timeout < ms)
+                ms = s->params->postscreen_dnsbl_timeout;
+        return ms;
+}
+
 /* Who is at s->peer? */
 static void learn_client(struct session *s)
 {
@@ -542,6 +570,8 @@ static void learn_client(struct session *s)
                 s->facts.dns = dns_questions_new(s->service->parts.dns);
         if (!s->facts.spf)
                 s->facts.spf = policy_spf_new();
+        if (!s->facts.visit && s->facts.dns)
+                s->facts.visit = dnsbl_visit_new(s->facts.dns, lists_deadline_ms(s));
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
@@ -608,6 +638,7 @@ static void session_free(struct session *s)
 {
         session_transaction_end(s);
         policy_spf_free(&s->facts.spf);
+        dnsbl_visit_free(&s->facts.visit);
         dns_questions_free(&s->facts.dns);
         /* before the close: whoever sees it and comes again finds the place free */
         front_door_leave(listener_door(s->listener), &s->client);
@@ -633,6 +664,7 @@ void await_session(void *arg)
         if (is_met) {
                 session_log_connect(s);
                 await_talk(s);
+                session_screen_end(s);
         }
         /* the last words have a moment to leave, whatever ended the session */
         await_wire_flush(s->wire, loop_now_ms() + 5000);

@@ -5,6 +5,7 @@
 #include "cleanup/cleanup.h"
 #include "message/envelope.h"
 #include "session/front_door.h"
+#include "session/screen_cache.h"
 #include "session/session.h"
 #include "wire/wire.h"
 
@@ -36,6 +37,19 @@ struct session_claim {
 
 struct session_forward; /* what XFORWARD said about the next message */
 
+/* postscreen's tests of this client (screen.c) */
+struct screen {
+        bool is_on;  /* it is being tested, or was */
+        bool is_old; /* it was known before */
+        bool has_failed;
+        bool has_recipient; /* it came as far as RCPT */
+        bool needs[SCREEN_TESTS];
+        struct screen_passes passed; /* and not remembered yet */
+        int64_t dnsbl_ttl_ms;
+        bool is_denied; /* each recipient gets: */
+        struct smtp_reply denial;
+};
+
 struct session {
         struct list link; /* in the listener's sessions */
         struct listener *listener;
@@ -62,6 +76,8 @@ struct session {
         char *helo;
         enum session_greeting greeting;
         struct transaction *transaction;
+
+        struct screen screen;
 
         unsigned errors; /* since the last message */
         unsigned junk;   /* NOOP, RSET, VRFY, ETRN since the last message */
@@ -158,6 +174,21 @@ struct str session_forward_log(struct session *s);
 /* The message's origin becomes what XFORWARD said. */
 void session_forward_apply(const struct session *s, struct envelope *e);
 void session_forward_end(struct session *s);
+
+/* ---- screen.c: postscreen's tests, for services of that name ---- */
+
+/*
+ * Those before the greeting, the first part of which it may put. False: the client is not let in; *reply says why, or
+ * has no code when it is gone.
+ */
+bool await_session_screen(struct session *s, struct smtp_reply *reply);
+/* A command that a test looks for: logged; true when it ends the session, with *reply. */
+bool session_screen_command(struct session *s, enum screen_test test, struct str line,
+                            struct smtp_reply *reply);
+/* At each RCPT: true when a test has failed whose action is enforce; *reply says so, and was logged. */
+bool session_screen_refuses(struct session *s, struct smtp_reply *reply);
+/* The session is over: what was passed is remembered. */
+void session_screen_end(struct session *s);
 
 /* ---- pace.c: how long a client may take over the text of a message ---- */
 

@@ -102,6 +102,7 @@ static void become(struct session *s, const struct smtp_attributes *a)
         s->connection_effects = s->greeting_effects = (struct policy_effects){0};
         arena_clear(&s->connection_arena);
         s->facts.has_early_input = false;
+        s->screen = (struct screen){0};
 }
 
 struct smtp_reply await_session_xclient(struct session *s, struct str args)
