@@ -4,7 +4,7 @@
  * Commands are in files of their own. What a command finds goes to standard output, what went wrong to
  * standard error. Exit codes: command.h.
  */
-#include "bin/command.h"
+#include "bin/names.h"
 
 #include "base/check.h"
 
@@ -173,7 +173,8 @@ static int find_and_run(int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
-        int code = find_and_run(argc - 1, argv + 1);
+        name_main *name = name_find(argv[0]);
+        int code = name ? name(argc, argv) : find_and_run(argc - 1, argv + 1);
         if (fflush(stdout) != 0 || ferror(stdout)) {
                 if (code == EXIT_DONE)
                         code = EXIT_FAILED;

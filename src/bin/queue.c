@@ -63,6 +63,7 @@ static int read_queue(const struct config *c, const struct request *request)
         struct why why;
         buf_init(&p.text, PEEK_BYTES_MAX);
         queue_print_begin(&p.print, request->wants_json, &p.text);
+        p.print.is_plain = request->wants_plain;
         char directory[QUEUE_DIRECTORY_BYTES_MAX];
         queue_directory_find(c, directory);
         int rc = spool_peek(str_from(directory), peek_one, &p, &why);
@@ -92,8 +93,10 @@ static int read_queue(const struct config *c, const struct request *request)
 static int ask_or_read(const struct args *args, enum request_verb verb, const char *id)
 {
         struct why why;
-        struct request request = {
-                .verb = verb, .wants_json = args->flags & AS_JSON, .id = str_from(id)};
+        struct request request = {.verb = verb,
+                                  .wants_json = args->flags & AS_JSON,
+                                  .wants_plain = args->flags & AS_MAILQ,
+                                  .id = str_from(id)};
         if (queue_selection(args, &request.select, &why) < 0) {
                 command_error("%s", why.text);
                 return EXIT_USAGE;
@@ -133,6 +136,7 @@ static int run_show(const struct args *args)
 
 static const struct args_flag list_flags[] = {
         {"--json", AS_JSON, "one object a line, as postqueue -j prints them", NULL},
+        {"--mailq", AS_MAILQ, "exactly as Postfix's mailq, without the next attempt", NULL},
         QUEUE_SELECT_FLAGS,
         {NULL, 0, NULL, NULL},
 };

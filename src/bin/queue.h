@@ -17,6 +17,7 @@ enum queue_flags {
         BY_QUEUE = 32,
         BY_AGE = 64,
         WAIT_AT_MOST = 128,
+        AS_MAILQ = 256,
 };
 
 #define QUEUE_SELECT_FLAGS                                                                    \

@@ -273,6 +273,7 @@ void config_unref(struct config **pointer)
         for (struct service_source *s = p->services; s; s = s->next)
                 settings_done(&s->overrides);
         names_done(&p->service_names);
+        names_done(&p->user_names);
         free(p->traced.list);
         arena_done(&p->arena);
         free(p);
@@ -335,6 +336,53 @@ void config_each(const struct config *c, bool is_set_only,
         for (size_t i = 0; i < names.count; i++)
                 each(context, names.list[i]);
         names_done(&names);
+}
+
+/* Transports have parameters of their own: NAME_destination_concurrency_limit... */
+static void add_service_names(const struct config *c, bool is_set_only, struct names *names,
+                              struct arena *arena)
+{
+        static const char *const deliver[] = {"smtp",    "lmtp",  "virtual", "local",
+                                              "discard", "error", "pipe",    "spawn"};
+        for (const struct master_entry *e = config_master(c); e; e = e->next) {
+                bool is_one = false;
+                for (size_t i = 0; i < sizeof(deliver) / sizeof(*deliver); i++)
+                        is_one |= str_eq(e->columns[MASTER_COLUMNS - 1], str_from(deliver[i])) &&
+                                  !str_eq(e->columns[1], STR("inet"));
+                bool is_command = str_eq(e->columns[MASTER_COLUMNS - 1], STR("pipe")) ||
+                                  str_eq(e->columns[MASTER_COLUMNS - 1], STR("spawn"));
+                for (size_t i = 0; is_one && service_suffix(i); i++) {
+                        if (strcmp(service_suffix(i), "_time_limit") == 0 && !is_command)
+                                continue;
+                        struct str name = arena_printf(arena, "%.*s%s", STR_ARG(e->columns[0]),
+                                                       service_suffix(i));
+                        if (!declaration_find(name) && (!is_set_only || find_set(c, name)))
+                                names_add(names, name);
+                }
+        }
+}
+
+void config_each_of(const struct config *c, unsigned classes, bool is_set_only,
+                    void (*each)(void *context, struct str name), void *context)
+{
+        struct names names = {0};
+        struct arena arena;
+        const struct declaration *d;
+        arena_init(&arena, 0);
+        for (size_t i = 0; (classes & CONFIG_BUILTIN) && (d = declaration_at(i)); i++)
+                if (!is_set_only || find_set(c, str_from(d->name)))
+                        names_add(&names, str_from(d->name));
+        if (classes & CONFIG_OF_SERVICE)
+                add_service_names(c, is_set_only, &names, &arena);
+        for (size_t i = 0; (classes & CONFIG_OF_USER) && i < c->private->user_names.count; i++)
+                names_add(&names, c->private->user_names.list[i]);
+        if (names.count)
+                qsort(names.list, names.count, sizeof(*names.list), compare_str);
+        for (size_t i = 0; i < names.count; i++)
+                if (i == 0 || !str_eq(names.list[i], names.list[i - 1]))
+                        each(context, names.list[i]);
+        names_done(&names);
+        arena_done(&arena);
 }
 
 static void describe(const struct declaration *d, struct config_description *out)

@@ -13,6 +13,7 @@
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
+#include "base/why.h"
 #include "config/findings.h"
 
 /* tools/parameter-use has the compiler tell who reads which field. */
@@ -132,6 +133,34 @@ bool config_text(const struct config *c, struct str name, enum config_value whic
 /* Calls `each` for every known parameter, and with `is_set_only` for those that main.cf sets, sorted. */
 void config_each(const struct config *c, bool is_set_only,
                  void (*each)(void *context, struct str name), void *context);
+
+/*
+ * The same for names of some classes, each once, sorted: those of the tables; NAME_destination_... of the
+ * services in master.cf; those made up in main.cf that something refers to. `is_set_only`: of these, what
+ * main.cf or -o sets.
+ */
+enum config_class { CONFIG_BUILTIN = 1, CONFIG_OF_SERVICE = 2, CONFIG_OF_USER = 4 };
+void config_each_of(const struct config *c, unsigned classes, bool is_set_only,
+                    void (*each)(void *context, struct str name), void *context);
+
+/* A line of master.cf as it stands there, also one of a service that does not run here. */
+enum { MASTER_COLUMNS = 8 };
+struct master_entry {
+        struct str columns
+                [MASTER_COLUMNS]; /* name type private unpriv chroot wakeup maxproc command */
+        struct str arguments;
+        struct place at;
+        struct master_entry *next;
+};
+/* The first, by the order in the file; NULL: none. They live as long as the configuration. */
+const struct master_entry *config_master(const struct config *c);
+/* The next argument: a word, or { text } with its braces. False at the end. */
+bool config_master_argument(struct str *rest, struct str *argument);
+/*
+ * "{ name = value }" or "name=value", as behind -o, taken apart; views. 0 or -EINVAL with *why.
+ */
+int config_master_override(struct str argument, struct str *name, struct str *value,
+                           struct why *why);
 
 /* What becomes of a parameter of Postfix. */
 enum config_fate {

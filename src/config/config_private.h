@@ -137,6 +137,8 @@ const struct declaration *declaration_section(const struct declaration *d);
 const struct declaration *declaration_find_service(struct str name, struct str service);
 /* Its text: "$default_destination_concurrency_limit". */
 const char *service_reference(struct str name, struct str service);
+/* The i-th suffix of such names, with what it stands for; NULL past the last. */
+const char *service_suffix(size_t i);
 /* How main.cf names `d` for one service. False when it has no such name. */
 bool declaration_service_name(const struct declaration *d, struct str service, char *out,
                               size_t room);
@@ -226,8 +228,11 @@ struct config_private {
         struct traced_list traced;
         struct service_source *services; /* in the order of the file */
         size_t service_count;
-        struct names service_names; /* all of master.cf, also those that do not run here */
-        bool is_service_name_used;  /* some value has $service_name in it */
+        struct names service_names;   /* all of master.cf, also those that do not run here */
+        bool is_service_name_used;    /* some value has $service_name in it */
+        struct names user_names;      /* made up, and referred to by what counts */
+        struct master_entry *entries; /* the lines of master.cf */
+        struct master_entry *last_entry;
 };
 
 /* A service while it is being read. */
@@ -272,7 +277,7 @@ void names_add(struct names *n, struct str name);
 void names_done(struct names *n);
 /*
  * Every name that is set must be known, or be referred to by one that counts. Adds what is wrong
- * to *findings, and sets is_service_name_used.
+ * to *findings, and sets is_service_name_used and user_names.
  */
 void names_check(struct config_private *p, struct findings *findings);
 /* The service parameter that this name is for one of the services: "relay_destination_..." */

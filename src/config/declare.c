@@ -102,37 +102,44 @@ const struct declaration *declaration_section(const struct declaration *d)
         return d;
 }
 
+/* qmgr(8), spawn(8) and pipe(8): TRANSPORT_x stands in for the second name */
+static const char *const service_suffixes[][2] = {
+        {"_destination_concurrency_limit", "$default_destination_concurrency_limit"},
+        {"_destination_recipient_limit", "$default_destination_recipient_limit"},
+        {"_initial_destination_concurrency", "$initial_destination_concurrency"},
+        {"_destination_concurrency_positive_feedback",
+         "$default_destination_concurrency_positive_feedback"},
+        {"_destination_concurrency_negative_feedback",
+         "$default_destination_concurrency_negative_feedback"},
+        {"_destination_concurrency_failed_cohort_limit",
+         "$default_destination_concurrency_failed_cohort_limit"},
+        {"_destination_rate_delay", "$default_destination_rate_delay"},
+        {"_transport_rate_delay", "$default_transport_rate_delay"},
+        {"_delivery_slot_cost", "$default_delivery_slot_cost"},
+        {"_delivery_slot_loan", "$default_delivery_slot_loan"},
+        {"_delivery_slot_discount", "$default_delivery_slot_discount"},
+        {"_minimum_delivery_slots", "$default_minimum_delivery_slots"},
+        {"_recipient_limit", "$default_recipient_limit"},
+        {"_extra_recipient_limit", "$default_extra_recipient_limit"},
+        {"_recipient_refill_limit", "$default_recipient_refill_limit"},
+        {"_recipient_refill_delay", "$default_recipient_refill_delay"},
+        {"_time_limit", "$command_time_limit"},
+};
+
+const char *service_suffix(size_t i)
+{
+        return i < sizeof(service_suffixes) / sizeof(service_suffixes[0]) ? service_suffixes[i][0]
+                                                                          : NULL;
+}
+
 const char *service_reference(struct str name, struct str service)
 {
-        /* qmgr(8), spawn(8) and pipe(8): TRANSPORT_x stands in for the second name */
-        static const char *const suffixes[][2] = {
-                {"_destination_concurrency_limit", "$default_destination_concurrency_limit"},
-                {"_destination_recipient_limit", "$default_destination_recipient_limit"},
-                {"_initial_destination_concurrency", "$initial_destination_concurrency"},
-                {"_destination_concurrency_positive_feedback",
-                 "$default_destination_concurrency_positive_feedback"},
-                {"_destination_concurrency_negative_feedback",
-                 "$default_destination_concurrency_negative_feedback"},
-                {"_destination_concurrency_failed_cohort_limit",
-                 "$default_destination_concurrency_failed_cohort_limit"},
-                {"_destination_rate_delay", "$default_destination_rate_delay"},
-                {"_transport_rate_delay", "$default_transport_rate_delay"},
-                {"_delivery_slot_cost", "$default_delivery_slot_cost"},
-                {"_delivery_slot_loan", "$default_delivery_slot_loan"},
-                {"_delivery_slot_discount", "$default_delivery_slot_discount"},
-                {"_minimum_delivery_slots", "$default_minimum_delivery_slots"},
-                {"_recipient_limit", "$default_recipient_limit"},
-                {"_extra_recipient_limit", "$default_extra_recipient_limit"},
-                {"_recipient_refill_limit", "$default_recipient_refill_limit"},
-                {"_recipient_refill_delay", "$default_recipient_refill_delay"},
-                {"_time_limit", "$command_time_limit"},
-        };
         if (str_is_empty(service) || !str_starts(name, service))
                 return NULL;
         struct str suffix = str_tail(name, service.len);
-        for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-                if (str_eq(suffix, str_from(suffixes[i][0])))
-                        return suffixes[i][1];
+        for (size_t i = 0; i < sizeof(service_suffixes) / sizeof(service_suffixes[0]); i++)
+                if (str_eq(suffix, str_from(service_suffixes[i][0])))
+                        return service_suffixes[i][1];
         return NULL;
 }
 

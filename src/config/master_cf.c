@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-enum { COLUMNS = 7 }; /* before the command */
+enum { COLUMNS = MASTER_COLUMNS - 1 }; /* before the command */
 
 enum role {
         ROLE_LISTENS,
@@ -82,17 +82,42 @@ static struct str next_argument(struct str *rest)
         return argument;
 }
 
+bool config_master_argument(struct str *rest, struct str *argument)
+{
+        *argument = next_argument(rest);
+        return !str_is_empty(*argument);
+}
+
+const struct master_entry *config_master(const struct config *c)
+{
+        return c->private->entries;
+}
+
 static bool is_in_braces(struct str s)
 {
         return s.len >= 2 && s.ptr[0] == '{' && s.ptr[s.len - 1] == '}';
+}
+
+/* Without the braces, if it has them. */
+static struct str unbrace(struct str argument)
+{
+        return is_in_braces(argument) ? str_trim(str_part(argument, 1, argument.len - 2))
+                                      : argument;
+}
+
+int config_master_override(struct str argument, struct str *name, struct str *value,
+                           struct why *why)
+{
+        size_t value_at;
+        const char *cure;
+        return setting_split(unbrace(argument), name, value, &value_at, why, &cure);
 }
 
 static void add_override(struct config_private *p, struct service_source *s,
                          const struct line_reader *r, struct str argument,
                          struct findings *findings)
 {
-        if (is_in_braces(argument))
-                argument = str_trim(str_part(argument, 1, argument.len - 2));
+        argument = unbrace(argument);
         size_t from = (size_t)(argument.ptr - r->text.ptr);
         struct place at = marks_find(&r->marks, from, r->at);
         struct str name, value;
@@ -321,6 +346,23 @@ static void read_row(struct config_private *p, const struct row *row, const stru
         }
 }
 
+/* Kept for those who want to see the file as it is. */
+static void keep_entry(struct config_private *p, const struct row *row)
+{
+        struct master_entry *e = arena_new(&p->arena, struct master_entry);
+        for (int i = 0; i < COLUMNS; i++)
+                e->columns[i] = arena_str(&p->arena, row->columns[i]);
+        e->columns[COLUMNS] = arena_str(&p->arena, row->command);
+        e->arguments = arena_str(&p->arena, str_trim(row->arguments));
+        e->at = row->at;
+        e->next = NULL;
+        if (p->last_entry)
+                p->last_entry->next = e;
+        else
+                p->entries = e;
+        p->last_entry = e;
+}
+
 void master_cf_read(struct config_private *p, struct str text, struct findings *findings)
 {
         struct line_reader reader;
@@ -335,8 +377,10 @@ void master_cf_read(struct config_private *p, struct str text, struct findings *
                                      "name type private unpriv chroot wakeup maxproc command: "
                                      "write - for what does not matter",
                                      "a service has eight columns");
-                else
+                else {
+                        keep_entry(p, &row);
                         read_row(p, &row, &reader, findings);
+                }
         }
         line_reader_done(&reader);
 }

@@ -139,6 +139,13 @@ static void add_classes(struct walk *w)
         buf_done(&text);
 }
 
+static void note_made_up(struct walk *w, const struct settings *settings)
+{
+        for (const struct setting *s = settings->first; s; s = s->next)
+                if (!is_known(w->private, s->name) && map_find(&w->seen, s->name))
+                        names_add(&w->private->user_names, s->name);
+}
+
 static void complain(struct walk *w, const struct settings *settings)
 {
         unsigned count = 0;
@@ -171,6 +178,8 @@ void names_check(struct config_private *p, struct findings *findings)
                 for (const struct service_source *s = p->services; s; s = s->next)
                         follow(&w, &s->overrides, name, &s->overrides);
         }
+        note_made_up(&w, &p->main);
+        note_made_up(&w, &p->commands);
         complain(&w, &p->main);
         complain(&w, &p->commands);
         for (const struct service_source *s = p->services; s; s = s->next)

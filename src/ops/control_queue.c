@@ -67,6 +67,7 @@ static void await_list(struct conversation *c, const struct request *request)
         buf_init(&p.text, PAGE_BYTES_MAX);
         chosen_init(&p.chosen);
         queue_print_begin(&p.print, request->wants_json, &p.text);
+        p.print.is_plain = request->wants_plain;
         int rc = 0;
         for (size_t i = 0; i < w->station_count && rc == 0; i++) {
                 p.station = &w->stations[i];

@@ -57,6 +57,8 @@ static int parse_rest(size_t verb, struct str rest, struct request *out, struct 
         while (str_next_word(&rest, " ", &word)) {
                 if (str_eq(word, STR("json")) && verbs[verb].may_json)
                         out->wants_json = true;
+                else if (str_eq(word, STR("plain")) && verbs[verb].verb == REQUEST_QUEUE_LIST)
+                        out->wants_plain = true;
                 else if (verbs[verb].id != ID_NONE && out->id.len == 0 && id_is_valid(word))
                         out->id = word;
                 else
@@ -142,6 +144,8 @@ void request_format(const struct request *request, struct buf *out)
                         buf_printf(out, "%s", verbs[i].words);
         if (request->wants_json)
                 buf_printf(out, " json");
+        if (request->wants_plain)
+                buf_printf(out, " plain");
         if (request->id.len)
                 buf_printf(out, " %.*s", STR_ARG(request->id));
         for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {

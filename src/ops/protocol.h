@@ -40,6 +40,7 @@ enum request_verb {
 struct request {
         enum request_verb verb;
         bool wants_json;
+        bool wants_plain;           /* as Postfix's mailq, and nothing more */
         struct str id;              /* a view into the line; empty: none; "ALL" */
         struct queue_select select; /* views too */
 };

@@ -117,14 +117,21 @@ static void print_text(struct queue_print *p, const struct spool_info *info)
         put_line(p->out, "", sender_name(e), "");
         char when[64];
         format_next(info, when);
-        buf_printf(p->out, REASON_INDENT "(next attempt: %s)\n", when);
+        if (!p->is_plain)
+                buf_printf(p->out, REASON_INDENT "(next attempt: %s)\n", when);
         struct str before = STR("");
         for (size_t i = 0; i < e->recipient_count; i++) {
                 if (!is_waiting(info, i))
                         continue;
-                struct str reason = reason_of(info, i);
-                if (!str_eq(reason, before))
-                        put_line(p->out, REASON_INDENT "(", reason, ")");
+                struct str reason =
+                        p->is_plain ? spool_message_reason(info->message, i) : reason_of(info, i);
+                if (reason.len && !str_eq(reason, before)) {
+                        int indent = !p->is_plain      ? 4
+                                     : reason.len < 76 ? 76 - (int)reason.len
+                                                       : 0; /* it ends in the same column */
+                        buf_printf(p->out, "%*s", indent, "");
+                        put_line(p->out, "(", reason, ")");
+                }
                 before = reason;
                 put_line(p->out, RECIPIENT_INDENT, e->recipients[i].address, "");
         }
@@ -149,7 +156,7 @@ void queue_print_end(struct queue_print *p)
                 buf_printf(p->out, "Mail queue is empty\n");
         else
                 buf_printf(p->out, "-- %lld Kbytes in %zu Request%s.\n",
-                           (long long)((p->bytes + 1023) / 1024), p->count,
+                           (long long)((p->bytes + (p->is_plain ? 0 : 1023)) / 1024), p->count,
                            p->count == 1 ? "" : "s");
 }
 

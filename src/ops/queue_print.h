@@ -1,7 +1,7 @@
 /*
  * queue_print.h - messages of the queue as people and scripts see them
  *
- * Text as Postfix's mailq prints it; JSON as postqueue -j does (queue_name, queue_id, arrival_time,
+ * Text as Postfix's mailq prints it, with the next attempt and a reason for whoever waits; JSON as postqueue -j does (queue_name, queue_id, arrival_time,
  * message_size, forced_expire, sender, recipients), with attempts and next_attempt (0: now; on hold: when it is
  * released) added, one object a line. Every recipient that waits has its reason.
  * The null sender is MAILER-DAEMON in both.
@@ -14,6 +14,7 @@
 
 struct queue_print {
         bool as_json;
+        bool is_plain; /* text without what mailq does not have: the next attempt, reasons of our own */
         struct buf *out;
         size_t count;
         int64_t bytes;

@@ -66,6 +66,9 @@ void table_set_refresh(struct table_set *set);
 struct table *table_open(struct table_set *set, struct str spec, struct place at,
                          struct findings *findings, struct why *why);
 
+/* The types that there are, for lists of them; NULL past the last. */
+const char *table_type_name(size_t i);
+
 /* "hash:/etc/x" as given */
 struct str table_name(const struct table *t);
 /* cidr, regexp and pcre: asked only whole addresses or strings, never parts of them */

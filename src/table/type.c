@@ -137,3 +137,8 @@ const struct table_type *table_type_find(struct str spec, struct str *name,
         unknown_type(type, fault);
         return NULL;
 }
+
+const char *table_type_name(size_t i)
+{
+        return i < sizeof(types) / sizeof(types[0]) ? types[i]->name : NULL;
+}
