@@ -7,6 +7,7 @@
  * Not here: changing single entries (-d, -i): that would be a change of the compiled file behind its text's back.
  */
 #include "bin/names.h"
+#include "table/build.h"
 #include "table/table.h"
 
 #include <stdlib.h>
@@ -84,16 +85,6 @@ struct asking {
         int code;
 };
 
-/* In the text of aliases(5) keys end with a colon. */
-static enum table_result ask_alias(struct table *table, struct str key)
-{
-        char with_colon[1024];
-        if (key.len + 2 > sizeof(with_colon))
-                return TABLE_NOT_FOUND;
-        snprintf(with_colon, sizeof(with_colon), "%.*s:", STR_ARG(key));
-        return ask(table, str_from(with_colon), false);
-}
-
 /* The first table that knows it answers. False: one cannot be asked. */
 static bool ask_all(struct asking *a, struct str key)
 {
@@ -167,9 +158,7 @@ static int query(struct run *r, char *const *names, size_t count)
                 return a.code;
         }
         for (size_t i = 0; i < count; i++) {
-                struct str key = str_from(r->query);
-                enum table_result result =
-                        r->is_alias ? ask_alias(tables[i], key) : ask(tables[i], key, false);
+                enum table_result result = ask(tables[i], str_from(r->query), false);
                 if (result != TABLE_NOT_FOUND)
                         return result == TABLE_FOUND ? EXIT_DONE : EXIT_FAILED;
         }
@@ -197,23 +186,19 @@ static int list(struct run *r, char *const *names, size_t count)
 
 /* ---- making ---- */
 
-static bool is_read_as_text(const char *spec)
-{
-        return strncmp(spec, "hash:", 5) == 0 || strncmp(spec, "btree:", 6) == 0;
-}
-
 static int make(struct run *r, const char *given)
 {
         static char spec[SPEC_BYTES_MAX];
+        struct findings findings;
+        struct why why;
+        size_t entries;
         name_table(r, given, spec);
-        if (!is_read_as_text(spec)) {
-                int type = (int)strcspn(spec, ":");
-                return name_fatal(1,
-                                  "unsupported dictionary type: %.*s does not support bulk-mode "
-                                  "creation.",
-                                  type, spec);
-        }
-        return open_table(r, given) ? EXIT_DONE : EXIT_FAILED;
+        findings_init(&findings);
+        int rc = table_build(str_from(spec), ".", r->is_alias ? TABLE_TEXT_ALIASES : TABLE_TEXT_MAP,
+                             &findings, &entries, &why);
+        say_findings(r, &findings);
+        findings_done(&findings);
+        return rc < 0 ? name_fatal(1, "%s", why.text) : EXIT_DONE;
 }
 
 static int make_all(struct run *r, char *const *names, size_t count)

@@ -245,3 +245,18 @@ def test_listing_and_postsuper_as_debians(network):
             assert said[0] == said[1], arguments
     finally:
         theirs.stop()
+
+
+@pytest.mark.parametrize('kind', ['cdb', 'lmdb'])
+def test_postmap_makes_what_debians_reads(tmp_path, kind):
+    names = Names(tmp_path)
+    if kind not in names('postconf', '-m').stdout.split():
+        pytest.skip(f'built without {kind}')
+    (tmp_path / 'main.cf').write_text('')
+    table = tmp_path / 'table'
+    table.write_text(TABLE)
+    made = names('postmap', f'{kind}:{table}')
+    assert (made.returncode, made.stdout) == (0, '')
+    for key in ('user@relay.test', 'UPPER@relay.test', 'none'):
+        both = [program('postmap', '-q', key, f'{kind}:{table}') for program in (names, real)]
+        assert both[0].stdout == both[1].stdout and both[0].returncode == both[1].returncode, (key, both[1].stderr)
