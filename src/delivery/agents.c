@@ -95,9 +95,8 @@ delivery_agent *agent_find(struct str command)
                 struct str command;
                 delivery_agent *await_deliver;
         } own[] = {
-                {STR_INIT("smtp"), await_smtp_deliver},
-                {STR_INIT("error"), await_error},
-                {STR_INIT("retry"), await_retry},
+                {STR_INIT("smtp"), await_smtp_deliver}, {STR_INIT("lmtp"), await_smtp_deliver},
+                {STR_INIT("error"), await_error},       {STR_INIT("retry"), await_retry},
                 {STR_INIT("discard"), await_discard},
         };
         for (size_t i = 0; i < registered_count; i++)

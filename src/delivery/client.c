@@ -162,13 +162,14 @@ static int await_helo(struct client *c, struct arena *arena, struct trouble *tro
 static int await_ehlo(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct params *p = c->transport->params;
-        if (p->smtp_never_send_ehlo)
+        if (p->smtp_never_send_ehlo && !c->is_lmtp)
                 return await_helo(c, arena, trouble);
-        struct str ehlo = arena_printf(arena, "EHLO %.*s\r\n", STR_ARG(p->smtp_helo_name));
+        struct str ehlo = arena_printf(arena, "%s %.*s\r\n", c->is_lmtp ? "LHLO" : "EHLO",
+                                       STR_ARG(p->smtp_helo_name));
         int rc = await_command(c, ehlo, p->smtp_helo_timeout);
         if (rc < 0)
                 return give_up(c, AT_EHLO, rc, arena, trouble);
-        if (c->reader.code / 100 == 5)
+        if (c->reader.code / 100 == 5 && !c->is_lmtp)
                 return await_helo(c, arena, trouble);
         if (c->reader.code / 100 != 2)
                 return give_up(c, AT_EHLO, 0, arena, trouble);
@@ -181,33 +182,92 @@ static int await_ehlo(struct client *c, struct arena *arena, struct trouble *tro
 
 static struct str server_name(const struct client *c)
 {
-        struct str name = c->transport->params->smtp_tls_servername;
-        if (!str_eq(name, STR("hostname")) && !str_eq(name, STR("nexthop")))
-                return name;
+        struct str name = c->rule->servername;
+        if (str_eq(name, STR("nexthop")))
+                name = c->rule->nexthop_name;
+        else if (str_eq(name, STR("hostname")))
+                name = str_from(c->host);
         /* RFC 6066 3: no literals */
-        return strcmp(c->host, c->address) == 0 ? STR("") : str_from(c->host);
+        return str_eq(name, str_from(c->address)) ? STR("") : name;
 }
 
-static void log_tls(const struct client *c)
+/* Is the peer who the rule wants? *problem says why not. */
+static bool is_wanted_peer(const struct client *c, const struct tls_peer *peer, struct arena *arena,
+                           const char **problem)
+{
+        const struct tls_rule *rule = c->rule;
+        struct str rest = rule->matches;
+        struct str name;
+        if (rule->level < TLS_LEVEL_FINGERPRINT)
+                return true;
+        *problem = "not verified";
+        if (rule->level != TLS_LEVEL_FINGERPRINT && !peer->is_trusted) {
+                *problem = "not trusted";
+                return false;
+        }
+        while (tls_rule_next_match(rule, &rest, str_from(c->host), arena, &name)) {
+                bool is_match =
+                        rule->level == TLS_LEVEL_FINGERPRINT
+                                ? str_eq_nocase(name, str_from(peer->fingerprint)) ||
+                                          str_eq_nocase(name, str_from(peer->key_fingerprint))
+                                : wire_tls_peer_is(c->wire, name,
+                                                   c->transport->params
+                                                           ->tls_wildcard_matches_multiple_labels);
+                if (is_match)
+                        return true;
+        }
+        return false;
+}
+
+static void log_tls(const struct client *c, const struct tls_peer *peer, bool is_wanted)
 {
         char what[160];
         if (c->transport->params->smtp_tls_loglevel < 1)
                 return;
+        const char *who = is_wanted && c->rule->level >= TLS_LEVEL_FINGERPRINT ? "Verified"
+                          : peer->is_trusted                                   ? "Trusted"
+                          : peer->has_certificate                              ? "Untrusted"
+                                                                               : "Anonymous";
         wire_tls_describe(c->wire, what, sizeof(what));
-        log_client(c, LOG_LEVEL_INFO, "Untrusted TLS connection established to %s: %s", c->relay,
+        log_client(c, LOG_LEVEL_INFO, "%s TLS connection established to %s: %s", who, c->relay,
                    what);
+}
+
+/* The handshake has been made: with whom? */
+static int check_peer(struct client *c, struct arena *arena, struct trouble *trouble)
+{
+        struct tls_peer peer;
+        const char *problem = NULL;
+        wire_tls_peer(c->wire, c->transport->params->smtp_tls_fingerprint_digest, &peer);
+        bool is_wanted = is_wanted_peer(c, &peer, arena, &problem);
+        log_tls(c, &peer, is_wanted);
+        if (is_wanted)
+                return 0;
+        c->is_dead = true;
+        bool is_name = peer.is_trusted || c->rule->level == TLS_LEVEL_FINGERPRINT;
+        struct str text = arena_printf(arena, "Server certificate %s%s%s", problem,
+                                       is_name ? "" : ": ", is_name ? "" : peer.problem);
+        *trouble = *client_trouble_say(false, "4.7.5", text, arena);
+        return -ECONNABORTED;
 }
 
 static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         struct why why;
-        struct tls_request request = {.name = server_name(c)};
+        const struct tls_rule *rule = c->rule;
+        struct tls_request request = {
+                .name = server_name(c),
+                .protocols = rule->protocols,
+                .ciphers = rule->ciphers,
+                .excluded = rule->excluded,
+                /* a session is of one place, one transport and one degree of trust */
+                .session = arena_printf(arena, "%.*s %s %d %.*s", STR_ARG(c->transport->name),
+                                        c->relay, rule->level, STR_ARG(rule->servername)),
+        };
         int rc = await_wire_tls_connect(c->wire, c->transport->tls, &request,
                                         until(c->transport->params->smtp_starttls_timeout), &why);
-        if (rc == 0) {
-                log_tls(c);
-                return 0;
-        }
+        if (rc == 0)
+                return check_peer(c, arena, trouble);
         c->is_dead = true;
         struct str text = arena_printf(arena, "Cannot start TLS with %s[%s]: %s", c->host,
                                        c->address, why.text);
@@ -228,15 +288,15 @@ static int tls_is_missing(struct client *c, struct str why, struct arena *arena,
 static int await_starttls(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct transport *t = c->transport;
+        bool needs_tls = tls_rule_needs_tls(c->rule);
         if (!c->has_starttls)
-                return t->needs_tls
-                               ? tls_is_missing(c, STR("was not offered by host"), arena, trouble)
-                               : 0;
+                return needs_tls ? tls_is_missing(c, STR("was not offered by host"), arena, trouble)
+                                 : 0;
         int rc = await_command(c, STR("STARTTLS\r\n"), t->params->smtp_starttls_timeout);
         if (rc < 0)
                 return give_up(c, AT_STARTTLS, rc, arena, trouble);
         if (c->reader.code != 220) {
-                if (t->needs_tls)
+                if (needs_tls)
                         return tls_is_missing(c, STR("was refused by host"), arena, trouble);
                 return c->is_dead ? give_up(c, AT_STARTTLS, 0, arena, trouble) : 0;
         }
@@ -269,7 +329,8 @@ static int await_connect(struct client *c, const struct host_address *a, struct 
 {
         const struct params *p = c->transport->params;
         struct host_address from = {0};
-        bool is_bound = bind_address(p, a->to.any.sa_family, &from);
+        bool is_bound =
+                a->to.any.sa_family != AF_UNIX && bind_address(p, a->to.any.sa_family, &from);
         struct why why;
         int64_t deadline_ms = until(p->smtp_connect_timeout);
         int rc = await_wire_connect(&a->to.any, a->to_len, is_bound ? &from.to.any : NULL,
@@ -291,11 +352,10 @@ static int await_connect(struct client *c, const struct host_address *a, struct 
         return rc == -ECANCELED ? rc : -ENOTCONN;
 }
 
-static int await_introduction(struct client *c, bool without_tls, struct arena *arena,
-                              struct trouble *trouble)
+static int await_introduction(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct transport *t = c->transport;
-        bool has_tls = t->tls && !without_tls;
+        bool has_tls = t->tls && c->rule->level > TLS_LEVEL_NONE;
         bool is_wrapped = has_tls && t->params->smtp_tls_wrappermode;
         int rc = is_wrapped ? await_handshake(c, arena, trouble) : 0;
         if (rc == 0)
@@ -309,27 +369,40 @@ static int await_introduction(struct client *c, bool without_tls, struct arena *
         return rc;
 }
 
-static struct client *client_new(const struct transport *t, const struct host_address *a)
+static uint16_t port_of(const struct host_address *a)
+{
+        if (a->to.any.sa_family == AF_INET6)
+                return ntohs(a->to.v6.sin6_port);
+        return a->to.any.sa_family == AF_INET ? ntohs(a->to.v4.sin_port) : 0;
+}
+
+static struct client *client_new(const struct transport *t, const struct host_address *a,
+                                 const struct tls_rule *rule)
 {
         struct client *c = calloc(1, sizeof(*c));
         check(c);
         c->transport = t;
-        bool is_v6 = a->to.any.sa_family == AF_INET6;
-        c->port = ntohs(is_v6 ? a->to.v6.sin6_port : a->to.v4.sin_port);
+        c->rule = rule;
+        c->is_lmtp = str_eq(t->command, STR("lmtp"));
+        c->port = port_of(a);
         snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(a->name));
         snprintf(c->address, sizeof(c->address), "%s", a->text);
-        snprintf(c->relay, sizeof(c->relay), "%s[%s]:%u", c->host, c->address, c->port);
+        int len = snprintf(c->relay, sizeof(c->relay), "%s[%s]", c->host, c->address);
+        if (c->port)
+                snprintf(c->relay + len, sizeof(c->relay) - (size_t)len, ":%u", c->port);
         smtp_reply_reader_init(&c->reader);
         return c;
 }
 
-int await_client_open(const struct transport *t, const struct host_address *a, bool without_tls,
-                      struct arena *arena, struct client **out, struct trouble *trouble)
+int await_client_open(const struct transport *t, const struct host_address *a,
+                      const struct tls_rule *rule, struct arena *arena, struct client **out,
+                      struct trouble *trouble)
 {
-        struct client *c = client_new(t, a);
+        struct client *c = client_new(t, a, rule);
         int rc = await_connect(c, a, arena, trouble);
         if (rc == 0)
-                rc = await_introduction(c, without_tls, arena, trouble);
+                rc = await_introduction(c, arena, trouble);
+        c->rule = NULL;
         if (rc < 0) {
                 client_close(&c);
                 *out = NULL;

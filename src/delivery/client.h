@@ -10,6 +10,7 @@
 #define DELIVERY_CLIENT_H
 
 #include "delivery/host.h"
+#include "delivery/tls_rule.h"
 #include "smtp/reply.h"
 #include "spool/spool.h"
 #include "wire/wire.h"
@@ -28,9 +29,11 @@ struct client {
         struct wire *wire;
         const struct transport *transport; /* the owner sees to it that it stays */
         char host[MX_NAME_BYTES_MAX];
-        char address[64];
-        uint16_t port;
-        char relay[MX_NAME_BYTES_MAX + 80];              /* "host[address]:port" */
+        char address[HOST_TEXT_BYTES];
+        uint16_t port; /* 0: a unix-domain socket */
+        bool is_lmtp;  /* LHLO, and a reply for each recipient at the end (RFC 2033) */
+        const struct tls_rule *rule;                          /* while it is opened */
+        char relay[MX_NAME_BYTES_MAX + HOST_TEXT_BYTES + 10]; /* "host[address]:port" */
         char named[CLIENT_NAMES_MAX][MX_NAME_BYTES_MAX]; /* what it calls itself: greeting, EHLO */
         struct smtp_reply_reader reader;
 
@@ -48,11 +51,12 @@ struct client {
 
 /*
  * Connects, and all up to the second EHLO. 0 with *out, or a negative errno value with *trouble: -ECANCELED,
- * -ENOTCONN (there was no connection), -EPROTO (TLS did not come about; where it is not needed, try again
- * `without_tls`), others.
+ * -ENOTCONN (there was no connection), -EPROTO (TLS did not come about; where `rule` does not need it, try again
+ * with one that has it not), others.
  */
-int await_client_open(const struct transport *t, const struct host_address *a, bool without_tls,
-                      struct arena *arena, struct client **out, struct trouble *trouble);
+int await_client_open(const struct transport *t, const struct host_address *a,
+                      const struct tls_rule *rule, struct arena *arena, struct client **out,
+                      struct trouble *trouble);
 /* Says QUIT when it can, without waiting for the answer. Takes NULL, sets NULL. */
 void client_close(struct client **c);
 /* Takes another message: alive, not too old, not used too often, and the peer has not hung up. */

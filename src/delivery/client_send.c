@@ -460,12 +460,38 @@ static void note_end(struct sending *s)
         }
 }
 
+/* LMTP: each recipient that was accepted has a reply of its own, in their order (RFC 2033 4.2). */
+static int await_lmtp_ends(struct sending *s)
+{
+        const struct client *c = s->c;
+        for (size_t i = 0; i < s->m->recipient_count; i++) {
+                struct client_result *r = &s->m->results[i];
+                if (r->verdict != CLIENT_NONE)
+                        continue;
+                int rc = await_reply(s, AT_DOT, c->transport->params->smtp_data_done_timeout);
+                if (rc < 0)
+                        return rc;
+                if (c->reader.code / 100 == 2) {
+                        r->verdict = CLIENT_SENT;
+                        r->reply = client_reply_text(c, ' ', s->m->arena);
+                        client_reply_dsn(c, r->dsn);
+                } else {
+                        refuse_one(r, client_trouble_reply(c, AT_DOT, s->m->arena));
+                }
+        }
+        return 0;
+}
+
 static void await_content(struct sending *s)
 {
         struct spool_reader reader;
         spool_reader_init(&reader, s->m->message);
         int rc = await_put_content(s, &reader);
         spool_reader_done(&reader);
+        if (rc == 0 && s->c->is_lmtp) {
+                await_lmtp_ends(s);
+                return;
+        }
         if (rc == 0)
                 rc = await_reply(s, AT_DOT, s->c->transport->params->smtp_data_done_timeout);
         if (rc == 0)

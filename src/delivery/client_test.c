@@ -24,7 +24,7 @@ struct play {
         const char *name;
         const char *to;
         const char *scripts[3];
-        const char *log[4];
+        const char *log[5];
         const char *not_in_log;
         const char *bounce[3]; /* what the bounce has; none: there is no bounce */
         const char *settings;
@@ -333,6 +333,103 @@ static const struct play plays[] = {
                   ">250 a\n" ENVELOPE "@data\n>250 Ok\n<QUIT"},
          .log = {"status="}, /* the handshake fails, or nothing was injected: never a mix-up */
          .not_in_log = "injected"},
+
+        /* who the next hop is */
+        {.name = "secure, and it is who it must be",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_loglevel = 1\nsmtp_tls_CAfile = CERTIFICATE\n"
+                     "smtp_tls_policy_maps = inline:{ { PEER = secure match=mx.example } }\n",
+         .scripts =
+                 {GREETING
+                  "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n<EHLO\n>250 a\n" ENVELOPE
+                  "@data\n>250 Ok\n<QUIT"},
+         .log = {"Verified TLS connection established to " HOST, "status=sent (250 Ok)"}},
+        {.name = "secure, and it has another name",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_CAfile = CERTIFICATE\n"
+                     "smtp_tls_policy_maps = inline:{ { PEER = secure match=other.example } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Server certificate not verified)"},
+         .not_in_log = "status=sent"},
+        {.name = "secure, and nobody vouches for it",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_policy_maps = inline:{ { PEER = secure match=mx.example } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Server certificate not trusted: self-signed certificate)"},
+         .not_in_log = "status=sent"},
+        {.name = "verify, and the address is no name of it",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_security_level = verify\nsmtp_tls_CAfile = CERTIFICATE\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Server certificate not verified)"}},
+        {.name = "a trust anchor",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_security_level = verify\nsmtp_tls_trust_anchor_file = CERTIFICATE\n"
+                     "smtp_tls_verify_cert_match = mx.example\n",
+         .scripts =
+                 {GREETING
+                  "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n<EHLO\n>250 a\n" ENVELOPE
+                  "@data\n>250 Ok\n<QUIT"},
+         .log = {"status=sent (250 Ok)"}},
+        {.name = "fingerprint",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_security_level = fingerprint\nsmtp_tls_loglevel = 1\n"
+                     "smtp_tls_fingerprint_cert_match = 00:11 | FINGERPRINT\n",
+         .scripts =
+                 {GREETING
+                  "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n<EHLO\n>250 a\n" ENVELOPE
+                  "@data\n>250 Ok\n<QUIT"},
+         .log = {"Verified TLS connection established to " HOST, "status=sent (250 Ok)"}},
+        {.name = "another fingerprint",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_policy_maps = inline:{ { PEER = fingerprint match=00:11:22 } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Server certificate not verified)"},
+         .not_in_log = "status=sent"},
+        {.name = "a policy of none where the transport says encrypt",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_security_level = encrypt\n"
+                     "smtp_tls_policy_maps = inline:{ { PEER = none } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n" ENVELOPE "@data\n>250 Ok\n<QUIT"},
+         .log = {"status=sent (250 Ok)"}},
+        {.name = "a policy table that cannot be asked",
+         .to = "u@dest.test",
+         .settings = "smtp_tls_policy_maps = inline:{ { PEER = sometimes } }\n",
+         .scripts = {"@serve"},
+         .log = {"dsn=4.7.5, status=deferred (TLS policy for [127.0.0.1]:",
+                 "unknown level \"sometimes\""}},
+
+        /* LMTP (RFC 2033) */
+        {.name = "LMTP, each recipient with its own end",
+         .to = "a@dest.test b@dest.test c@dest.test d@dest.test",
+         .bounce = {"552 5.2.2 d is too full"},
+         .settings =
+                 "transport_maps = inline:{ { dest.test = lmtp:inet:PEER } { sender.test = virtual: } }\n",
+         .scripts =
+                 {GREETING
+                  "<LHLO me.test\n>250-a\n>250 ENHANCEDSTATUSCODES\n<MAIL\n>250 ok\n<RCPT TO:<a@\n>250 ok\n"
+                  "<RCPT TO:<b@\n>550 5.1.1 who?\n<RCPT TO:<c@\n>250 ok\n<RCPT TO:<d@\n>250 ok\n<DATA\n"
+                  ">354 go\n@data\n>250 2.0.0 a has it\n>452 4.2.2 c is full\n>552 5.2.2 d is too full\n<QUIT"},
+         .log = {"to=<a@dest.test>, relay=" HOST, "dsn=2.0.0, status=sent (250 2.0.0 a has it)",
+                 "dsn=5.1.1, status=bounced", "dsn=4.2.2, status=deferred (host",
+                 "dsn=5.2.2, status=bounced"}},
+        {.name = "LMTP has no HELO to fall back to",
+         .to = "u@dest.test",
+         .bounce = {"5.5.1 what?"},
+         .settings =
+                 "transport_maps = inline:{ { dest.test = lmtp:PEER } { sender.test = virtual: } }\n",
+         .scripts = {GREETING "<LHLO\n>500 5.5.1 what?\n<QUIT"},
+         .log = {"refused to talk to me: 500 5.5.1 what?"},
+         .not_in_log = "status=sent"},
+        {.name = "LMTP, lost between two ends",
+         .to = "a@dest.test b@dest.test",
+         .settings =
+                 "transport_maps = inline:{ { dest.test = lmtp:PEER } { sender.test = virtual: } }\n",
+         .scripts =
+                 {GREETING
+                  "<LHLO\n>250-a\n>250 PIPELINING\n<MAIL\n>250 ok\n<RCPT\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\n"
+                  "@data\n>250 2.0.0 first\n@reset"},
+         .log = {"status=sent (250 2.0.0 first)", "status=deferred (lost connection with"}},
 
         {.name = "an offer that is not used",
          .to = "u@dest.test",

@@ -13,14 +13,18 @@
 #include "delivery/route.h"
 
 #include <netinet/in.h>
+#include <sys/un.h>
+
+enum { HOST_TEXT_BYTES = 112 };
 
 struct host_address {
         struct str name; /* of the host, as it was asked for; of a literal: the literal */
-        char text[64];   /* "192.0.2.1", "2001:db8::1" */
+        char text[HOST_TEXT_BYTES]; /* "192.0.2.1", "2001:db8::1", the path of a socket */
         union {
                 struct sockaddr any;
                 struct sockaddr_in v4;
                 struct sockaddr_in6 v6;
+                struct sockaddr_un un;
         } to;
         socklen_t to_len;
         int preference; /* of the MX record; else 0 */

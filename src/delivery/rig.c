@@ -41,11 +41,18 @@ void rig_write(struct rig *r, const char *name, const char *text)
         check(f && fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
-/* PEER and OTHER are two hosts with one server. */
-static void put_with_peers(struct buf *out, struct str text, uint16_t port)
+/* PEER and OTHER are two hosts with one server; CERTIFICATE is its file, FINGERPRINT its SHA-256. */
+static void put_with_peers(struct buf *out, struct str text, const struct rig *r)
 {
         while (text.len) {
-                if (str_starts(text, STR("PEER"))) {
+                uint16_t port = r->peer.port;
+                if (str_starts(text, STR("CERTIFICATE"))) {
+                        buf_append_str(out, str_from(r->files.cert));
+                        text = str_tail(text, 11);
+                } else if (str_starts(text, STR("FINGERPRINT"))) {
+                        buf_append_str(out, str_from(r->files.fingerprint));
+                        text = str_tail(text, 11);
+                } else if (str_starts(text, STR("PEER"))) {
                         buf_printf(out, "[127.0.0.1]:%u", port);
                         text = str_tail(text, 4);
                 } else if (str_starts(text, STR("OTHER"))) {
@@ -77,8 +84,8 @@ static void write_main_cf(struct rig *r)
                 " { later.test = retry:4.2.1 not today } { null.test = discard: } }\n";
         struct buf out;
         buf_init(&out, 1 << 20);
-        put_with_peers(&out, str_from(standard), r->peer.port);
-        put_with_peers(&out, str_from(r->settings), r->peer.port);
+        put_with_peers(&out, str_from(standard), r);
+        put_with_peers(&out, str_from(r->settings), r);
         buf_append_char(&out, '\0');
         rig_write(r, "main.cf", out.ptr);
         buf_done(&out);

@@ -14,8 +14,8 @@ struct routes;
 /*
  * transport_maps, relocated_maps, relayhost, sender_dependent_*, the *_transport parameters, the unix services of master.cf with their
  * overrides, TLS for clients. Takes references of its own to the configuration, the tables and the policy.
- * Findings: an unknown transport, one that is not there yet (lmtp, local, pipe), a relayhost that is
- * ourselves, missing maps, TLS levels that would check certificates. Returns routes also when there are
+ * Findings: an unknown transport, one that is not there (local, pipe), a relayhost that is ourselves, missing
+ * maps, TLS policies that make no sense. Returns routes also when there are
  * errors, for tools.
  */
 struct routes *routes_new(struct config *c, struct table_set *tables, struct policy *policy,
@@ -37,8 +37,9 @@ struct transport {
         struct str name;    /* the first column of master.cf, which the log shows as service */
         struct str command; /* what runs: "smtp", "virtual", "error", "retry", "discard" */
         const struct params *params; /* with its overrides */
-        struct tls_context *tls;     /* of a client; NULL: no STARTTLS */
-        bool needs_tls;              /* encrypt: no mail without */
+        struct tls_context
+                *tls; /* of a client; NULL: never STARTTLS. What it has to be: tls_rule.h */
+        struct table_list *tls_policies; /* smtp_tls_policy_maps */
 
         /* TRANSPORT_destination_..., else default_destination_...; 0: no limit */
         int64_t concurrency_initial;

@@ -285,18 +285,19 @@ static void tls_levels(void **state)
 {
         static const struct {
                 const char *settings;
-                bool has_tls, needs_tls;
+                bool has_tls;
         } cases[] = {
-                {"", false, false},
-                {"smtp_tls_security_level = none\n", false, false},
-                {"smtp_tls_security_level = may\n", true, false},
-                {"smtp_tls_security_level = encrypt\n", true, true},
-                {"smtp_use_tls = yes\n", true, false},
-                {"smtp_enforce_tls = yes\nsmtp_tls_enforce_peername = no\n", true, true},
-                {"smtp_tls_security_level = none\nsmtp_enforce_tls = yes\n", false, false},
+                {"", false},
+                {"smtp_tls_security_level = none\n", false},
+                {"smtp_tls_security_level = may\n", true},
+                {"smtp_tls_security_level = encrypt\n", true},
+                {"smtp_use_tls = yes\n", true},
+                {"smtp_enforce_tls = yes\nsmtp_tls_enforce_peername = no\n", true},
+                {"smtp_tls_security_level = none\nsmtp_enforce_tls = yes\n", false},
+                {"smtp_tls_policy_maps = inline:{ { x.test = encrypt } }\n", true},
                 {"smtp_tls_security_level = may\nsmtp_tls_exclude_ciphers = RC4, 3DES\n"
                  "smtp_tls_ciphers = high\n",
-                 true, false},
+                 true},
         };
         for (size_t i = 0; i < COUNT(cases); i++) {
                 struct desk d;
@@ -312,7 +313,6 @@ static void tls_levels(void **state)
                                  0);
                 if ((route.transport->tls != NULL) != cases[i].has_tls)
                         fail_msg("%s: TLS is %d", cases[i].settings, route.transport->tls != NULL);
-                assert_int_equal(route.transport->needs_tls, cases[i].needs_tls);
                 desk_done(&d);
         }
 }
@@ -334,20 +334,26 @@ static void findings(void **state)
                 {"relay_transport = relay:[core]:99999\n", "bad-nexthop", SEVERITY_ERROR},
                 {"default_transport = nosuch\n", "unknown-transport", SEVERITY_ERROR},
                 {"relay_transport = nosuch:[core]\n", "unknown-transport", SEVERITY_ERROR},
-                {"virtual_transport = lmtp:[dovecot]\n", "transport-not-yet", SEVERITY_ERROR},
+                {"virtual_transport = lmtp:[dovecot]\n", NULL, SEVERITY_NOTE},
                 {"local_transport = local\n", "transport-not-yet", SEVERITY_WARNING},
                 {"local_transport = local\nmydestination =\n", NULL, SEVERITY_NOTE},
-                {"smtp_tls_security_level = verify\n", "tls-level-not-yet", SEVERITY_ERROR},
+                {"smtp_tls_security_level = verify\n", "tls-no-authorities", SEVERITY_WARNING},
+                {"smtp_tls_security_level = verify\ntls_append_default_CA = yes\n", NULL,
+                 SEVERITY_NOTE},
                 {"smtp_tls_security_level = dane\n", "tls-level-not-yet", SEVERITY_ERROR},
-                {"smtp_tls_security_level = fingerprint\n", "tls-level-not-yet", SEVERITY_ERROR},
+                {"smtp_tls_security_level = fingerprint\n", "tls-no-fingerprint", SEVERITY_ERROR},
+                {"smtp_tls_policy_maps = inline:{ { x.test = sometimes } }\n", "bad-tls-policy",
+                 SEVERITY_ERROR},
                 {"smtp_tls_security_level = may\nsmtp_tls_cert_file = /nonexistent.pem\n",
                  "tls-client", SEVERITY_ERROR},
                 {"default_destination_concurrency_positive_feedback = many\n", "bad-feedback",
                  SEVERITY_ERROR},
         };
         static const char *const ours[] = {
-                "relayhost-is-self", "bad-nexthop",       "unknown-transport", "transport-not-yet",
-                "bad-feedback",      "tls-level-not-yet", "tls-client",
+                "relayhost-is-self", "bad-nexthop",        "unknown-transport",
+                "transport-not-yet", "bad-feedback",       "tls-level-not-yet",
+                "tls-client",        "tls-no-authorities", "tls-no-fingerprint",
+                "bad-tls-policy",
         };
         for (size_t i = 0; i < COUNT(cases); i++) {
                 struct desk d;

@@ -1,5 +1,5 @@
 /*
- * smtp_agent.c - one job over SMTP: which hosts are tried, and what each recipient's result is
+ * smtp_agent.c - one job over SMTP or LMTP: which hosts are tried, and what each recipient's result is
  *
  * The connection that the worker kept is used first. Then the next hops in their order, and the hosts of
  * each in theirs, up to smtp_mx_address_limit addresses and smtp_mx_session_limit sessions a next hop; at
@@ -21,7 +21,7 @@
 enum { TRIED_MAX = 64, NAMES_MAX = 32, KEPT_MAX = 3, DEFAULT_PORT = 25 };
 
 struct tried {
-        char address[64];
+        char address[HOST_TEXT_BYTES];
         uint16_t port;
 };
 
@@ -59,6 +59,12 @@ static struct str domain_of(struct str address)
         return at < 0 ? STR("") : str_tail(address, (size_t)at + 1);
 }
 
+/* "inet:host:port", as LMTP's next hops may be written */
+static struct str without_inet(struct str text)
+{
+        return str_starts(text, STR("inet:")) ? str_tail(text, 5) : text;
+}
+
 static size_t hop_names(const struct work *w, const struct client *c, struct str *names)
 {
         size_t count = 0;
@@ -66,7 +72,7 @@ static size_t hop_names(const struct work *w, const struct client *c, struct str
         struct str text;
         struct nexthop hop;
         while (count + 2 + CLIENT_NAMES_MAX < NAMES_MAX && nexthop_next(&list, &text))
-                if (nexthop_parse(text, DEFAULT_PORT, &hop) == 0)
+                if (nexthop_parse(without_inet(text), DEFAULT_PORT, &hop) == 0)
                         names[count++] = hop.host;
         if (!c)
                 return count;
@@ -146,7 +152,7 @@ static void sent(struct work *w, size_t at, const struct client *c, const struct
                 .relay = str_from(c->relay),
                 .text = r->reply,
                 .remote_mta = w->job->route->is_hidden ? STR("") : str_from(c->host),
-                .is_relayed = true,
+                .is_relayed = !c->is_lmtp, /* LMTP ends in a mailbox */
                 .has_dsn = c->has_dsn,
         };
         delivery_job_result(w->job, w->left[at], &result);
@@ -277,14 +283,24 @@ static void await_kept_client(struct work *w)
 
 /* ---- hosts ---- */
 
-static void await_host(struct work *w, const struct host_address *a, uint16_t port)
+/* TLS is wished for and does not come about: then without, where that is allowed. */
+static bool may_go_without_tls(const struct work *w, const struct tls_rule *rule)
+{
+        return rule->level == TLS_LEVEL_MAY && w->transport->tls &&
+               !w->transport->params->smtp_tls_wrappermode;
+}
+
+static void await_host(struct work *w, const struct host_address *a, uint16_t port,
+                       const struct tls_rule *rule)
 {
         struct client *c = NULL;
         struct trouble trouble;
-        int rc = await_client_open(w->transport, a, false, w->job->arena, &c, &trouble);
-        if (rc == -EPROTO && !w->transport->needs_tls && w->transport->tls &&
-            !w->transport->params->smtp_tls_wrappermode)
-                rc = await_client_open(w->transport, a, true, w->job->arena, &c, &trouble);
+        int rc = await_client_open(w->transport, a, rule, w->job->arena, &c, &trouble);
+        if (rc == -EPROTO && may_go_without_tls(w, rule)) {
+                struct tls_rule plain = *rule;
+                plain.level = TLS_LEVEL_NONE;
+                rc = await_client_open(w->transport, a, &plain, w->job->arena, &c, &trouble);
+        }
         if (rc == -ECANCELED) {
                 w->is_canceled = true;
                 return;
@@ -302,7 +318,7 @@ static void await_host(struct work *w, const struct host_address *a, uint16_t po
         client_close(&c);
 }
 
-static void await_hosts(struct work *w, const struct nexthop *hop)
+static void await_hosts(struct work *w, const struct nexthop *hop, const struct tls_rule *rule)
 {
         const struct params *p = w->transport->params;
         struct host_address *hosts;
@@ -330,24 +346,65 @@ static void await_hosts(struct work *w, const struct nexthop *hop)
              w->left_count && !w->is_canceled;
              i++)
                 if (!was_tried(w, hosts[i].text, hop->port))
-                        await_host(w, &hosts[i], hop->port);
+                        await_host(w, &hosts[i], hop->port, rule);
+}
+
+/* A socket of this machine; a relative path begins in queue_directory, as Postfix has it. */
+static void await_local_socket(struct work *w, struct str path, const struct tls_rule *rule)
+{
+        const struct params *p = w->transport->params;
+        struct host_address a = {.name = p->myhostname};
+        struct str whole = path;
+        if (path.len && path.ptr[0] != '/')
+                whole = arena_printf(w->job->arena, "%.*s/%.*s", STR_ARG(p->queue_directory),
+                                     STR_ARG(path));
+        if (path.len == 0 || whole.len >= sizeof(a.to.un.sun_path) || path.len >= sizeof(a.text)) {
+                struct str said =
+                        arena_printf(w->job->arena, "bad socket path \"%.*s\"", STR_ARG(whole));
+                note_failure(w, client_trouble_say(false, "4.3.5", said, w->job->arena));
+                return;
+        }
+        a.to.un.sun_family = AF_UNIX;
+        memcpy(a.to.un.sun_path, whole.ptr, whole.len);
+        a.to_len = sizeof(a.to.un);
+        memcpy(a.text, path.ptr, path.len);
+        if (!was_tried(w, a.text, 0))
+                await_host(w, &a, 0, rule);
+}
+
+static void await_nexthop(struct work *w, struct str text, uint16_t port)
+{
+        bool is_lmtp = str_eq(w->transport->command, STR("lmtp"));
+        struct tls_rule rule;
+        struct why why;
+        struct nexthop hop;
+        if (await_tls_rule(w->transport, text, w->job->arena, &rule, &why) < 0) {
+                struct str said = arena_str(w->job->arena, str_from(why.text));
+                note_failure(w, client_trouble_say(false, "4.7.5", said, w->job->arena));
+                return;
+        }
+        if (is_lmtp && str_starts(text, STR("unix:"))) {
+                await_local_socket(w, str_tail(text, 5), &rule);
+                return;
+        }
+        if (is_lmtp)
+                text = without_inet(text);
+        if (nexthop_parse(text, port, &hop) == 0) {
+                hop.wants_mx = hop.wants_mx && !is_lmtp;
+                await_hosts(w, &hop, &rule);
+                return;
+        }
+        struct str said = arena_printf(w->job->arena, "bad next hop \"%.*s\"", STR_ARG(text));
+        note_failure(w, client_trouble_say(false, "4.3.5", said, w->job->arena));
 }
 
 static void await_nexthops(struct work *w, struct str list)
 {
         struct str text;
-        struct nexthop hop;
         uint16_t port = DEFAULT_PORT;
         nexthop_port_parse(w->transport->params->smtp_tcp_port, &port);
-        while (w->left_count && !w->is_canceled && nexthop_next(&list, &text)) {
-                if (nexthop_parse(text, port, &hop) == 0) {
-                        await_hosts(w, &hop);
-                        continue;
-                }
-                struct str said =
-                        arena_printf(w->job->arena, "bad next hop \"%.*s\"", STR_ARG(text));
-                note_failure(w, client_trouble_say(false, "4.3.5", said, w->job->arena));
-        }
+        while (w->left_count && !w->is_canceled && nexthop_next(&list, &text))
+                await_nexthop(w, text, port);
 }
 
 /* ---- the job ---- */

@@ -8,6 +8,7 @@
 #include "delivery/transport.h"
 
 #include "base/check.h"
+#include "delivery/tls_rule.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,12 +18,12 @@ static const struct {
         const char *reason; /* NULL: it is here */
 } commands[] = {
         {STR_INIT("smtp"), NULL},
+        {STR_INIT("lmtp"), NULL},
         {STR_INIT("virtual"), NULL},
         {STR_INIT("error"), NULL},
         {STR_INIT("retry"), NULL},
         {STR_INIT("discard"), NULL},
         {STR_INIT("local"), "there is no local delivery here"},
-        {STR_INIT("lmtp"), "delivery by LMTP is not there yet"},
 };
 
 bool transport_command_is_here(struct str command, const char **reason)
@@ -112,48 +113,92 @@ static void read_limits(struct transport *t, const struct config *c, struct find
 
 /* ---- TLS ---- */
 
-static struct str tls_excluded(const struct params *p, bool is_mandatory, struct arena *arena)
-{
-        if (!is_mandatory)
-                return p->smtp_tls_exclude_ciphers;
-        return arena_printf(arena, "%.*s %.*s", STR_ARG(p->smtp_tls_exclude_ciphers),
-                            STR_ARG(p->smtp_tls_mandatory_exclude_ciphers));
-}
-
-/* Levels that would check a certificate must not be silently weaker than they say. */
+/* dane must not be silently weaker than it says */
 static void refuse_level(const struct transport *t, struct place at, struct findings *findings)
 {
-        findings_add(findings, SEVERITY_ERROR, "tls-level-not-yet", at,
-                     "use \"encrypt\" (no mail without TLS, no check of the certificate)",
-                     "transport %.*s: smtp_tls_security_level asks for the server's certificate to "
-                     "be checked (dane, fingerprint, verify, secure), which is not there yet",
-                     STR_ARG(t->name));
+        findings_add(
+                findings, SEVERITY_ERROR, "tls-level-not-yet", at,
+                "use \"secure\" or \"verify\" with smtp_tls_CAfile, or \"encrypt\" (no check of the certificate)",
+                "transport %.*s: smtp_tls_security_level: dane and dane-only are not there yet",
+                STR_ARG(t->name));
 }
 
-static void read_tls(struct transport *t, struct place at, struct arena *arena,
-                     struct findings *findings)
+struct policy_check {
+        const struct transport *t;
+        struct place at;
+        struct arena *arena;
+        struct findings *findings;
+};
+
+static bool check_policy(void *context, struct str key, struct str value)
+{
+        const struct policy_check *p = context;
+        struct tls_rule rule;
+        struct why why;
+        tls_rule_init(&rule, p->t->params, key, p->arena);
+        if (tls_rule_apply(&rule, p->t->params, value, p->arena, &why) < 0)
+                findings_add(p->findings, SEVERITY_ERROR, "bad-tls-policy", p->at, NULL,
+                             "smtp_tls_policy_maps: %.*s: %s", STR_ARG(key), why.text);
+        return true;
+}
+
+/* Its entries are read once now, as far as they can be: what is wrong in them would make mail wait. */
+static void read_policies(struct transport *t, struct table_set *tables, struct place at,
+                          struct arena *arena, struct findings *findings)
+{
+        struct str list = t->params->smtp_tls_policy_maps;
+        struct str name;
+        struct policy_check check = {t, at, arena, findings};
+        t->tls_policies = table_list_open(tables, list, at, findings);
+        while (t->tls_policies && config_list_next(&list, &name)) {
+                struct why why;
+                struct table *table = table_open(tables, name, at, NULL, &why);
+                if (table)
+                        table_each(table, check_policy, &check);
+        }
+}
+
+static void read_tls(struct transport *t, struct table_set *tables, struct place at,
+                     struct arena *arena, struct findings *findings)
 {
         const struct params *p = t->params;
-        int level = p->smtp_tls_security_level; /* old names are settled in config/ */
-        if (level >= TLS_LEVEL_DANE) {
+        struct tls_rule rule;
+        tls_rule_init(&rule, p, STR(""), arena); /* old names are settled in config/ */
+        if (rule.level == TLS_LEVEL_DANE || rule.level == TLS_LEVEL_DANE_ONLY) {
                 refuse_level(t, at, findings);
                 return;
         }
-        t->needs_tls = level == TLS_LEVEL_ENCRYPT;
-        if (level == TLS_LEVEL_NONE || level == TLS_LEVEL_UNSET)
+        if (rule.level == TLS_LEVEL_FINGERPRINT && rule.matches.len == 0)
+                findings_add(
+                        findings, SEVERITY_ERROR, "tls-no-fingerprint", at,
+                        "set smtp_tls_fingerprint_cert_match",
+                        "transport %.*s: level fingerprint, and no fingerprint to compare with",
+                        STR_ARG(t->name));
+        if (rule.level >= TLS_LEVEL_VERIFY && !p->smtp_tls_CAfile.len && !p->smtp_tls_CApath.len &&
+            !p->smtp_tls_trust_anchor_file.len && !p->tls_append_default_CA)
+                findings_add(
+                        findings, SEVERITY_WARNING, "tls-no-authorities", at,
+                        "set smtp_tls_CAfile (Debian: /etc/ssl/certs/ca-certificates.crt)",
+                        "transport %.*s: certificates are to be checked, but no authority is known: all mail waits",
+                        STR_ARG(t->name));
+        if (p->smtp_tls_policy_maps.len)
+                read_policies(t, tables, at, arena, findings);
+        if (rule.level == TLS_LEVEL_NONE && !t->tls_policies)
                 return;
-        enum tls_grade grade = (enum tls_grade)(t->needs_tls ? p->smtp_tls_mandatory_ciphers
-                                                             : p->smtp_tls_ciphers);
-        struct str chain =
-                p->smtp_tls_chain_files.len ? p->smtp_tls_chain_files : p->smtp_tls_cert_file;
+        bool has_chain = p->smtp_tls_chain_files.len > 0;
         struct tls_options options = {
-                .chain_file = chain,
-                .key_file = p->smtp_tls_chain_files.len ? STR("") : p->smtp_tls_key_file,
-                .protocols = t->needs_tls ? p->smtp_tls_mandatory_protocols : p->smtp_tls_protocols,
-                .ec_chain_file = p->smtp_tls_chain_files.len ? STR("") : p->smtp_tls_eccert_file,
+                .chain_file = has_chain ? p->smtp_tls_chain_files : p->smtp_tls_cert_file,
+                .key_file = has_chain ? STR("") : p->smtp_tls_key_file,
+                .ec_chain_file = has_chain ? STR("") : p->smtp_tls_eccert_file,
                 .ec_key_file = p->smtp_tls_eckey_file,
-                .ciphers = config_cipher_list(p, grade),
-                .excluded = tls_excluded(p, t->needs_tls, arena),
+                .ca_file = p->smtp_tls_CAfile,
+                .ca_dir = p->smtp_tls_CApath,
+                .anchor_file = p->smtp_tls_trust_anchor_file,
+                .has_default_ca = p->tls_append_default_CA,
+                .depth_max = (int)p->smtp_tls_scert_verifydepth,
+                .protocols = rule.protocols,
+                .ciphers = rule.ciphers,
+                .excluded = rule.excluded,
                 .curves = p->tls_eecdh_auto_curves,
         };
         struct why why;
@@ -174,7 +219,8 @@ const struct transport *transport_find(const struct transport_set *set, struct s
 }
 
 static void transport_add(struct transport_set *set, const struct config *c,
-                          const struct service *s, struct arena *arena, struct findings *findings)
+                          struct table_set *tables, const struct service *s, struct arena *arena,
+                          struct findings *findings)
 {
         struct transport *t = &set->transports[set->count++];
         bool is_retry = str_eq(s->command, STR("error")) && str_eq(s->name, STR("retry"));
@@ -185,8 +231,8 @@ static void transport_add(struct transport_set *set, const struct config *c,
                 .process_limit = s->process_limit > 0 ? s->process_limit : 0,
         };
         read_limits(t, c, findings);
-        if (str_eq(t->command, STR("smtp")))
-                read_tls(t, s->at, arena, findings);
+        if (str_eq(t->command, STR("smtp")) || str_eq(t->command, STR("lmtp")))
+                read_tls(t, tables, s->at, arena, findings);
 }
 
 /* Named in local_transport from the start, and not there: so that its mail says why it waits. */
@@ -200,15 +246,15 @@ static void add_local(struct transport_set *set, const struct config *c, struct 
         read_limits(t, c, findings);
 }
 
-void transport_set_init(struct transport_set *set, const struct config *c, struct arena *arena,
-                        struct findings *findings)
+void transport_set_init(struct transport_set *set, const struct config *c, struct table_set *tables,
+                        struct arena *arena, struct findings *findings)
 {
         *set = (struct transport_set){
                 .transports = arena_array(arena, struct transport, c->service_count + 1),
         };
         for (size_t i = 0; i < c->service_count; i++)
                 if (!c->services[i].is_inet)
-                        transport_add(set, c, &c->services[i], arena, findings);
+                        transport_add(set, c, tables, &c->services[i], arena, findings);
         add_local(set, c, findings);
 }
 

@@ -12,8 +12,8 @@ struct transport_set {
 };
 
 /* The unix services of the configuration, and "local". All in `arena`. */
-void transport_set_init(struct transport_set *set, const struct config *c, struct arena *arena,
-                        struct findings *findings);
+void transport_set_init(struct transport_set *set, const struct config *c, struct table_set *tables,
+                        struct arena *arena, struct findings *findings);
 /* Gives up what does not live in the arena. */
 void transport_set_done(struct transport_set *set);
 const struct transport *transport_find(const struct transport_set *set, struct str name);

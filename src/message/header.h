@@ -46,6 +46,7 @@ struct received_line {
         struct str queue_id;
         struct str mail_name; /* "Forepost" */
         struct str tls;       /* "TLSv1.3 with cipher X (256/256 bits)", or empty */
+        struct str tls_client; /* "no client certificate requested"; with `tls` only */
         struct str for_one;   /* the recipient when there is just one, else empty */
 };
 /*

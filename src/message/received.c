@@ -3,6 +3,7 @@
  *
  *      Received: from HELO (NAME [ADDRESS])
  *              (using TLS)
+ *              (TLS_CLIENT)
  *              by BY (MAIL_NAME) with WITH id QUEUE_ID
  *              for <RCPT>; DATE
  *
@@ -61,6 +62,16 @@ static void put_by(struct put *p, const struct received_line *line)
         put_str(p, STR(")"));
 }
 
+/* Names in a certificate are its maker's word: no parenthesis or quote may end its place in the line. */
+static void put_tls_client(struct put *p, struct str text)
+{
+        if (text.len == 0)
+                return;
+        put_char(p, '(');
+        put_clean(p, str_part(text, 0, 2 * NAME_SHOWN_MAX), PUT_ASCII, NULL);
+        put_str(p, STR(")\r\n\t"));
+}
+
 int received_format(const struct envelope *e, const struct received_line *line, struct buf *out)
 {
         enum put_charset charset = e->smtputf8 ? PUT_UTF8 : PUT_ASCII;
@@ -75,6 +86,7 @@ int received_format(const struct envelope *e, const struct received_line *line, 
                         put_str(&p, STR("(using "));
                         put_clean(&p, str_part(line->tls, 0, NAME_SHOWN_MAX), PUT_ASCII, NULL);
                         put_str(&p, STR(")\r\n\t"));
+                        put_tls_client(&p, line->tls_client);
                 }
                 put_by(&p, line);
                 if (line->with.len) {

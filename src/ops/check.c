@@ -1,6 +1,7 @@
 /* check.c - what is wrong with a configuration */
 #include "ops/check.h"
 
+#include "base/clock.h"
 #include "base/why.h"
 #include "ops/identity.h"
 #include "ops/listen.h"
@@ -20,6 +21,7 @@ void check_configuration(const char *dir, const struct config_override *override
 
         struct keys keys;
         keys_make(&keys, c, NULL, findings);
+        keys_lint(&keys, c, clock_wall_us() / 1000000, findings);
 
         /* so that a table which only root can read is found now; the keys are read by root */
         struct identity identity;

@@ -2,6 +2,7 @@
 #include "ops/keys.h"
 
 #include "base/check.h"
+#include "ops/sni.h"
 #include "session/session.h"
 
 #include <errno.h>
@@ -9,12 +10,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { DAY_S = 24 * 3600, SOON_S = 7 * DAY_S };
 enum { KEY_FILE_BYTES_MAX = 1024 * 1024, PATH_BYTES_MAX = 1024 };
 
 static bool has_tls(const struct service *s)
 {
         return s->is_inet && (s->params.smtpd_tls_security_level > TLS_LEVEL_NONE ||
                               s->params.smtpd_tls_wrappermode);
+}
+
+struct each_file {
+        void (*each)(void *context, struct str path);
+        void *context;
+};
+
+static void each_of_name(void *context, struct str name, struct str files, struct str contents)
+{
+        const struct each_file *e = context;
+        struct str path;
+        while (config_list_next(&files, &path))
+                e->each(e->context, path);
 }
 
 void keys_each_file(const struct config *c, void (*each)(void *context, struct str path),
@@ -33,6 +48,8 @@ void keys_each_file(const struct config *c, void (*each)(void *context, struct s
                 for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++)
                         if (files[k].len)
                                 each(context, files[k]);
+                struct each_file e = {each, context};
+                sni_each(c, p, each_of_name, &e, NULL);
         }
 }
 
@@ -116,6 +133,47 @@ static struct str name_files(struct str text, const struct key_files *files, str
         return text;
 }
 
+/* ---- names that clients ask for ---- */
+
+struct naming {
+        const struct config *config;
+        struct tls_context *tls;
+        const struct key_files *files;
+        struct findings *findings;
+};
+
+static int file_of(struct str contents)
+{
+        int fd = memfd_create("key", MFD_CLOEXEC);
+        if (fd >= 0 && write(fd, contents.ptr, contents.len) != (ssize_t)contents.len) {
+                close(fd);
+                return -1;
+        }
+        return fd;
+}
+
+static void add_name(void *context, struct str name, struct str files, struct str contents)
+{
+        const struct naming *n = context;
+        struct arena arena;
+        struct why why;
+        arena_init(&arena, 0);
+        int fd = contents.len ? file_of(contents) : -1;
+        struct str list = fd >= 0 ? arena_printf(&arena, "/proc/self/fd/%d", fd)
+                                  : replace_list(files, n->files, &arena);
+        if (tls_context_add_name(n->tls, name, list, &why) < 0) {
+                struct str text = name_files(str_from(why.text), n->files, &arena);
+                findings_add(n->findings, SEVERITY_ERROR, "bad-tls",
+                             config_place(n->config, "tls_server_sni_maps"), NULL,
+                             "tls_server_sni_maps: %.*s: %.*s", STR_ARG(name), STR_ARG(text));
+        }
+        if (fd >= 0)
+                close(fd);
+        arena_done(&arena);
+}
+
+/* ---- all ---- */
+
 static void make_one(struct keys *keys, const struct config *c, size_t i,
                      const struct key_files *files, struct findings *findings)
 {
@@ -137,6 +195,9 @@ static void make_one(struct keys *keys, const struct config *c, size_t i,
                 struct str text = name_files(str_from(why.text), files, &arena);
                 findings_add(findings, SEVERITY_ERROR, "bad-tls", at, NULL, "service %.*s: %.*s",
                              STR_ARG(service->name), STR_ARG(text));
+        } else if (keys->tls[i]) {
+                struct naming n = {c, keys->tls[i], files, findings};
+                sni_each(c, p, add_name, &n, findings);
         }
         arena_done(&arena);
 }
@@ -150,6 +211,30 @@ void keys_make(struct keys *keys, const struct config *c, const struct key_files
         for (size_t i = 0; i < c->service_count; i++)
                 if (has_tls(&c->services[i]))
                         make_one(keys, c, i, files, findings);
+}
+
+void keys_lint(const struct keys *keys, const struct config *c, int64_t now_s,
+               struct findings *findings)
+{
+        for (size_t i = 0; i < keys->count; i++) {
+                int64_t left_s =
+                        keys->tls[i] ? tls_context_expires(keys->tls[i]) - now_s : INT64_MAX;
+                const struct service *service = &c->services[i];
+                const char *name = service->params.smtpd_tls_chain_files.len
+                                           ? "smtpd_tls_chain_files"
+                                           : "smtpd_tls_cert_file";
+                struct place at = config_is_set(c, name) ? config_place(c, name) : service->at;
+                if (left_s < 0)
+                        findings_add(findings, SEVERITY_ERROR, "certificate-expired", at,
+                                     "renew it; clients that check it do not come in any more",
+                                     "service %.*s: the certificate has expired %lld days ago",
+                                     STR_ARG(service->name), (long long)(-left_s / DAY_S));
+                else if (left_s < SOON_S)
+                        findings_add(findings, SEVERITY_WARNING, "certificate-expires", at,
+                                     "renew it",
+                                     "service %.*s: the certificate expires in %lld days",
+                                     STR_ARG(service->name), (long long)(left_s / DAY_S));
+        }
 }
 
 void keys_done(struct keys *keys)

@@ -30,6 +30,12 @@ struct key_files {
 /* Makes the contexts, from `files` as far as they are there (NULL: none). What is wrong is in *findings. */
 void keys_make(struct keys *keys, const struct config *c, const struct key_files *files,
                struct findings *findings);
+/*
+ * Certificates that have expired (an error: for `check`; a server starts with them, as others do) or will within a
+ * week (a warning). `now_s` in seconds since 1970.
+ */
+void keys_lint(const struct keys *keys, const struct config *c, int64_t now_s,
+               struct findings *findings);
 void keys_done(struct keys *keys);
 
 /* Calls `each` for every file that keys_make() would read, maybe more than once. */

@@ -52,6 +52,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         s->refs = 1;
         s->config = config_ref(c);
         s->keys = *keys;
+        tls_set_session_lifetime(c->params.smtpd_tls_session_cache_timeout);
         *keys = (struct keys){0};
         char *dir = strndup(c->dir.ptr, c->dir.len);
         check(dir);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ops/channel.h"
+#include "ops/key_watch.h"
 #include "ops/keys.h"
 #include "ops/listen.h"
 #include "ops/log_setup.h"
@@ -60,6 +61,7 @@ struct supervisor {
         bool was_ready;
         bool is_stopping;
         int64_t kill_at_ms;
+        struct key_watch keys;
         int exit_code;
         bool is_worker; /* we are the child */
 };
@@ -335,6 +337,7 @@ static void reload(struct supervisor *s)
         change_sockets(s, &listen);
         config_unref(&s->config);
         s->config = c;
+        key_watch_begin(&s->keys, c, clock_mono_ms());
         findings_done(&s->findings);
         s->findings = findings;
         if (log_setup_open(c, &s->identity, &why) < 0)
@@ -467,10 +470,21 @@ static void hear_signals(struct supervisor *s)
 static int sleep_ms(const struct supervisor *s)
 {
         int64_t at_ms = s->is_stopping ? s->kill_at_ms : s->start_at_ms;
+        if (!s->is_stopping && s->keys.next_ms < at_ms)
+                at_ms = s->keys.next_ms;
         if (at_ms == CLOCK_NEVER)
                 return -1;
         int64_t left = at_ms - clock_mono_ms();
         return left < 0 ? 0 : left > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : (int)left;
+}
+
+/* Renewed certificates are taken as a reload takes them: all at once, or the old ones stay. */
+static void check_keys(struct supervisor *s, int64_t now_ms)
+{
+        if (s->is_stopping || !key_watch_is_due(&s->keys, now_ms) || s->channel < 0)
+                return;
+        log_info("master", "certificate files have changed: reloading");
+        tell(s, CHANNEL_RELOAD);
 }
 
 static void check_times(struct supervisor *s)
@@ -483,6 +497,7 @@ static void check_times(struct supervisor *s)
         }
         if (!s->is_stopping && !s->worker && now_ms >= s->start_at_ms)
                 start_worker(s);
+        check_keys(s, now_ms);
 }
 
 /* Until the end; or, in a child, until the worker has ended. */
@@ -505,6 +520,7 @@ static void done(struct supervisor *s)
 {
         close_channel(s);
         listen_done(&s->listen);
+        key_watch_done(&s->keys);
         if (s->signal_fd >= 0)
                 close(s->signal_fd);
         if (s->lock_fd >= 0)
@@ -522,6 +538,7 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
                                .channel = -1,
                                .start_at_ms = 0,
                                .kill_at_ms = CLOCK_NEVER,
+                               .keys = {.next_ms = CLOCK_NEVER},
                                .exit_code = 1};
         open_standard_files();
         umask(077);
@@ -535,6 +552,7 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
         } else if (watch_signals(&s) < 0) {
                 fprintf(stderr, "forepost: cannot watch signals: %s\n", why_errno(errno));
         } else {
+                key_watch_begin(&s.keys, s.config, clock_mono_ms());
                 supervise(&s);
         }
         int code = s.exit_code;

@@ -81,6 +81,7 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(virtual_mailbox_maps);
         TABLES(local_recipient_maps);
         TABLES(relay_recipient_maps);
+        TABLES(relay_clientcerts);
         TABLES(rbl_reply_maps);
         TABLES(postscreen_dnsbl_reply_map);
 #undef TABLES

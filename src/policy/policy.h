@@ -18,6 +18,7 @@
 #include "policy/dnsbl.h"
 #include "smtp/command.h"
 #include "table/table.h"
+#include "wire/tls.h"
 
 struct policy;
 
@@ -82,6 +83,7 @@ struct policy_facts {
         size_t recipient_count; /* accepted ones */
         bool has_early_input;   /* spoke before it was its turn: reject_unauth_pipelining */
         bool has_tls;
+        const struct tls_peer *certificate; /* the client's, with has_tls; else NULL */
         int64_t message_bytes; /* at end of data */
         struct str queue_id;   /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */

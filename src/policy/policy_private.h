@@ -191,7 +191,7 @@ struct policy {
                 *relay_domains, *fast_flush_domains, *forbidden_commands;
         struct table_list *maps[POLICY_MAPS];
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
-                *relay_recipient_maps, *rbl_reply_maps, *postscreen_dnsbl_reply_map;
+                *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps, *postscreen_dnsbl_reply_map;
         struct table **spf_exceptions;
         size_t spf_exception_count;
         struct screen_item *screen_access;
@@ -308,7 +308,8 @@ const char *access_enhanced_fix(const char *enhanced, enum subject subject, stru
 restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
         await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
         await_permit_inet_interfaces, await_reject_unauth_pipelining,
-        await_reject_multi_recipient_bounce, await_reject_plaintext_session;
+        await_reject_multi_recipient_bounce, await_reject_plaintext_session,
+        await_permit_tls_clientcerts, await_permit_tls_all_clientcerts, await_check_ccert_access;
 restriction_ask await_reject_non_fqdn_helo, await_reject_invalid_helo, await_reject_non_fqdn_sender,
         await_reject_non_fqdn_recipient;
 restriction_ask await_check_client_access, await_check_helo_access, await_check_sender_access,

@@ -37,7 +37,6 @@
         }
 
 #define NO_SASL  "nobody logs in here"
-#define NO_CERTS "clients are not asked for certificates here"
 
 static const struct restriction restrictions[] = {
         /* for any list */
@@ -59,9 +58,9 @@ static const struct restriction restrictions[] = {
         READY("check_client_access", TABLE, PERMITS, await_check_client_access),
         INERT("permit_sasl_authenticated", NONE, NO_SASL),
         INERT("check_sasl_access", TABLE, NO_SASL),
-        INERT("permit_tls_clientcerts", NONE, NO_CERTS),
-        INERT("permit_tls_all_clientcerts", NONE, NO_CERTS),
-        INERT("check_ccert_access", TABLE, NO_CERTS),
+        READY("permit_tls_clientcerts", NONE, NONE, await_permit_tls_clientcerts),
+        READY("permit_tls_all_clientcerts", NONE, NONE, await_permit_tls_all_clientcerts),
+        READY("check_ccert_access", TABLE, PERMITS, await_check_ccert_access),
         NEEDS_DNS("check_client_a_access", TABLE, "clients are not checked by it"),
         NEEDS_DNS("check_client_mx_access", TABLE, "clients are not checked by it"),
         NEEDS_DNS("check_client_ns_access", TABLE, "clients are not checked by it"),

@@ -79,12 +79,14 @@ static void await_put_lines_in_front(struct session *s)
         char tls[200] = "";
         if (s->params->smtpd_tls_received_header)
                 wire_tls_describe(s->wire, tls, sizeof(tls));
+        struct str client = tls[0] ? session_certificate_words(s) : STR("");
         struct received_line line = {
                 .by = s->params->outside_name,
                 .with = t->envelope.protocol,
                 .queue_id = str_from(spool_draft_id(t->draft)),
                 .mail_name = s->params->mail_name,
                 .tls = str_from(tls),
+                .tls_client = client,
                 .for_one = t->first_rcpt.text, /* empty when there are more */
         };
         /* without a client the line has no "from": nothing of a core leaves the network */

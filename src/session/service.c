@@ -58,13 +58,22 @@ static void name_files(const struct params *p, struct tls_options *o)
         o->ec_key_file = p->smtpd_tls_eckey_file;
 }
 
+static bool needs_tls(const struct params *p)
+{
+        return p->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT || p->smtpd_tls_wrappermode;
+}
+
+bool session_needs_certificate(const struct params *p)
+{
+        return p->smtpd_tls_req_ccert && needs_tls(p);
+}
+
 int session_tls_new(const struct params *p, struct tls_context **out, struct why *why)
 {
         *out = NULL;
         if (p->smtpd_tls_security_level <= TLS_LEVEL_NONE && !p->smtpd_tls_wrappermode)
                 return 0;
-        bool is_mandatory =
-                p->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT || p->smtpd_tls_wrappermode;
+        bool is_mandatory = needs_tls(p);
         struct arena arena;
         arena_init(&arena, 0);
         struct tls_options o = {
@@ -77,6 +86,9 @@ int session_tls_new(const struct params *p, struct tls_context **out, struct why
                 .excluded = p->smtpd_tls_exclude_ciphers,
                 .curves = p->tls_eecdh_auto_curves,
                 .prefers_own_ciphers = p->tls_preempt_cipherlist,
+                .asks_certificate = p->smtpd_tls_ask_ccert || session_needs_certificate(p),
+                .depth_max = (int)p->smtpd_tls_ccert_verifydepth,
+                .has_default_ca = p->tls_append_default_CA,
         };
         if (is_mandatory)
                 o.excluded =

@@ -648,6 +648,7 @@ static void session_free(struct session *s)
         session_service_unref(&s->service);
         arena_done(&s->arena);
         arena_done(&s->connection_arena);
+        free(s->certificate);
         free(s->helo);
         free(s->claim);
         free(s->discards);

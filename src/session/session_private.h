@@ -7,6 +7,7 @@
 #include "session/front_door.h"
 #include "session/screen_cache.h"
 #include "session/session.h"
+#include "wire/tls.h"
 #include "wire/wire.h"
 
 struct crlf_cleaner;
@@ -72,6 +73,7 @@ struct session {
         struct str asked;            /* of this command: the recipient that RCPT names; in arena */
         struct session_claim *claim; /* NULL: never */
         struct session_forward *forward; /* NULL: nothing */
+        struct tls_peer *certificate; /* with TLS, where certificates are asked for; else NULL */
         char *discards; /* smtpd_discard_ehlo_keyword_address_maps of this client; NULL: not in it */
         char *helo;
         enum session_greeting greeting;
@@ -156,6 +158,10 @@ bool session_offers_keyword(const struct session *s, const char *keyword);
  */
 bool session_rate_allows(struct session *s, enum front_door_event event, int64_t rate_max,
                          const char *what);
+/* smtpd_tls_req_ccert, where TLS is required: elsewhere it says nothing (Postfix) */
+bool session_needs_certificate(const struct params *p);
+/* About the client's certificate, as Postfix writes it into Received lines; in s->arena. */
+struct str session_certificate_words(struct session *s);
 /* The TLS handshake of STARTTLS and of smtpd_tls_wrappermode. False: it failed, and was logged. */
 bool await_session_handshake(struct session *s, int64_t deadline_ms);
 

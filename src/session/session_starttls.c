@@ -1,15 +1,85 @@
 /* session_starttls.c - STARTTLS (RFC 3207): from here on in private */
+#include "base/check.h"
 #include "base/log.h"
 #include "session/session_private.h"
 
+static bool asks_certificate(const struct session *s)
+{
+        return s->params->smtpd_tls_ask_ccert || session_needs_certificate(s->params);
+}
+
+static void learn_certificate(struct session *s)
+{
+        if (!asks_certificate(s))
+                return;
+        s->certificate = calloc(1, sizeof(*s->certificate));
+        check(s->certificate);
+        wire_tls_peer(s->wire, s->params->smtpd_tls_fingerprint_digest, s->certificate);
+        s->facts.certificate = s->certificate;
+}
+
+/* In Postfix's words: who gave no certificate is anonymous. */
 static void log_tls(const struct session *s)
 {
         if (s->params->smtpd_tls_loglevel < 1)
                 return;
         char text[200];
+        const struct tls_peer *c = s->certificate;
+        const char *who = !c || !c->has_certificate ? "Anonymous"
+                          : c->is_trusted           ? "Trusted"
+                                                    : "Untrusted";
         wire_tls_describe(s->wire, text, sizeof(text));
-        log_info("smtpd", "Anonymous TLS connection established from %.*s[%.*s]: %s",
+        log_info("smtpd", "%s TLS connection established from %.*s[%.*s]: %s", who,
                  STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address), text);
+        if (c && c->has_certificate)
+                log_info(
+                        "smtpd",
+                        "%.*s[%.*s]: %s: subject_CN=%s, issuer=%s, fingerprint=%s, pkey_fingerprint=%s",
+                        STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address),
+                        c->is_trusted ? "Trusted" : c->problem, c->subject, c->issuer,
+                        c->fingerprint, c->key_fingerprint);
+}
+
+/* smtpd_tls_req_ccert: without a certificate that we trust there is no session. */
+static bool refuses_certificate(struct session *s)
+{
+        const struct tls_peer *c = s->certificate;
+        if (!session_needs_certificate(s->params) || c->is_trusted)
+                return false;
+        const char *text = c->has_certificate ? "Client certificate not trusted"
+                                              : "No client certificate presented";
+        log_info("smtpd", "NOQUEUE: abort: TLS from %.*s[%.*s]: %s", STR_ARG(s->facts.client_name),
+                 STR_ARG(s->facts.client_address), text);
+        struct smtp_reply refusal = smtp_reply_make(
+                421, "4.7.1",
+                arena_printf(&s->arena, "%.*s Error: %s", STR_ARG(s->params->myhostname), text));
+        session_put_reply(s, &refusal);
+        s->is_closing = true;
+        return true;
+}
+
+/* A name in a certificate is its maker's word: none may end its place in the line. */
+static struct str tame(const char *name, struct arena *arena)
+{
+        struct str out = arena_str(arena, str_from(name));
+        char *bytes = (char *)(uintptr_t)out.ptr;
+        for (size_t i = 0; i < out.len; i++)
+                if (strchr("\"()\\<>", bytes[i]))
+                        bytes[i] = '?';
+        return out;
+}
+
+struct str session_certificate_words(struct session *s)
+{
+        const struct tls_peer *c = s->certificate;
+        if (!c)
+                return STR("no client certificate requested");
+        if (!c->has_certificate)
+                return STR("Client did not present a certificate");
+        return arena_printf(&s->arena, "Client CN \"%.*s\", Issuer \"%.*s\" (%s)",
+                            STR_ARG(tame(c->subject, &s->arena)),
+                            STR_ARG(tame(c->issuer, &s->arena)),
+                            c->is_trusted ? "verified OK" : "not verified");
 }
 
 bool await_session_handshake(struct session *s, int64_t deadline_ms)
@@ -21,9 +91,10 @@ bool await_session_handshake(struct session *s, int64_t deadline_ms)
                 s->is_closing = true;
                 return false;
         }
-        log_tls(s);
         s->facts.has_tls = true;
-        return true;
+        learn_certificate(s);
+        log_tls(s);
+        return !refuses_certificate(s);
 }
 
 struct smtp_reply await_session_starttls(struct session *s, struct str args)

@@ -15,7 +15,17 @@ static int write_key(const char *path, EVP_PKEY *key)
         return fclose(f) == 0 && ok ? 0 : -1;
 }
 
-static int write_cert(const char *path, EVP_PKEY *key, const char *common_name, const char *names)
+static void fingerprint_of(X509 *cert, char out[32 * 3])
+{
+        unsigned char bytes[EVP_MAX_MD_SIZE];
+        unsigned len = 0;
+        X509_digest(cert, EVP_sha256(), bytes, &len);
+        for (unsigned i = 0; i < len; i++)
+                snprintf(out + 3 * i, 4, "%02X%s", bytes[i], i + 1 < len ? ":" : "");
+}
+
+static int write_cert(const char *path, EVP_PKEY *key, const char *common_name, const char *names,
+                      char *fingerprint)
 {
         X509 *cert = X509_new();
         X509_set_version(cert, 2);
@@ -33,6 +43,8 @@ static int write_cert(const char *path, EVP_PKEY *key, const char *common_name, 
         X509_set_issuer_name(cert, name);
         X509_set_pubkey(cert, key);
         X509_sign(cert, key, EVP_sha256());
+        if (fingerprint)
+                fingerprint_of(cert, fingerprint);
         FILE *f = fopen(path, "w");
         int ok = f && PEM_write_X509(f, cert);
         X509_free(cert);
@@ -50,13 +62,14 @@ int tls_fixture_make(struct tls_fixture *f)
         snprintf(f->named_cert, sizeof(f->named_cert), "%s/named.pem", f->dir);
         EVP_PKEY *key = EVP_EC_gen("P-256");
         EVP_PKEY *other = EVP_EC_gen("P-256");
-        int rc = key && other && write_key(f->key, key) == 0 &&
-                                 write_cert(f->cert, key, "mx.example", NULL) == 0 &&
-                                 write_key(f->other_key, other) == 0 &&
-                                 write_cert(f->named_cert, other, "cn.example",
-                                            "DNS:*.below.example,DNS:other.example") == 0
-                         ? 0
-                         : -1;
+        int rc =
+                key && other && write_key(f->key, key) == 0 &&
+                                write_cert(f->cert, key, "mx.example", NULL, f->fingerprint) == 0 &&
+                                write_key(f->other_key, other) == 0 &&
+                                write_cert(f->named_cert, other, "cn.example",
+                                           "DNS:*.below.example,DNS:other.example", NULL) == 0
+                        ? 0
+                        : -1;
         EVP_PKEY_free(key);
         EVP_PKEY_free(other);
         return rc;

@@ -78,13 +78,15 @@ void wire_tls_peer(const struct wire *w, struct str digest, struct tls_peer *out
         fingerprints(certificate, digest_find(digest), out);
 }
 
-bool wire_tls_peer_is(const struct wire *w, struct str name)
+bool wire_tls_peer_is(const struct wire *w, struct str name, bool star_is_many)
 {
         SSL *ssl = wire_ssl(w);
         X509 *certificate = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
         if (!certificate || name.len == 0)
                 return false;
+        unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+        if (star_is_many)
+                flags |= X509_CHECK_FLAG_MULTI_LABEL_WILDCARDS;
         /* ".example.com" matches names below, which OpenSSL knows by the leading dot */
-        return X509_check_host(certificate, name.ptr, name.len,
-                               X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+        return X509_check_host(certificate, name.ptr, name.len, flags, NULL) == 1;
 }

@@ -18,6 +18,7 @@ struct meeting {
         struct str digest;
         struct str names[4]; /* asked of the server's certificate */
         bool is_named[4];
+        bool star_is_many;
         struct tls_peer of_server, of_client; /* what the other side saw */
         struct loop *loop;
         int fds[2];
@@ -58,7 +59,7 @@ static void visit(void *arg)
         assert_int_equal(await_wire_tls_connect(w, m->client, &m->request, soon(), &why), 0);
         wire_tls_peer(w, m->digest, &m->of_server);
         for (size_t i = 0; i < 4; i++)
-                m->is_named[i] = wire_tls_peer_is(w, m->names[i]);
+                m->is_named[i] = wire_tls_peer_is(w, m->names[i], m->star_is_many);
         assert_int_equal(await_wire_line(w, 100, soon(), &line), 0);
         wire_put(w, STR("bye\r\n"));
         assert_int_equal(await_wire_flush(w, soon()), 0);
@@ -192,6 +193,9 @@ static void the_name_asked_for_chooses_the_certificate(void **state)
                 if (strcmp(cases[i].subject, "cn.example") == 0) {
                         assert_true(m.is_named[0]);
                         assert_false(m.is_named[1]); /* "*" is one label */
+                        m.star_is_many = true;
+                        meet(&m);
+                        assert_true(m.is_named[1]);
                         assert_false(
                                 m.is_named[2]); /* DNS names are there: the common name is none */
                         assert_true(m.is_named[3]); /* any host below .example */

@@ -108,8 +108,8 @@ struct tls_peer;
 void wire_tls_peer(const struct wire *w, struct str digest, struct tls_peer *out);
 /*
  * Does its certificate name this host (RFC 6125: the DNS names, else the common name; "*" as the first label)?
- * ".example.com" is any host below.
+ * ".example.com" is any host below. With `star_is_many` "*" stands for several labels too.
  */
-bool wire_tls_peer_is(const struct wire *w, struct str name);
+bool wire_tls_peer_is(const struct wire *w, struct str name, bool star_is_many);
 
 #endif
