@@ -141,7 +141,8 @@ static ptrdiff_t alias_write(const struct table_text *text, const struct line *l
 
 /*
  * Do all entries begin with a word and a colon? Then postalias made Postfix's table from this text, and
- * not postmap. The first line that does not ends the search.
+ * not postmap. The first line that does not ends the search. The colon has a blank behind it: keys that are IPv6
+ * addresses or fingerprints are no aliases.
  */
 static bool looks_like_aliases(struct str rest)
 {
@@ -160,7 +161,7 @@ static bool looks_like_aliases(struct str rest)
                                 break;
                 }
                 struct str behind = str_trim(str_tail(line, i));
-                if (i == 0 || behind.len == 0 || behind.ptr[0] != ':')
+                if (i == 0 || behind.len < 2 || behind.ptr[0] != ':' || !char_is_blank(behind.ptr[1]))
                         return false;
                 has_some = true;
         }

@@ -255,7 +255,7 @@ static void a_file_of_aliases_is_read_as_such(void **state)
 {
         struct bench b;
         bench_init(&b);
-        bench_write(&b, "aliases", "# comment\nroot: admin\nPostmaster :root\n\"a b\": c\n  d\n");
+        bench_write(&b, "aliases", "# comment\nroot: admin\nPostmaster : root\n\"a b\": c\n  d\n");
         struct table *t = bench_must_open(&b, "hash:aliases");
         assert_string_equal(bench_find(&b, t, "ROOT"), "admin");
         assert_string_equal(bench_find(&b, t, "postmaster"), "root");
@@ -266,6 +266,10 @@ static void a_file_of_aliases_is_read_as_such(void **state)
         t = bench_must_open(&b, "hash:mixed");
         assert_string_equal(bench_find(&b, t, "root"), "-");
         assert_string_equal(bench_find(&b, t, "root:"), "admin");
+        /* keys with colons in them are no aliases */
+        bench_write(&b, "addresses", "2001:db8::1 REJECT\n");
+        t = bench_must_open(&b, "hash:addresses");
+        assert_string_equal(bench_find(&b, t, "2001:db8::1"), "REJECT");
         /* texthash: is never made by postalias */
         t = bench_must_open(&b, "texthash:aliases");
         assert_string_equal(bench_find(&b, t, "root"), "-");
