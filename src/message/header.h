@@ -44,10 +44,10 @@ struct received_line {
         struct str by;   /* myhostname */
         struct str with; /* ESMTPS */
         struct str queue_id;
-        struct str mail_name; /* "Forepost" */
-        struct str tls;       /* "TLSv1.3 with cipher X (256/256 bits)", or empty */
+        struct str mail_name;  /* "Forepost" */
+        struct str tls;        /* "TLSv1.3 with cipher X (256/256 bits)", or empty */
         struct str tls_client; /* "no client certificate requested"; with `tls` only */
-        struct str for_one;   /* the recipient when there is just one, else empty */
+        struct str for_one;    /* the recipient when there is just one, else empty */
 };
 /*
  * Received: from HELO (NAME [ADDRESS]) by BY (MAIL_NAME) with WITH id QUEUE_ID for <RCPT>; DATE

@@ -84,8 +84,8 @@ struct policy_facts {
         bool has_early_input;   /* spoke before it was its turn: reject_unauth_pipelining */
         bool has_tls;
         const struct tls_peer *certificate; /* the client's, with has_tls; else NULL */
-        int64_t message_bytes; /* at end of data */
-        struct str queue_id;   /* for log lines; may be empty */
+        int64_t message_bytes;              /* at end of data */
+        struct str queue_id;                /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
         struct policy_spf *spf;    /* likewise */

@@ -191,7 +191,8 @@ struct policy {
                 *relay_domains, *fast_flush_domains, *forbidden_commands;
         struct table_list *maps[POLICY_MAPS];
         struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
-                *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps, *postscreen_dnsbl_reply_map;
+                *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
+                *postscreen_dnsbl_reply_map;
         struct table **spf_exceptions;
         size_t spf_exception_count;
         struct screen_item *screen_access;

@@ -36,7 +36,7 @@
                 name, KIND_NOT_YET, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
         }
 
-#define NO_SASL  "nobody logs in here"
+#define NO_SASL "nobody logs in here"
 
 static const struct restriction restrictions[] = {
         /* for any list */

@@ -73,7 +73,7 @@ struct session {
         struct str asked;            /* of this command: the recipient that RCPT names; in arena */
         struct session_claim *claim; /* NULL: never */
         struct session_forward *forward; /* NULL: nothing */
-        struct tls_peer *certificate; /* with TLS, where certificates are asked for; else NULL */
+        struct tls_peer *certificate;    /* with TLS, where certificates are asked for; else NULL */
         char *discards; /* smtpd_discard_ehlo_keyword_address_maps of this client; NULL: not in it */
         char *helo;
         enum session_greeting greeting;

@@ -41,7 +41,7 @@ static void log_tls(const struct session *s)
 }
 
 /* smtpd_tls_req_ccert: without a certificate that we trust there is no session. */
-static bool refuses_certificate(struct session *s)
+static bool await_refuses_certificate(struct session *s)
 {
         const struct tls_peer *c = s->certificate;
         if (!session_needs_certificate(s->params) || c->is_trusted)
@@ -53,7 +53,7 @@ static bool refuses_certificate(struct session *s)
         struct smtp_reply refusal = smtp_reply_make(
                 421, "4.7.1",
                 arena_printf(&s->arena, "%.*s Error: %s", STR_ARG(s->params->myhostname), text));
-        session_put_reply(s, &refusal);
+        await_session_put_reply(s, &refusal);
         s->is_closing = true;
         return true;
 }
@@ -94,7 +94,7 @@ bool await_session_handshake(struct session *s, int64_t deadline_ms)
         s->facts.has_tls = true;
         learn_certificate(s);
         log_tls(s);
-        return !refuses_certificate(s);
+        return !await_refuses_certificate(s);
 }
 
 struct smtp_reply await_session_starttls(struct session *s, struct str args)

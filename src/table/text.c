@@ -161,7 +161,8 @@ static bool looks_like_aliases(struct str rest)
                                 break;
                 }
                 struct str behind = str_trim(str_tail(line, i));
-                if (i == 0 || behind.len < 2 || behind.ptr[0] != ':' || !char_is_blank(behind.ptr[1]))
+                if (i == 0 || behind.len < 2 || behind.ptr[0] != ':' ||
+                    !char_is_blank(behind.ptr[1]))
                         return false;
                 has_some = true;
         }

@@ -6,9 +6,9 @@ struct tls_fixture {
         char dir[64];
         char cert[96];
         char key[96];
-        char other_key[96];  /* does not belong to cert */
+        char other_key[96];       /* does not belong to cert */
         char fingerprint[32 * 3]; /* of cert, SHA-256 */
-        char named_cert[96]; /* for *.below.example and other.example, by other_key */
+        char named_cert[96];      /* for *.below.example and other.example, by other_key */
 };
 
 /*
