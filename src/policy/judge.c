@@ -26,6 +26,8 @@ const char *subject_words(enum subject subject)
         switch (subject) {
         case SUBJECT_CLIENT:
                 return "Client host";
+        case SUBJECT_REVERSE_CLIENT:
+                return "Unverified Client host";
         case SUBJECT_HELO:
                 return "Helo command";
         case SUBJECT_SENDER:
@@ -49,6 +51,8 @@ struct str judge_subject_name(const struct judge *j, enum subject subject)
         case SUBJECT_CLIENT:
                 return arena_printf(j->arena, "%.*s[%.*s]", STR_ARG(facts->client_name),
                                     STR_ARG(facts->client_address));
+        case SUBJECT_REVERSE_CLIENT:
+                return facts->reverse_client_name;
         case SUBJECT_HELO:
                 return facts->helo;
         case SUBJECT_SENDER:

@@ -44,6 +44,7 @@ enum outcome { OUTCOME_DUNNO, OUTCOME_PERMIT, OUTCOME_REFUSE };
 /* Of whom a rule speaks: replies begin "<name>: Client host rejected: ". */
 enum subject {
         SUBJECT_CLIENT,
+        SUBJECT_REVERSE_CLIENT, /* "Unverified Client host" */
         SUBJECT_HELO,
         SUBJECT_SENDER,
         SUBJECT_RECIPIENT,
@@ -305,6 +306,29 @@ enum outcome await_access_act(struct judge *j, const struct step *step, enum sub
 /* X.1.Y codes as they fit the one who is refused (access(5)) */
 const char *access_enhanced_fix(const char *enhanced, enum subject subject, struct arena *arena);
 
+/*
+ * Asks the step's table for a name and its parents, or for an address and its networks (step_access.c). True: it had an
+ * answer, and *out is what comes of it.
+ */
+bool await_access_name(struct judge *j, const struct step *step, enum subject subject,
+                       struct str name, enum outcome *out);
+bool await_access_address(struct judge *j, const struct step *step, enum subject subject,
+                          struct str address, enum outcome *out);
+/* The table said OK where a stranger chooses the key: 451 4.3.5. */
+enum outcome access_forbids_ok(struct judge *j, const struct step *step);
+
+/* ---- DNS (step_dns.c) ---- */
+
+/* Never NULL. What cannot be a host's name is DNS_NO_NAME. */
+const struct dns_answer *await_judge_dns(struct judge *j, struct str name, enum dns_type type);
+/* Asks, unless it can be no host's name. */
+void prefetch_dns(const struct policy_facts *facts, struct str name, enum dns_type type);
+/* A look-up has failed: by a parameter like reject_tempfail_action ("defer", else defer_if_permit). */
+enum outcome judge_dns_failed(struct judge *j, enum subject subject, struct str action, int code,
+                              const char *enhanced, struct str text);
+/* "[192.0.2.1]" as a HELO name (step_syntax.c) */
+enum outcome judge_helo_literal(struct judge *j, struct str name);
+
 /* ---- the steps ---- */
 restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
         await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
@@ -315,6 +339,24 @@ restriction_ask await_reject_non_fqdn_helo, await_reject_invalid_helo, await_rej
         await_reject_non_fqdn_recipient;
 restriction_ask await_check_client_access, await_check_helo_access, await_check_sender_access,
         await_check_recipient_access, await_check_etrn_access, await_check_list_access;
+restriction_ask await_check_reverse_client_access;
+restriction_ask await_check_client_a_access, await_check_client_mx_access,
+        await_check_client_ns_access, await_check_reverse_client_a_access,
+        await_check_reverse_client_mx_access, await_check_reverse_client_ns_access,
+        await_check_helo_a_access, await_check_helo_mx_access, await_check_helo_ns_access,
+        await_check_sender_a_access, await_check_sender_mx_access, await_check_sender_ns_access,
+        await_check_recipient_a_access, await_check_recipient_mx_access,
+        await_check_recipient_ns_access;
+restriction_prefetch prefetch_client_a_access, prefetch_client_mx_access, prefetch_client_ns_access,
+        prefetch_reverse_client_a_access, prefetch_reverse_client_mx_access,
+        prefetch_reverse_client_ns_access, prefetch_helo_a_access, prefetch_helo_mx_access,
+        prefetch_helo_ns_access, prefetch_sender_a_access, prefetch_sender_mx_access,
+        prefetch_sender_ns_access, prefetch_recipient_a_access, prefetch_recipient_mx_access,
+        prefetch_recipient_ns_access;
+restriction_ask await_reject_unknown_client, await_reject_unknown_reverse_client,
+        await_reject_unknown_helo, await_reject_unknown_sender_domain,
+        await_reject_unknown_recipient_domain;
+restriction_prefetch prefetch_unknown_helo, prefetch_unknown_sender, prefetch_unknown_recipient;
 restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
         await_defer_unauth_destination, await_reject_unlisted_sender,
         await_reject_unlisted_recipient;

@@ -2,6 +2,7 @@
  * step_access.c - check_*_access: what an access table is asked, and in which order (access(5))
  *
  *   client        name, its parent domains; address, its parent networks
+ *   reverse name  the same with the name that nobody has verified
  *   HELO, ETRN    name, its parent domains
  *   sender,       user+ext@domain, user@domain, domain, its parent domains, user+ext@, user@
  *   recipient
@@ -114,6 +115,42 @@ enum outcome await_check_client_access(struct judge *j, const struct step *step)
         return l.outcome;
 }
 
+bool await_access_name(struct judge *j, const struct step *step, enum subject subject,
+                       struct str name, enum outcome *out)
+{
+        struct lookup l = lookup_make(j, step, subject);
+        bool is_found = await_look_name(&l, name, KEY_WHOLE);
+        *out = l.outcome;
+        return is_found;
+}
+
+bool await_access_address(struct judge *j, const struct step *step, enum subject subject,
+                          struct str address, enum outcome *out)
+{
+        struct lookup l = lookup_make(j, step, subject);
+        bool is_found = await_look_address(&l, address);
+        *out = l.outcome;
+        return is_found;
+}
+
+enum outcome access_forbids_ok(struct judge *j, const struct step *step)
+{
+        return judge_fail_config(
+                j,
+                "%s returns OK for %.*s: a stranger could give himself that; write "
+                "DUNNO for an exception",
+                step->restriction->name, STR_ARG(str_part(j->key, 0, 255)));
+}
+
+enum outcome await_check_reverse_client_access(struct judge *j, const struct step *step)
+{
+        struct lookup l = lookup_make(j, step, SUBJECT_REVERSE_CLIENT);
+        if (!await_look_name(&l, j->facts->reverse_client_name, KEY_WHOLE))
+                await_look_address(&l, j->facts->client_address);
+        return l.outcome == OUTCOME_PERMIT && !j->effects->is_discarded ? access_forbids_ok(j, step)
+                                                                        : l.outcome;
+}
+
 enum outcome await_check_helo_access(struct judge *j, const struct step *step)
 {
         struct lookup l = lookup_make(j, step, SUBJECT_HELO);
@@ -166,6 +203,8 @@ enum outcome await_check_list_access(struct judge *j, const struct step *step)
         switch (j->subject) {
         case SUBJECT_CLIENT:
                 return await_check_client_access(j, step);
+        case SUBJECT_REVERSE_CLIENT:
+                return await_check_reverse_client_access(j, step);
         case SUBJECT_HELO:
                 return await_check_helo_access(j, step);
         case SUBJECT_SENDER:

@@ -7,7 +7,7 @@ static struct str without_final_dot(struct str name)
 }
 
 /* "[192.0.2.1]" as a HELO name: the address must be one, for both restrictions. */
-static enum outcome judge_literal(struct judge *j, struct str name)
+enum outcome judge_helo_literal(struct judge *j, struct str name)
 {
         if (smtp_domain_is_literal(name))
                 return OUTCOME_DUNNO;
@@ -22,7 +22,7 @@ enum outcome await_reject_invalid_helo(struct judge *j, const struct step *step)
         if (str_is_empty(name))
                 return OUTCOME_DUNNO;
         if (name.ptr[0] == '[')
-                return judge_literal(j, name);
+                return judge_helo_literal(j, name);
         /* A bare address is bad manners, but a name that means something (Postfix: the same). */
         if (smtp_domain_is_valid(without_final_dot(name)) || network_address_parse(name, bits))
                 return OUTCOME_DUNNO;
@@ -36,7 +36,7 @@ enum outcome await_reject_non_fqdn_helo(struct judge *j, const struct step *step
         if (str_is_empty(name))
                 return OUTCOME_DUNNO;
         if (name.ptr[0] == '[')
-                return judge_literal(j, name);
+                return judge_helo_literal(j, name);
         if (smtp_domain_is_fqdn(without_final_dot(name)))
                 return OUTCOME_DUNNO;
         return judge_refuse_subject(j, SUBJECT_HELO, (int)j->params->non_fqdn_reject_code, "5.5.2",
