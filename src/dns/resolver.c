@@ -34,6 +34,7 @@ struct resolver {
         struct dns *dns;      /* while somebody asks */
         struct loop *loop;
         struct ub_event_base *events;
+        bool has_tried;
         struct ub_ctx *ctx; /* NULL: could not be made; `trouble` says why */
         struct why trouble;
         struct chore chore;
@@ -77,10 +78,14 @@ static int set_options(struct ub_ctx *ctx, const struct settings *s, struct why 
                 const char *name;
                 const char *value;
         } always[] = {
-                /* a dead server costs a second and not seventeen */
-                {"outbound-msg-retry:", "2"},
+                /*
+                 * A dead server costs two seconds (300 ms, 600 ms, 1 s) and not seventeen. One that was quick
+                 * so far is given as long: a resolver that is asked for something new is slow once.
+                 */
+                {"outbound-msg-retry:", "3"},
+                {"infra-cache-min-rtt:", "250"},
                 {"infra-cache-max-rtt:", "1000"},
-                {"unknown-server-time-limit:", "200"},
+                {"unknown-server-time-limit:", "300"},
                 {"edns-buffer-size:", "1232"},
                 /* at most so many descriptors on each loop; what is more waits its turn */
                 {"outgoing-range:", "512"},
@@ -222,16 +227,24 @@ static struct resolver *resolver_new(struct dns *d, struct loop *l)
         list_init(&r->chore.link);
         list_init(&r->fresh);
         r->events = ub_events_new(l);
-        r->ctx = ub_ctx_create_ub_event(r->events);
-        if (!r->ctx)
-                why_set(&r->trouble, -ENOMEM, "libunbound: no context can be made");
-        else if (configure(r->ctx, &d->settings, &r->trouble) < 0) {
-                ub_ctx_delete(r->ctx);
-                r->ctx = NULL;
-        }
         list_add_last(&d->resolvers, &r->of_dns);
         list_add_last(&all_resolvers, &r->of_all);
         return r;
+}
+
+/* Takes more stack than a task has: for the chore. */
+static void make_context(struct resolver *r)
+{
+        pthread_mutex_lock(&lock);
+        r->has_tried = true;
+        r->ctx = ub_ctx_create_ub_event(r->events);
+        if (!r->ctx) {
+                why_set(&r->trouble, -ENOMEM, "libunbound: no context can be made");
+        } else if (configure(r->ctx, &r->dns->settings, &r->trouble) < 0) {
+                ub_ctx_delete(r->ctx);
+                r->ctx = NULL;
+        }
+        pthread_mutex_unlock(&lock);
 }
 
 static struct resolver *resolver_here(struct dns *d)
@@ -362,6 +375,11 @@ static void begin(struct query *q)
         struct resolver *r = q->resolver;
         char name[DNS_NAME_BYTES_MAX + 1];
         list_remove(&q->link);
+        if (!r->ctx) {
+                answer(q, box_failed("%s", r->trouble.text), false);
+                query_free(q);
+                return;
+        }
         snprintf(name, sizeof(name), "%.*s.", STR_ARG(q->question->name));
         q->is_beginning = true;
         int rc = ub_resolve_event(r->ctx, name, (int)q->question->type, CLASS_IN, q, is_answered,
@@ -379,6 +397,8 @@ static void begin(struct query *q)
 static void run_fresh(struct chore *c)
 {
         struct resolver *r = list_of(c, struct resolver, chore);
+        if (!r->has_tried)
+                make_context(r);
         while (!list_is_empty(&r->fresh))
                 begin(list_of(r->fresh.next, struct query, link));
 }
@@ -393,11 +413,6 @@ void resolver_ask(struct dns *d, struct question *question)
                 return;
         }
         struct resolver *r = resolver_here(d);
-        if (!r->ctx) {
-                question_answer(question, box_failed("%s", r->trouble.text), false);
-                count(d, question, false);
-                return;
-        }
         struct query *q = calloc(1, sizeof(*q));
         check(q);
         q->resolver = r;

@@ -583,11 +583,14 @@ static bool await_meet_client(struct session *s)
         if (!learn_ends(s))
                 return false; /* gone already */
         learn_client(s);
-        if (!session_has_upstream(s))
-                return true;
-        if (!await_session_upstream(s))
-                return false;
-        learn_client(s);
+        if (session_has_upstream(s)) {
+                if (!await_session_upstream(s))
+                        return false;
+                learn_client(s);
+        }
+        /* who is turned away at once costs no question */
+        if (!s->is_check && policy_lets_in(s->policy, s->facts.client_bits))
+                await_session_client_name(s);
         return true;
 }
 

@@ -128,6 +128,11 @@ static inline struct smtp_reply session_no_reply(void)
         return smtp_reply_make(0, NULL, STR(""));
 }
 
+/* ---- client_name.c ---- */
+
+/* Sets what is known of the client's names in s->facts. Starts what the lists will ask at connect. */
+void await_session_client_name(struct session *s);
+
 /* ---- what verbs share ---- */
 
 /* The deadline for the next input of the client (smtpd_timeout). */

@@ -8,6 +8,8 @@ parameter). Then come sections:
 
     == main.cf          lines that replace those of RELAY below, or are added; "unset NAME" removes one
     == master.cf        instead of one smtpd on @PORT@
+    == dns              what the DNS says, in the lines of harness/dns.py: the server asks nobody else, and looks up
+                        the names of clients (127.0.0.1 is "1.0.0.127.in-addr.arpa PTR ...")
     == file NAME        a file in the configuration directory (relay_domains, relay_recipients and
                         transport have contents already, see FILES)
     == play             steps
@@ -51,6 +53,8 @@ Steps, one a line ("#" begins a comment):
     spool: N            messages in the queue (waits for it)
     maildir NAME: N     messages in @DIR@/mail/NAME (waits for it); "maildir NAME has: regex"
     log: regex          a log line (waits for it); "log hasnot: regex"
+    dns add: LINE       from now on; "dns forget: NAME"; "dns down" (it hears nothing), "dns up"
+    asked NAME TYPE: N  the name server was asked that often
     signal HUP          to the supervisor
     restart             stop and start the server
 
@@ -72,6 +76,7 @@ import pytest
 
 from harness import places
 from harness.dialogue import Dialogue
+from harness.dns import NameServer
 from harness.server import MASTER, Server, parse_main_cf
 from harness.sink import Sink
 
@@ -173,6 +178,10 @@ class Stage:
         (r'spool: (\d+)', 'expect_spool'),
         (r'maildir (\S+): (\d+)', 'expect_maildir'),
         (r'maildir (\S+) has: (.*)', 'maildir_has'),
+        (r'dns add: (.*)', 'dns_add'),
+        (r'dns forget: (.*)', 'dns_forget'),
+        (r'dns (up|down)', 'dns_switch'),
+        (r'asked (\S+) ([A-Z]+): (\d+)', 'expect_asked'),
         (r'log: (.*)', 'expect_log'),
         (r'log hasnot: (.*)', 'expect_no_log'),
         (r'signal (\S+)', 'send_signal'),
@@ -187,6 +196,7 @@ class Stage:
     def __init__(self, path):
         self.path = path
         self.sink = Sink()
+        self.dns = None
         self.server = Server(path.stem[:2], main=RELAY)
         certificate, key = places.certificate()
         owner = places.user()
@@ -216,6 +226,10 @@ class Stage:
             elif kind == 'master.cf':
                 self.server.master = text
                 self.server.write_configuration()
+            elif kind == 'dns':
+                self.dns = NameServer(text)
+                self.server.words['@DNS@'] = str(self.dns.port)
+                self.server.write_configuration(**self.dns.main(), smtpd_peername_lookup='yes')
             elif kind == 'file':
                 self.server.write(argument, text)
             elif kind == 'play':
@@ -269,6 +283,22 @@ class Stage:
                 dialogue.close()
         self.server.kill()
         self.sink.stop()
+        if self.dns:
+            self.dns.stop()
+
+    # ---- the name server ----
+
+    def dns_add(self, line):
+        self.dns.add(line)
+
+    def dns_forget(self, name):
+        self.dns.forget(name)
+
+    def dns_switch(self, where):
+        getattr(self.dns, where)()
+
+    def expect_asked(self, name, kind, count):
+        assert self.dns.asked(name, kind) == int(count), f'it was {self.dns.asked(name, kind)}'
 
     # ---- the server ----
 
