@@ -42,6 +42,11 @@ void cleanup_free(struct cleanup **cp)
         free(c);
 }
 
+bool cleanup_has_utf8_header(const struct cleanup *c)
+{
+        return c->has_utf8_header;
+}
+
 /* ---- what is shared ---- */
 
 void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text)
@@ -116,6 +121,8 @@ static void check_faults(struct cleanup *c, const struct mime_unit *unit)
 static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 {
         check_faults(c, unit);
+        if (!c->has_header && !smtp_text_is_ascii(unit->raw))
+                c->has_utf8_header = true;
         if (unit->kind != MIME_FIELD_REST)
                 c->header_bytes += c->has_header ? 0 : unit->raw.len;
         switch (unit->kind) {

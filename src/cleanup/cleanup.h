@@ -94,6 +94,9 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
 /* The client's bytes that stand in the input and not in the output yet. */
 size_t cleanup_waiting_bytes(const struct cleanup *c);
 
+/* Does the message's own header, as it came, hold bytes beyond ASCII? */
+bool cleanup_has_utf8_header(const struct cleanup *c);
+
 /*
  * The last word: copies (always_bcc, *_bcc_maps, BCC), REDIRECT, FILTER and content_filter go into
  * the envelope. False: *refusal says why the message cannot be taken now.

@@ -51,9 +51,10 @@ struct cleanup {
         struct buf scratch; /* a field without CR, or decoded */
         struct mime mime;
         enum rewrite_context context;
-        bool has_header; /* the first header is over */
-        bool is_passed;  /* PASS, DISCARD: nothing is checked any more */
-        bool drops_rest; /* of a long field or line that was taken out */
+        bool has_header;      /* the first header is over */
+        bool has_utf8_header; /* and had bytes beyond ASCII */
+        bool is_passed;       /* PASS, DISCARD: nothing is checked any more */
+        bool drops_rest;      /* of a long field or line that was taken out */
         bool has_message_id, has_date, has_from, has_visible_recipient, is_resent;
         bool has_resent_message_id, has_resent_date, has_resent_from;
         size_t hops;

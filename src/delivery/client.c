@@ -108,6 +108,22 @@ static bool is_discarded(struct str keyword, const struct params *p)
         return false;
 }
 
+/* RFC 9422 3: numbers of up to six digits, none of them 0; what is not known or not well formed says nothing. */
+static void note_limits(struct client *c, struct str words)
+{
+        struct str value;
+        while (str_next_word(&words, " \t", &value)) {
+                struct str name = str_cut(&value, '=');
+                int64_t n;
+                if (value.len > 6 || str_to_int64(value, 1, 999999, &n) < 0)
+                        continue;
+                if (str_eq_nocase(name, STR("RCPTMAX")))
+                        c->rcpt_max = n;
+                else if (str_eq_nocase(name, STR("MAILMAX")))
+                        c->mail_max = n;
+        }
+}
+
 static void note_keyword(struct client *c, struct str line)
 {
         struct str rest = line;
@@ -118,6 +134,10 @@ static void note_keyword(struct client *c, struct str line)
         if (str_eq_nocase(keyword, STR("XFORWARD"))) {
                 if (c->transport->params->smtp_send_xforward_command)
                         c->forwards = client_forward_offer(rest);
+                return;
+        }
+        if (str_eq_nocase(keyword, STR("LIMITS"))) {
+                note_limits(c, rest);
                 return;
         }
         str_next_word(&rest, " \t", &value);
@@ -142,6 +162,7 @@ static void note_keywords(struct client *c)
         c->has_smtputf8 = c->has_dsn = c->has_starttls = false;
         c->size_max = 0;
         c->forwards = 0;
+        c->rcpt_max = c->mail_max = 0;
         struct str rest = buf_str(&c->reader.text);
         str_cut(&rest, '\n');
         while (rest.len)
@@ -433,6 +454,8 @@ bool client_is_usable(struct client *c)
                 return false;
         if (p->smtp_connection_reuse_count_limit &&
             c->message_count >= p->smtp_connection_reuse_count_limit)
+                return false;
+        if (c->mail_max && c->message_count >= c->mail_max)
                 return false;
         if (loop_now_ms() - c->opened_ms >= p->smtp_connection_reuse_time_limit)
                 return false;

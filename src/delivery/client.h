@@ -39,6 +39,8 @@ struct client {
 
         bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_dsn, has_starttls;
         int64_t size_max;  /* with has_size; 0: none said */
+        int64_t rcpt_max;  /* LIMITS (RFC 9422): recipients of a message, messages of a session; */
+        int64_t mail_max;  /* 0: none said */
         unsigned forwards; /* attributes of XFORWARD that it takes: 1 << enum smtp_attribute */
 
         bool is_dead;    /* nothing more can be said; close it */

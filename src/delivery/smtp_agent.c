@@ -233,26 +233,66 @@ static void note_tried(struct work *w, const char *address, uint16_t port)
         snprintf(t->address, sizeof(t->address), "%s", address);
 }
 
+/* How many of those from `from` on one transaction takes (RFC 9422 4.2: RCPTMAX). */
+static size_t transaction_size(const struct work *w, const struct client *c, size_t from)
+{
+        size_t left = w->left_count - from;
+        return c->rcpt_max && (size_t)c->rcpt_max < left ? (size_t)c->rcpt_max : left;
+}
+
+/* The connection does not take another transaction: for those from `from` on it is later. */
+static void leave_rest(struct work *w, size_t from, size_t count)
+{
+        struct trouble *t = w->results[from - 1].trouble;
+        if (!t || t->is_permanent)
+                t = client_trouble_say(false, "4.5.3",
+                                       STR("the server takes fewer recipients at once"),
+                                       w->job->arena);
+        for (size_t i = from; i < from + count; i++)
+                w->results[i] = (struct client_result){.verdict = CLIENT_REFUSED, .trouble = t};
+}
+
+/* In as many transactions as the server's limit asks for, mostly one. */
+static void await_transactions(struct work *w, struct client *c)
+{
+        size_t count;
+        for (size_t from = 0; from < w->left_count; from += count) {
+                struct client_message m = {
+                        .message = w->job->message,
+                        .envelope = w->job->envelope,
+                        .recipients = w->left + from,
+                        .recipient_count = count = transaction_size(w, c, from),
+                        .arena = w->job->arena,
+                        .results = w->results + from,
+                };
+                if (from && (c->is_dead || (c->mail_max && c->message_count >= c->mail_max))) {
+                        leave_rest(w, from, count);
+                        continue;
+                }
+                await_client_send(c, &m);
+                if (from)
+                        c->is_stale = false; /* it has served already */
+                else if (c->is_stale)
+                        return;
+                if (w->results[from].verdict == CLIENT_NONE)
+                        return; /* cancelled */
+        }
+}
+
 /* Sends to all that are left. False: the kept connection was stale, nothing happened. */
 static bool await_session(struct work *w, struct client *c)
 {
-        struct client_message m = {
-                .message = w->job->message,
-                .envelope = w->job->envelope,
-                .recipients = w->left,
-                .recipient_count = w->left_count,
-                .arena = w->job->arena,
-                .results = w->results,
-        };
-        await_client_send(c, &m);
+        for (size_t i = 0; i < w->left_count; i++)
+                w->results[i] = (struct client_result){.verdict = CLIENT_NONE};
+        await_transactions(w, c);
+        if (c->is_stale)
+                return false;
         for (size_t i = 0; i < w->left_count; i++) {
                 if (w->results[i].verdict == CLIENT_NONE) { /* some may have been refused before */
                         w->is_canceled = true;
                         return true;
                 }
         }
-        if (c->is_stale)
-                return false;
         struct trouble *first =
                 w->results[0].verdict == CLIENT_REFUSED ? w->results[0].trouble : NULL;
         sort_out(w, c);

@@ -174,18 +174,24 @@ void await_intake_piece(struct session *s)
 
 /* ---- the end ---- */
 
-static void refuse_bare_lf(struct session *s)
+/* smtpd_forbid_bare_newline: with every value line ends were made whole; reject refuses, and note logs */
+static void judge_bare_lf(struct session *s)
 {
-        /* smtpd_forbid_bare_newline = reject; with every other value line ends were made whole */
-        if (s->transaction->intake->has_bare_lf &&
-            s->params->smtpd_forbid_bare_newline == BARE_NEWLINE_REJECT &&
-            !policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
-                intake_refuse(s,
-                              smtp_reply_make((int)s->params->smtpd_forbid_bare_newline_reject_code,
-                                              s->params->smtpd_forbid_bare_newline_reject_code < 500
-                                                      ? "4.5.2"
-                                                      : "5.5.2",
-                                              STR("Error: bare <LF> received")));
+        const struct params *p = s->params;
+        if (!s->transaction->intake->has_bare_lf ||
+            (p->smtpd_forbid_bare_newline != BARE_NEWLINE_REJECT &&
+             p->smtpd_forbid_bare_newline != BARE_NEWLINE_NOTE) ||
+            policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
+                return;
+        log_mail(LOG_LEVEL_INFO, "smtpd", spool_draft_id(s->transaction->draft),
+                 "bare <LF> received from %.*s[%.*s]", STR_ARG(s->facts.client_name),
+                 STR_ARG(s->facts.client_address));
+        if (p->smtpd_forbid_bare_newline == BARE_NEWLINE_REJECT)
+                intake_refuse(s, smtp_reply_make((int)p->smtpd_forbid_bare_newline_reject_code,
+                                                 p->smtpd_forbid_bare_newline_reject_code < 500
+                                                         ? "4.5.2"
+                                                         : "5.5.2",
+                                                 STR("Error: bare <LF> received")));
 }
 
 static void await_judge_message(struct session *s)
@@ -194,7 +200,7 @@ static void await_judge_message(struct session *s)
         struct intake *in = t->intake;
         if (!is_refused(in))
                 await_clean(s, true);
-        refuse_bare_lf(s);
+        judge_bare_lf(s);
         if (is_refused(in))
                 return;
         s->facts.message_bytes = spool_draft_bytes(t->draft);
@@ -203,6 +209,29 @@ static void await_judge_message(struct session *s)
                 intake_refuse(s, refusal);
         else if (arena_is_over(&t->arena))
                 intake_refuse(s, smtp_reply_make(452, "4.3.1", STR("Insufficient system storage")));
+}
+
+static bool has_word(struct str list, struct str one, struct str other)
+{
+        struct str word;
+        while (config_list_next(&list, &word))
+                if (str_eq_nocase(word, one) || str_eq_nocase(word, other))
+                        return true;
+        return false;
+}
+
+/* smtputf8_autodetect_classes: addresses or header fields in UTF-8 ask for SMTPUTF8 by themselves */
+static void detect_utf8(struct session *s)
+{
+        struct transaction *t = s->transaction;
+        struct envelope *e = &t->envelope;
+        if (e->smtputf8 || !s->params->smtputf8_enable ||
+            !has_word(s->params->smtputf8_autodetect_classes, STR("all"), STR("smtpd")))
+                return;
+        bool has_utf8 = cleanup_has_utf8_header(t->cleanup) || !smtp_text_is_ascii(e->sender);
+        for (size_t i = 0; !has_utf8 && i < e->recipient_count; i++)
+                has_utf8 = !smtp_text_is_ascii(e->recipients[i].address);
+        e->smtputf8 = has_utf8;
 }
 
 static struct smtp_reply await_commit(struct session *s)
@@ -228,6 +257,7 @@ static struct smtp_reply await_commit(struct session *s)
         }
         struct why why;
         unsigned flags = t->effects.is_held ? SPOOL_HOLD : 0;
+        detect_utf8(s);
         session_forward_apply(s, &t->envelope);
         int rc = await_spool_commit(&t->draft, &t->envelope, flags, &why);
         if (rc == 0) {

@@ -21,6 +21,7 @@ static struct smtp_reply offer(struct session *s)
 {
         struct buf text;
         char size[48];
+        char limits[48];
         buf_init(&text, 4096);
         snprintf(size, sizeof(size), "SIZE %lld", (long long)s->params->message_size_limit);
         buf_append_str(&text, s->params->myhostname);
@@ -42,6 +43,9 @@ static struct smtp_reply offer(struct session *s)
         add_keyword(s, &text, "8BITMIME");
         add_keyword(s, &text, "DSN");
         add_keyword(s, &text, "SMTPUTF8");
+        snprintf(limits, sizeof(limits), "LIMITS RCPTMAX=%lld",
+                 (long long)s->params->smtpd_recipient_limit);
+        add_keyword(s, &text, limits);
         add_keyword(s, &text, "CHUNKING");
         struct smtp_reply reply = smtp_reply_make(250, NULL, arena_str(&s->arena, buf_str(&text)));
         buf_done(&text);
