@@ -47,7 +47,7 @@ static void made_up(void **state)
                 {"mine = x\nyours = $mine\n", 2},
                 {"mine = x\nyours = $mine\nsmtpd_banner = $yours\n", 0},
                 {"mine = $yours\nyours = $mine\n", 2},
-                {"mine = $mine\nsmtpd_banner = ${stress?$mine}\n",
+                {"mine = $mine\nsmtpd_noop_commands = ${stress?$mine}\n",
                  1}, /* only under stress, but then */
                 {"smtpd_restriction_classes = strict, lax\nstrict = reject\nlax = $own\nown = x\n",
                  0},
