@@ -49,6 +49,7 @@ extern const struct command command_queue_import;
 extern const struct command command_reload;
 extern const struct command command_stop;
 extern const struct command command_status;
+extern const struct command command_dnsbl;
 
 /* For commands without options of their own. */
 extern const struct args_flag command_no_flags[];

@@ -16,7 +16,8 @@ static const struct command *const commands[] = {
         &command_queue_hold,   &command_queue_release, &command_queue_requeue,
         &command_queue_drain,  &command_queue_accept,  &command_queue_verify,
         &command_queue_export, &command_queue_import,  &command_reload,
-        &command_stop,         &command_status,        &command_spf,
+        &command_stop,         &command_status,        &command_dnsbl,
+        &command_spf,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 

@@ -311,9 +311,11 @@ static void read_row(struct config_private *p, const struct row *row, const stru
         switch (find_role(row)) {
         case ROLE_LISTENS:
                 if (str_eq(row->command, STR("postscreen"))) {
-                        findings_add(findings, SEVERITY_NOTE, "postscreen", row->at, NULL,
-                                     "service %.*s runs smtpd: nobody is asked to connect twice",
-                                     STR_ARG(row->columns[0]));
+                        findings_add(
+                                findings, SEVERITY_NOTE, "postscreen", row->at, NULL,
+                                "service %.*s makes postscreen's tests in the session itself: nobody is "
+                                "asked to connect twice",
+                                STR_ARG(row->columns[0]));
                         process_limit = -1; /* its 1 is one process for all, not one session */
                 }
                 read_service(p, row, is_inet, process_limit, r, findings);

@@ -54,6 +54,7 @@ struct worker {
         bool is_stopping;
         bool is_ready;
         struct task *refresher;
+        struct task *list_keeper;
 
         /* a reload under way */
         bool is_reloading;
@@ -108,5 +109,8 @@ void await_control_drain(struct conversation *c, const struct request *request);
 void conversation_end_not_found(struct conversation *c, struct str id);
 void await_control_queue(struct conversation *c, const struct request *request);
 void await_control_status(struct conversation *c, const struct request *request);
+void await_control_lists(struct conversation *c, const struct request *request);
+/* A task of the office: lists in the DNS are tested when they are due (arg: the worker). */
+void await_keep_lists(void *arg);
 
 #endif

@@ -19,6 +19,7 @@ static const struct {
         {"reload", REQUEST_RELOAD, ID_NONE, false, false},
         {"stop", REQUEST_STOP, ID_NONE, false, false},
         {"status", REQUEST_STATUS, ID_NONE, true, false},
+        {"dnsbl", REQUEST_DNSBL, ID_NONE, true, false},
         {"queue list", REQUEST_QUEUE_LIST, ID_NONE, true, true},
         {"queue show", REQUEST_QUEUE_SHOW, ID_MUST, false, false},
         {"queue count", REQUEST_QUEUE_COUNT, ID_NONE, false, false},

@@ -25,6 +25,7 @@ enum request_verb {
         REQUEST_RELOAD,
         REQUEST_STOP,
         REQUEST_STATUS,
+        REQUEST_DNSBL,
         REQUEST_QUEUE_LIST,
         REQUEST_QUEUE_SHOW,
         REQUEST_QUEUE_COUNT,

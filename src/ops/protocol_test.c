@@ -16,6 +16,8 @@ static void test_requests(void **state)
                 {"reload", REQUEST_RELOAD, false, ""},
                 {"stop\r\n", REQUEST_STOP, false, ""},
                 {"status json", REQUEST_STATUS, true, ""},
+                {"dnsbl", REQUEST_DNSBL, false, ""},
+                {"dnsbl json", REQUEST_DNSBL, true, ""},
                 {"queue list", REQUEST_QUEUE_LIST, false, ""},
                 {"queue list json\n", REQUEST_QUEUE_LIST, true, ""},
                 {"queue show 4gXyZ12abcz9", REQUEST_QUEUE_SHOW, false, "4gXyZ12abcz9"},

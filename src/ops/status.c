@@ -1,6 +1,7 @@
 /* status.c - what the server is doing, in figures */
 #include "ops/errand.h"
 #include "ops/json.h"
+#include "ops/lists.h"
 #include "ops/ops_private.h"
 
 #include "base/check.h"
@@ -137,6 +138,7 @@ static void put_json(struct buf *out, struct worker *w, const struct figures *fi
         put_sessions(&j, &sum->sessions);
         put_delivery(&j, &sum->delivery);
         put_queue(&j, w->spool);
+        lists_put_status_json(&j);
         json_open(&j, "loops", '[');
         for (size_t i = 0; i < w->station_count; i++) {
                 json_open(&j, NULL, '{');
@@ -172,6 +174,7 @@ static void put_text(struct buf *out, struct worker *w, const struct figures *su
                    (unsigned long long)sum->delivery.bounced);
         buf_printf(out, "queue       %zu active, %zu deferred, %zu on hold; %lld bytes on disk\n",
                    c.active, c.deferred, c.held, (long long)c.disk_bytes);
+        lists_put_status_text(out);
         if (c.damaged)
                 buf_printf(out, "damaged     %zu records were set aside at the start (corrupt/)\n",
                            c.damaged);

@@ -78,7 +78,9 @@ static void await_stop(void *arg)
         log_info("master", "stopping; what is under way has %d seconds", STOP_MS / 1000);
         if (w->refresher)
                 task_cancel(w->refresher);
-        while (!w->is_ready || w->refresher ||
+        if (w->list_keeper)
+                task_cancel(w->list_keeper);
+        while (!w->is_ready || w->refresher || w->list_keeper ||
                w->is_reloading) /* what has begun comes to its end */
                 await_sleep(IDLE_MS);
         await_stations_stop(w, loop_now_ms() + STOP_MS);
@@ -215,6 +217,7 @@ static void await_begin(void *arg)
         const struct channel_message m = {.kind = CHANNEL_READY};
         channel_send(w->options->channel, &m, -1);
         task_start(w->office, await_refresh, w);
+        task_start(w->office, await_keep_lists, w);
 }
 
 /* ---- life ---- */
