@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ops/errand.h"
+#include "policy/service.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -129,6 +130,7 @@ static void station_stop(void *arg)
         await_delivery_stop(&s->delivery, order->deadline_ms);
         await_retirements(s);
         dns_leave_loop();
+        policy_leave_loop();
         free(s->posts);
         s->posts = NULL;
         s->post_count = 0;

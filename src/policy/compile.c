@@ -10,6 +10,7 @@
  */
 #include "config/dead_lists.h"
 #include "policy/policy_private.h"
+#include "policy/service.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -246,6 +247,12 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
                 fail(c, "missing-argument", name, NULL, "%s needs a word after it",
                      restriction->name);
                 return false;
+        case ARGUMENT_SERVICE:
+                if (has_one)
+                        return true;
+                fail(c, "missing-argument", name, "write inet:host:port or unix:path",
+                     "%s needs a policy server after it", restriction->name);
+                return false;
         case ARGUMENT_TIME:
                 if (has_one && config_parse_time(*argument, 's', time_ms) == 0 && *time_ms >= 0)
                         return true;
@@ -254,6 +261,16 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
                 return false;
         }
         return true;
+}
+
+static const struct policy_service *parse_service(struct compiler *c, struct str argument)
+{
+        struct policy_service *service = arena_new(c->arena, struct policy_service);
+        struct why why;
+        if (policy_service_parse(argument, c->p->params, c->arena, service, &why) == 0)
+                return service;
+        fail(c, "bad-policy-service", argument, NULL, "%s", why.text);
+        return NULL;
 }
 
 static void compile_restriction(struct compiler *c, const struct restriction *restriction,
@@ -273,6 +290,9 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
         if (restriction->argument == ARGUMENT_LIST &&
             !(dnsbl = find_list(c, restriction, name, argument, &site)))
                 return;
+        const struct policy_service *service = NULL;
+        if (restriction->argument == ARGUMENT_SERVICE && !(service = parse_service(c, argument)))
+                return;
         switch (restriction->kind) {
         case KIND_READY: {
                 struct step *step = add_step(c, restriction, name, argument);
@@ -280,6 +300,7 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
                 step->site = site;
                 step->dnsbl = dnsbl;
                 step->time_ms = time_ms;
+                step->service = service;
                 return;
         }
         case KIND_WARN:

@@ -70,8 +70,9 @@ struct policy_facts {
         struct str
                 reverse_client_name; /* what its address points to, verified or not; or "unknown" */
         enum client_name_status reverse_client_name_status;
-        struct str client_address;     /* printed */
-        unsigned char client_bits[16]; /* IPv4 as ::ffff:a.b.c.d */
+        struct str client_address;                           /* printed */
+        struct str client_port, server_address, server_port; /* printed */
+        unsigned char client_bits[16];                       /* IPv4 as ::ffff:a.b.c.d */
         struct str protocol; /* SMTP, ESMTP, ESMTPS...; at HELO and EHLO: the one asked for */
         struct str helo;     /* empty before HELO */
         struct smtp_address sender;
@@ -84,8 +85,11 @@ struct policy_facts {
         bool has_early_input;   /* spoke before it was its turn: reject_unauth_pipelining */
         bool has_tls;
         const struct tls_peer *certificate; /* the client's, with has_tls; else NULL */
-        int64_t message_bytes;              /* at end of data */
-        struct str queue_id;                /* for log lines; may be empty */
+        struct str tls;         /* "TLSv1.3 with cipher X (256/256 bits)"; empty without */
+        struct str instance;    /* the same for all that is asked about one message */
+        int64_t declared_bytes; /* SIZE of MAIL; 0: not said */
+        int64_t message_bytes;  /* at end of data */
+        struct str queue_id;    /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
         struct policy_spf *spf;    /* likewise */

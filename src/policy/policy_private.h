@@ -75,7 +75,8 @@ enum restriction_argument {
         ARGUMENT_TABLE,
         ARGUMENT_WORD,
         ARGUMENT_TIME,
-        ARGUMENT_LIST, /* domain[=filter] of a list in the DNS */
+        ARGUMENT_LIST,    /* domain[=filter] of a list in the DNS */
+        ARGUMENT_SERVICE, /* a policy server with its options */
 };
 
 /* What a list in the DNS is asked about. */
@@ -122,6 +123,7 @@ struct step {
         struct str argument; /* as written; empty: none */
         struct table *table;
         struct step_list *list; /* of a class */
+        const struct policy_service *service;
         int64_t time_ms;
         const struct dnsbl_site *site; /* of a list in the DNS, as written */
         struct dnsbl_list *dnsbl;      /* and its record; NULL: no such step */
@@ -360,6 +362,7 @@ restriction_prefetch prefetch_unknown_helo, prefetch_unknown_sender, prefetch_un
 restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
         await_defer_unauth_destination, await_reject_unlisted_sender,
         await_reject_unlisted_recipient;
+restriction_ask await_check_policy_service;
 restriction_ask await_reject_spf_fail, await_reject_spf_softfail, await_reject_spf_none,
         await_reject_spf_permerror, await_defer_spf_softfail, await_defer_spf_temperror,
         await_reject_spf_helo_fail, await_reject_spf_helo_softfail, await_reject_spf_helo_permerror,

@@ -50,7 +50,7 @@ static const struct restriction restrictions[] = {
         READY("reject_unauth_pipelining", NONE, NONE, await_reject_unauth_pipelining),
         READY("reject_multi_recipient_bounce", NONE, NONE, await_reject_multi_recipient_bounce),
         READY("reject_plaintext_session", NONE, NONE, await_reject_plaintext_session),
-        NOT_YET("check_policy_service", WORD, "no policy service is asked"),
+        READY("check_policy_service", SERVICE, PERMITS, await_check_policy_service),
 
         /* client */
         READY("permit_mynetworks", NONE, NONE, await_permit_mynetworks),

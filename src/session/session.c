@@ -6,10 +6,12 @@
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "session/session_private.h"
 #include "table/table.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 enum {
         ARENA_BYTES_MAX = 256 * 1024, /* of one command: no honest one comes near */
@@ -548,6 +550,11 @@ static bool learn_ends(struct session *s)
 void session_set_address(struct session *s)
 {
         s->facts.client_address = str_from(s->peer.text);
+        snprintf(s->peer_port, sizeof(s->peer_port), "%u", s->peer.port);
+        snprintf(s->here_port, sizeof(s->here_port), "%u", s->here.port);
+        s->facts.client_port = str_from(s->peer_port);
+        s->facts.server_address = str_from(s->here.text);
+        s->facts.server_port = str_from(s->here_port);
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
 }
@@ -559,6 +566,13 @@ static int64_t lists_deadline_ms(const struct session *s)
         if (s->is_postscreen && s->params->postscreen_dnsbl_timeout < ms)
                 ms = s->params->postscreen_dnsbl_timeout;
         return ms;
+}
+
+void session_new_instance(struct session *s)
+{
+        snprintf(s->instance, sizeof(s->instance), "%x.%llx", (unsigned)getpid(),
+                 (unsigned long long)rand_u64());
+        s->facts.instance = str_from(s->instance);
 }
 
 /* Who is at s->peer? */
@@ -574,6 +588,7 @@ static void learn_client(struct session *s)
                 s->facts.visit = dnsbl_visit_new(s->facts.dns, lists_deadline_ms(s));
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
+        session_new_instance(s);
         s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
 }
 

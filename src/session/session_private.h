@@ -65,6 +65,9 @@ struct session {
         struct wire_address peer; /* the client; behind a balancer, the one that it tells of */
         struct wire_address here; /* the address that the client connected to */
         struct policy_facts facts;
+        char peer_port[8], here_port[8]; /* as the facts show them */
+        char instance[40];
+        char tls[200];
         struct policy_effects
                 connection_effects;             /* without smtpd_delay_reject: of the connection, */
         struct policy_effects greeting_effects; /* and of the last HELO with it */
@@ -153,6 +156,8 @@ struct str session_protocol(const struct session *s, bool is_utf8);
  * Asks the policy, and logs a refusal. True: it refused, and *reply is what to say; 421 and 521 close.
  */
 bool await_session_refuses(struct session *s, enum policy_event event, struct smtp_reply *reply);
+/* What policy servers know the next message by. */
+void session_new_instance(struct session *s);
 struct smtp_offers session_offers(const struct session *s);
 /* May this EHLO keyword be shown? smtpd_discard_ehlo_keywords */
 bool session_offers_keyword(const struct session *s, const char *keyword);

@@ -92,6 +92,8 @@ bool await_session_handshake(struct session *s, int64_t deadline_ms)
                 return false;
         }
         s->facts.has_tls = true;
+        wire_tls_describe(s->wire, s->tls, sizeof(s->tls));
+        s->facts.tls = str_from(s->tls);
         learn_certificate(s);
         log_tls(s);
         return !await_refuses_certificate(s);

@@ -35,6 +35,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
         t->effects = s->greeting_effects;
         s->facts.sender = t->sender;
         s->facts.has_sender = true;
+        s->facts.declared_bytes = mail->size;
         s->transaction = t;
         const struct cleanup_work work = {
                 .rules = s->service->parts.cleanup,
@@ -56,7 +57,8 @@ void session_transaction_end(struct session *s)
         s->facts.sender = s->facts.recipient = (struct smtp_address){0};
         s->facts.has_sender = false;
         s->facts.recipient_count = 0;
-        s->facts.message_bytes = 0;
+        s->facts.message_bytes = s->facts.declared_bytes = 0;
+        session_new_instance(s);
         s->facts.queue_id = STR("");
         cleanup_free(&t->cleanup);
         intake_free(&t->intake);
