@@ -181,6 +181,10 @@ static int await_special(struct connection *c, struct str line)
                 return await_hang(c);
         if (str_eq(word, STR("@reset")))
                 return reset(c);
+        if (str_eq(word, STR("@half"))) {
+                await_wire_flush(c->wire, patience());
+                return shutdown(c->fd, SHUT_WR);
+        }
         if (str_eq(word, STR("@tls"))) {
                 await_wire_flush(c->wire, patience());
                 return await_wire_tls_accept(c->wire, c->peer->tls, patience(), &why);

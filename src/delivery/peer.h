@@ -14,6 +14,7 @@
  *      @wait MS    does nothing for so long
  *      @hang       does nothing until the other side closes
  *      @reset      closes with a reset
+ *      @half       closes its side only, and still reads
  * and closes at the end. Connections take the scripts in turn; the last one serves all that follow.
  */
 #ifndef DELIVERY_PEER_H

@@ -342,22 +342,22 @@ static void fail_everywhere(int error, enum disk_fault fault, int step)
 
 static void test_io_errors(void **state)
 {
-        fail_everywhere(EIO, DISK_FAILS_ONCE, 2);
+        fail_everywhere(EIO, DISK_FAILS_ONCE, 1);
 }
 
 static void test_no_room(void **state)
 {
-        fail_everywhere(ENOSPC, DISK_FAILS_ONCE, 5);
+        fail_everywhere(ENOSPC, DISK_FAILS_ONCE, 1);
 }
 
 static void test_no_files(void **state)
 {
-        fail_everywhere(EMFILE, DISK_FAILS_ONCE, 7);
+        fail_everywhere(EMFILE, DISK_FAILS_ONCE, 1);
 }
 
 static void test_short_writes(void **state)
 {
-        fail_everywhere(ENOSPC, DISK_SHORT, 3);
+        fail_everywhere(ENOSPC, DISK_SHORT, 1);
 }
 
 int main(void)

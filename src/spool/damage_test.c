@@ -6,6 +6,7 @@
 #include "base/unit.h"
 #include "loop/pool.h"
 #include "spool/spool_disk.h"
+#include "spool/spool_io.h"
 #include "spool/spool_kit.h"
 #include "spool/spool_private.h"
 
@@ -234,6 +235,100 @@ static void test_broken(void **state)
         }
 }
 
+/* ---- fsync fails once: that is final for the segment ---- */
+
+static int fails_left;
+
+static int fdatasync_once(int fd)
+{
+        if (fails_left-- > 0) {
+                errno = EIO;
+                return -1;
+        }
+        return spool_io_real.fdatasync(fd);
+}
+
+static void fail_once(struct kit *k)
+{
+        struct why why = {""};
+        assert_int_equal(
+                await_kit_commit(k, kit_content(&scratch, 500, 0), 1, SPOOL_HOLD, ids[0], &why), 0);
+        const struct segment *first = spool_find(k->spool, k->loop, str_from(ids[0]))->segment;
+        fails_left = 1;
+        assert_int_equal(
+                await_kit_commit(k, kit_content(&scratch, 500, 1), 1, SPOOL_HOLD, refused_id, &why),
+                -EIO);
+        int64_t until = loop_now_ms() + 2000;
+        int rc;
+        while ((rc = await_kit_commit(k, kit_content(&scratch, 500, 2), 1, SPOOL_HOLD, ids[1],
+                                      &why)) < 0 &&
+               loop_now_ms() < until)
+                await_sleep(10);
+        assert_int_equal(rc, 0);
+        const struct segment *second = spool_find(k->spool, k->loop, str_from(ids[1]))->segment;
+        assert_true(second->number > first->number);
+        assert_int_equal(first->fd, -1); /* nothing is written to it any more */
+        assert_null(spool_find(k->spool, k->loop, str_from(refused_id)));
+}
+
+static void check_failed_once(struct kit *k)
+{
+        spool_count(k->spool, &last);
+        assert_int_equal(last.damaged, 0);
+        assert_int_equal(last.held, 2);
+        assert_non_null(spool_find(k->spool, k->loop, str_from(ids[0])));
+        assert_non_null(spool_find(k->spool, k->loop, str_from(ids[1])));
+        assert_null(spool_find(k->spool, k->loop, str_from(refused_id)));
+}
+
+static void test_sync_fails_once(void **state)
+{
+        fails_left = 0;
+        spool_io.fdatasync = fdatasync_once;
+        run(fail_once);
+        spool_io.fdatasync = spool_io_real.fdatasync;
+        run(check_failed_once);
+}
+
+/* ---- damage is told once ---- */
+
+static void count_damage(struct kit *k)
+{
+        spool_count(k->spool, &last);
+        assert_int_equal(last.damaged, 1);
+}
+
+static size_t lines_with(const char *path, const char *text)
+{
+        struct buf all;
+        size_t count = 0;
+        buf_init(&all, 1 << 20);
+        assert_int_equal(spool_file_read(AT_FDCWD, path, 1 << 20, &all), 0);
+        struct str rest = buf_str(&all);
+        for (ptrdiff_t at; (at = str_find_str(rest, str_from(text))) >= 0; count++)
+                rest = str_tail(rest, (size_t)at + 1);
+        buf_done(&all);
+        return count;
+}
+
+static void test_told_once(void **state)
+{
+        struct why why;
+        char path[300];
+        run(commit_all);
+        int fd = open_segment();
+        assert_int_equal(pwrite(fd, "?", 1, (off_t)ends[1] + 60), 1);
+        close(fd);
+        snprintf(path, sizeof(path), "%s/log", kit.path);
+        struct log_options to = {.target = LOG_TO_FILE, .path = path, .name = "test"};
+        assert_int_equal(log_open(&to, &why), 0);
+        for (int start = 0; start < 3; start++)
+                run(count_damage);
+        log_flush();
+        assert_int_equal(lines_with(path, "a copy is in corrupt/"), 1);
+        assert_int_equal(lines_with(path, "told of before"), 2);
+}
+
 static int setup(void **state)
 {
         struct why why;
@@ -258,6 +353,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_set_aside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_header, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_sync_fails_once, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_told_once, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,14 +88,20 @@ static void set_aside(struct recovery *r, uint64_t number, size_t at, struct str
 {
         r->damaged++;
         const struct directory *d = &r->spool->directory;
+        char name[64];
+        struct stat st;
+        snprintf(name, sizeof(name), "%016llx-%zu", (unsigned long long)number, at);
+        /* a segment that lasts is read at each start; an alarm is for what is new */
+        if (!r->is_quiet && fstatat(d->corrupt, name, &st, 0) == 0 &&
+            st.st_size == (off_t)bytes.len) {
+                r->damaged_before++;
+                return;
+        }
         log_error("spool", "%s/journal/%016llx: %zu bytes at %zu are damaged (%s)%s", d->path,
                   (unsigned long long)number, bytes.len, at, what,
                   r->is_quiet ? "" : "; a copy is in corrupt/");
-        if (r->is_quiet)
-                return;
-        char name[64];
-        snprintf(name, sizeof(name), "%016llx-%zu", (unsigned long long)number, at);
-        directory_set_aside(d, name, bytes);
+        if (!r->is_quiet)
+                directory_set_aside(d, name, bytes);
 }
 
 /* ---- records ---- */
@@ -483,6 +489,9 @@ int recovery_run(struct recovery *r, struct why *why)
         buf_done(&buf);
         free(looks);
         spool_names_done(&names);
+        if (rc == 0 && r->damaged_before)
+                log_info("spool", "%zu damaged places that were told of before are in corrupt/",
+                         r->damaged_before);
         if (rc == 0)
                 rc = match_large(r, why);
         if (rc == 0)

@@ -401,6 +401,7 @@ struct recovery {
         uint64_t last_serial;
         uint64_t last_number;
         size_t damaged;
+        size_t damaged_before; /* of these, set aside by an earlier start */
 };
 
 int recovery_run(struct recovery *r, struct why *why);

@@ -131,6 +131,7 @@ def load():
         return json.loads(process.communicate(timeout=300)[0])
 
     run.start = start
+    run.generator = generator
     return run
 
 

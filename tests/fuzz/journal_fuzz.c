@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 #include "spool/segment.h"
 
 #include <errno.h>
