@@ -81,15 +81,17 @@ static void desk_done(struct desk *d)
 }
 
 /* "transport:nexthop", with " hidden" behind it; or "! why". */
-static const char *find(struct desk *d, const char *recipient)
+static const char *find_for(struct desk *d, const char *recipient, const char *sender,
+                            const char *filter)
 {
         static char text[1024];
         struct smtp_address address;
         struct route route;
         struct why why;
         assert_int_equal(smtp_address_parse(str_from(recipient), &d->arena, &address), 0);
-        int rc = await_route_find(d->routes, &(struct route_query){.recipient = &address},
-                                  &d->arena, &route, &why);
+        const struct route_query query = {
+                .recipient = &address, .sender = str_from(sender), .filter = str_from(filter)};
+        int rc = await_route_find(d->routes, &query, &d->arena, &route, &why);
         if (rc < 0) {
                 assert_int_equal(rc, -EAGAIN);
                 snprintf(text, sizeof(text), "! %s", why.text);
@@ -98,6 +100,11 @@ static const char *find(struct desk *d, const char *recipient)
                          STR_ARG(route.nexthop), route.is_hidden ? " hidden" : "");
         }
         return text;
+}
+
+static const char *find(struct desk *d, const char *recipient)
+{
+        return find_for(d, recipient, "", "");
 }
 
 struct route_case {
@@ -281,6 +288,82 @@ static void overrides(void **state)
         desk_done(&d);
 }
 
+static void by_sender(void **state)
+{
+        static const struct {
+                const char *recipient, *sender, *route;
+        } rows[] = {
+                {"u@elsewhere.test", "a@b.test", "smtp:[one.test]"},
+                {"u@elsewhere.test", "a+x@b.test", "smtp:[one.test]"},
+                {"u@elsewhere.test", "c@b.test", "smtp:[two.test]:26"},
+                {"u@relay.test", "a@b.test", "relay:[one.test] hidden"},
+                {"u@box.test", "a@b.test", "virtual:box.test"},
+                {"u@elsewhere.test", "x@y.test", "smtp:[out.test]"},
+                {"u@elsewhere.test", "d@b.test", "smtp:[out.test]"}, /* DUNNO */
+                {"u@elsewhere.test", "", "smtp:[null.test]"},
+                {"u@elsewhere.test", "e@b.test", "slow:[three.test]"},
+                {"u@elsewhere.test", "f@b.test", "slow:[two.test]:26"},
+                {"u@relay.test", "e@b.test", "relay:[two.test]:26 hidden"},
+                {"u@mapped.test", "e@b.test", "smtp:[map.test] hidden"},
+                {"u@elsewhere.test", "g@b.test",
+                 "! sender_dependent_default_transport_maps: there is no transport \"nosuch\""},
+        };
+        struct desk d;
+        desk_open(
+                &d,
+                "relayhost = [out.test]\n"
+                "transport_maps = inline:{mapped.test=smtp:[map.test]}\n"
+                "sender_dependent_relayhost_maps = inline:{a@b.test=[one.test], @b.test=[two.test]:26,"
+                " d@b.test=DUNNO, <>=[null.test]}\n"
+                "sender_dependent_default_transport_maps = inline:{e@b.test=slow:[three.test],"
+                " f@b.test=slow, g@b.test=nosuch:x, a@b.test=dunno}\n",
+                "smtp inet n - n - - smtpd\nslow unix - - n - - smtp\n");
+        desk_load(&d);
+        assert_false(findings_has_errors(&d.findings));
+        for (size_t i = 0; i < COUNT(rows); i++)
+                assert_string_equal(find_for(&d, rows[i].recipient, rows[i].sender, ""),
+                                    rows[i].route);
+        desk_done(&d);
+}
+
+static void who_has_moved(void **state)
+{
+        struct desk d;
+        desk_open(
+                &d,
+                "relocated_maps = inline:{{u@relay.test=new@elsewhere.test}, {@gone.test=nowhere},"
+                " {user=house 7}}\n",
+                NULL);
+        desk_load(&d);
+        static const struct route_case cases[] = {
+                {"u@relay.test", "error:5.1.6 User has moved to new@elsewhere.test hidden"},
+                {"u+x@relay.test", "error:5.1.6 User has moved to new@elsewhere.test hidden"},
+                {"v@relay.test", "relay:relay.test"},
+                {"x@gone.test", "error:5.1.6 User has moved to nowhere"},
+                {"user@local.test", "error:5.1.6 User has moved to house 7 hidden"},
+                {"user@elsewhere.test", "smtp:elsewhere.test"},
+        };
+        check_routes(&d, cases, COUNT(cases));
+        desk_done(&d);
+}
+
+static void through_a_filter(void **state)
+{
+        struct desk d;
+        desk_open(&d, "relocated_maps = inline:{{u@relay.test=elsewhere}}\n", NULL);
+        desk_load(&d);
+        assert_string_equal(find_for(&d, "u@relay.test", "a@b.test", "smtp:[127.0.0.1]:10025"),
+                            "smtp:[127.0.0.1]:10025 hidden");
+        assert_string_equal(find_for(&d, "u@Relay.test", "a@b.test", "relay:"), "relay:relay.test");
+        assert_string_equal(find_for(&d, "u@relay.test", "a@b.test", "nosuch:x"),
+                            "! filter: there is no transport \"nosuch\"");
+        desk_done(&d);
+        desk_open(&d, "default_filter_nexthop = $myhostname\n", NULL);
+        desk_load(&d);
+        assert_string_equal(find_for(&d, "u@relay.test", "", "smtp:"), "smtp:me.test hidden");
+        desk_done(&d);
+}
+
 static void tls_levels(void **state)
 {
         static const struct {
@@ -382,6 +465,9 @@ int main(void)
                 cmocka_unit_test(an_empty_value),
                 cmocka_unit_test(the_star),
                 cmocka_unit_test(overrides),
+                cmocka_unit_test(by_sender),
+                cmocka_unit_test(who_has_moved),
+                cmocka_unit_test(through_a_filter),
                 cmocka_unit_test(tls_levels),
                 cmocka_unit_test(findings),
         };

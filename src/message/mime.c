@@ -421,12 +421,11 @@ static bool take_line(struct mime *m, struct str *text, bool is_all, struct mime
 }
 
 /* What follows on a boundary's line. False: there is none yet. */
-static bool take_boundary_rest(struct mime *m, struct str *text, struct mime_unit *out)
+static bool take_boundary_rest(struct mime *m, struct str *text, bool is_all, struct mime_unit *out)
 {
         size_t end;
-        if (text->len == 0)
+        if (text->len == 0 || !line_end(*text, 0, m->limits.line_bytes_max, is_all, &end))
                 return false;
-        line_end(*text, 0, m->limits.line_bytes_max, true, &end);
         take(out, text, end, MIME_BODY_LINE);
         m->is_in_boundary = !str_ends(out->raw, STR("\n"));
         return true;
@@ -437,7 +436,7 @@ bool mime_next(struct mime *m, struct str *text, bool is_all, struct mime_unit *
         *out = (struct mime_unit){0};
         if (m->is_in_boundary) {
                 if (text->len || !is_all)
-                        return take_boundary_rest(m, text, out);
+                        return take_boundary_rest(m, text, is_all, out);
                 m->is_in_boundary = false;
         }
         return m->place == MIME_BODY_LINE ? take_line(m, text, is_all, out)

@@ -1,0 +1,259 @@
+/* recipient_test.c - what becomes of senders and recipients, and where rules send a message */
+#include "cleanup/cleanup_unit.h"
+
+/* "sender>rcpt rcpt|filter" after all is said; "451 4.3.0 text" when it is refused. */
+static const char *run(struct mill *m, const char *sender, const char *recipients)
+{
+        static char out[4000];
+        struct str rest = str_from(recipients);
+        struct str word;
+        bool is_taken = true;
+        mill_begin(m);
+        struct smtp_address from = rig_address(&m->rig, sender);
+        is_taken = await_cleanup_sender(m->cleanup, &from, &m->refusal);
+        while (is_taken && str_next_word(&rest, " ", &word)) {
+                struct smtp_rcpt_command rcpt = {
+                        .recipient = rig_address(&m->rig, arena_str(&m->arena, word).ptr)};
+                is_taken = await_cleanup_recipient(m->cleanup, &rcpt, &m->refusal);
+        }
+        is_taken = is_taken && await_cleanup_end(m->cleanup, &m->refusal);
+        if (!is_taken) {
+                snprintf(out, sizeof(out), "%d %s %.*s", m->refusal.code, m->refusal.enhanced,
+                         STR_ARG(m->refusal.text));
+                return out;
+        }
+        const struct envelope *e = &m->envelope;
+        int len = snprintf(out, sizeof(out), "%.*s>", STR_ARG(e->sender));
+        for (size_t i = 0; i < e->recipient_count; i++)
+                len += snprintf(out + len, sizeof(out) - (size_t)len, "%s%.*s%s", i ? " " : "",
+                                STR_ARG(e->recipients[i].address),
+                                e->recipients[i].notify & SMTP_NOTIFY_NEVER ? "!" : "");
+        if (e->filter.len)
+                snprintf(out + len, sizeof(out) - (size_t)len, "|%.*s", STR_ARG(e->filter));
+        return out;
+}
+
+static void addresses_are_mapped(void **state)
+{
+        static const struct {
+                const char *lines, *sender, *recipients, *expected;
+        } rows[] = {
+                {"", "a@b.example", "c@d.example e@f.example",
+                 "a@b.example>c@d.example e@f.example"},
+                {"", "", "c@d.example", ">c@d.example"},
+                {"", "a@b.example", "c@d.example c@d.example", "a@b.example>c@d.example"},
+                /* what is missing */
+                {"", "a", "postmaster", "a@origin.example>postmaster@origin.example"},
+                {"", "a@b.example", "c%d.example", "a@b.example>c@d.example"},
+                {"allow_percent_hack = no\n", "a@b.example", "c%d.example",
+                 "a@b.example>c%d.example@origin.example"},
+                {"", "a@b.example", "d.example!c", "a@b.example>c@d.example"},
+                {"swap_bangpath = no\n", "a@b.example", "d.example!c",
+                 "a@b.example>d.example!c@origin.example"},
+                {"append_dot_mydomain = yes\n", "a@host", "c@d",
+                 "a@host.example.com>c@d.example.com"},
+                {"append_dot_mydomain = no\n", "a@host", "c@d", "a@host>c@d"},
+                {"append_dot_mydomain = yes\n", "a@b.example", "c@[192.0.2.1]",
+                 "a@b.example>c@[192.0.2.1]"},
+                /* routes inside addresses of ours */
+                {"", "a@b.example", "c%d.example@local.example", "a@b.example>c@d.example"},
+                {"", "a@b.example", "d.example!c@local.example", "a@b.example>c@d.example"},
+                {"", "a@b.example", "\"c@d.example\"@local.example", "a@b.example>c@d.example"},
+                {"resolve_dequoted_address = no\n", "a@b.example", "\"c@d.example\"@local.example",
+                 "a@b.example>\"c@d.example\"@local.example"},
+                {"", "a@b.example", "c%d.example@relay.example",
+                 "a@b.example>c%d.example@relay.example"},
+                {"", "a@b.example", "c%d.example%local.example@local.example",
+                 "a@b.example>c@d.example"},
+                /* canonical */
+                {"canonical_maps = inline:{a@b.example=x@y.example, c@d.example=z@y.example}\n",
+                 "a@b.example", "c@d.example", "x@y.example>z@y.example"},
+                {"canonical_maps = inline:{a@b.example=x@y.example, c@d.example=z@y.example}\n"
+                 "canonical_classes = envelope_sender\n",
+                 "a@b.example", "c@d.example", "x@y.example>c@d.example"},
+                {"sender_canonical_maps = inline:{a@b.example=x@y.example}\n", "a@b.example",
+                 "a@b.example", "x@y.example>a@b.example"},
+                {"recipient_canonical_maps = inline:{a@b.example=x@y.example}\n", "a@b.example",
+                 "a@b.example", "a@b.example>x@y.example"},
+                {"sender_canonical_maps = inline:{a@b.example=x@y.example}\n"
+                 "canonical_maps = inline:{x@y.example=z@y.example}\n",
+                 "a@b.example", "c@d.example", "z@y.example>c@d.example"},
+                {"canonical_maps = inline:{@b.example=@y.example}\n", "a+e@b.example",
+                 "c@d.example", "a+e@y.example>c@d.example"},
+                {"canonical_maps = inline:{a@b.example=x@y.example}\n", "a+e@b.example",
+                 "c@d.example", "x+e@y.example>c@d.example"},
+                {"propagate_unmatched_extensions =\n"
+                 "canonical_maps = inline:{a@b.example=x@y.example}\n",
+                 "a+e@b.example", "c@d.example", "x@y.example>c@d.example"},
+                {"recipient_delimiter = +-\ncanonical_maps = inline:{a@b.example=x@y.example}\n",
+                 "a-e@b.example", "a+e@b.example", "x-e@y.example>x+e@y.example"},
+                {"canonical_maps = inline:{bob=x}\n", "bob@local.example", "c@d.example",
+                 "x@origin.example>c@d.example"},
+                {"canonical_maps = inline:{a@b.example=a@b.example}\n", "a@b.example",
+                 "c@d.example", "a@b.example>c@d.example"},
+                {"canonical_maps = inline:{{a@b.example=b@b.example},{b@b.example=a@b.example}}\n",
+                 "a@b.example", "c@d.example", "451 4.3.0 Temporary lookup failure"},
+                {"canonical_maps = inline:{{a@b.example=no address}}\n", "a@b.example",
+                 "c@d.example", "451 4.3.0 Temporary lookup failure"},
+                {"canonical_maps = inline:{x=y}\n", "broken@b.example", "c@d.example",
+                 "451 4.3.0 Temporary lookup failure"},
+                /* the null sender is nobody's */
+                {"canonical_maps = static:x@y.example\n", "", "c@d.example", ">x@y.example"},
+                /* canonical before aliases */
+                {"recipient_canonical_maps = inline:{a@b.example=known@alias.example}\n",
+                 "a@b.example", "a@b.example", "a@b.example>bob@local.example"},
+                /* masquerading */
+                {"masquerade_domains = sub.b.example b.example\n", "a@x.sub.b.example",
+                 "c@x.b.example", "a@sub.b.example>c@x.b.example"},
+                {"masquerade_domains = !sub.b.example b.example\n", "a@x.sub.b.example",
+                 "c@d.example", "a@x.sub.b.example>c@d.example"},
+                {"masquerade_domains = b.example\nmasquerade_exceptions = root\n",
+                 "root@x.b.example", "c@d.example", "root@x.b.example>c@d.example"},
+                {"masquerade_domains = b.example\nmasquerade_classes = envelope_recipient\n",
+                 "a@x.b.example", "a@x.b.example", "a@x.b.example>a@b.example"},
+                {"masquerade_domains = b.example\n", "a@xb.example", "c@d.example",
+                 "a@xb.example>c@d.example"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mill m;
+                mill_init(&m);
+                mill_load(&m, rows[i].lines);
+                const char *out = run(&m, rows[i].sender, rows[i].recipients);
+                if (strcmp(out, rows[i].expected) != 0)
+                        fail_msg("%s%s>%s: \"%s\", not \"%s\"", rows[i].lines, rows[i].sender,
+                                 rows[i].recipients, out, rows[i].expected);
+                mill_done(&m);
+        }
+}
+
+static void copies_are_made(void **state)
+{
+        static const struct {
+                const char *lines, *recipients, *expected;
+        } rows[] = {
+                {"always_bcc = boss@b.example\n", "c@d.example",
+                 "a@b.example>c@d.example boss@b.example!"},
+                {"always_bcc = boss\n", "c@d.example",
+                 "a@b.example>c@d.example boss@origin.example!"},
+                {"always_bcc = c@d.example\n", "c@d.example", "a@b.example>c@d.example"},
+                {"always_bcc = known@alias.example\n", "c@d.example",
+                 "a@b.example>c@d.example bob@local.example!"},
+                {"sender_bcc_maps = inline:{a@b.example=boss@b.example}\n", "c@d.example",
+                 "a@b.example>c@d.example boss@b.example!"},
+                {"sender_bcc_maps = inline:{@b.example=boss@b.example}\n", "c@d.example",
+                 "a@b.example>c@d.example boss@b.example!"},
+                {"sender_bcc_maps = inline:{x@b.example=boss@b.example}\n", "c@d.example",
+                 "a@b.example>c@d.example"},
+                {"recipient_bcc_maps = inline:{@d.example=boss@b.example}\n",
+                 "c@d.example e@d.example f@g.example",
+                 "a@b.example>c@d.example e@d.example f@g.example boss@b.example!"},
+                /* a copy has no copy */
+                {"always_bcc = boss@b.example\nrecipient_bcc_maps = inline:{@b.example=x@y.example}\n",
+                 "c@d.example", "a@b.example>c@d.example boss@b.example!"},
+                {"recipient_bcc_maps = inline:{{@d.example=not an address}}\n", "c@d.example",
+                 "451 4.3.0 Temporary lookup failure"},
+                {"recipient_bcc_maps = inline:{x=y}\n", "broken@d.example",
+                 "451 4.3.0 Temporary lookup failure"},
+                {"content_filter = smtp:[192.0.2.9]:10025\n", "c@d.example",
+                 "a@b.example>c@d.example|smtp:[192.0.2.9]:10025"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mill m;
+                mill_init(&m);
+                mill_load(&m, rows[i].lines);
+                const char *out = run(&m, "a@b.example", rows[i].recipients);
+                if (strcmp(out, rows[i].expected) != 0)
+                        fail_msg("%s%s: \"%s\", not \"%s\"", rows[i].lines, rows[i].recipients, out,
+                                 rows[i].expected);
+                mill_done(&m);
+        }
+}
+
+/* What rules asked for reaches the envelope. */
+static void effects_reach_the_envelope(void **state)
+{
+        struct mill m;
+        struct smtp_reply refusal;
+        mill_init(&m);
+        mill_load(&m, "content_filter = smtp:[192.0.2.9]:10025\nalways_bcc = boss@b.example\n");
+        mill_begin(&m);
+        struct smtp_rcpt_command first = {.recipient = rig_address(&m.rig, "c@d.example"),
+                                          .notify = SMTP_NOTIFY_FAILURE,
+                                          .orcpt = STR("rfc822;c@d.example")};
+        struct smtp_rcpt_command second = {.recipient = rig_address(&m.rig, "e@d.example")};
+        assert_true(await_cleanup_recipient(m.cleanup, &first, &refusal));
+        assert_true(await_cleanup_recipient(m.cleanup, &second, &refusal));
+        m.rig.effects.filter = STR("smtp:[192.0.2.8]");
+        struct smtp_address copy = rig_address(&m.rig, "f@g.example");
+        assert_true(policy_effects_add_bcc(&m.rig.effects, &copy, &m.arena));
+        assert_true(await_cleanup_end(m.cleanup, &refusal));
+        assert_int_equal(m.envelope.recipient_count, 4);
+        assert_str_equal(m.envelope.recipients[3].address, "f@g.example");
+        assert_str_equal(m.envelope.filter, "smtp:[192.0.2.8]");
+
+        /* REDIRECT takes the place of all of it */
+        mill_begin(&m);
+        assert_true(await_cleanup_recipient(m.cleanup, &first, &refusal));
+        assert_true(await_cleanup_recipient(m.cleanup, &second, &refusal));
+        m.rig.effects.filter = STR("smtp:[192.0.2.8]");
+        m.rig.effects.redirect = rig_address(&m.rig, "known@alias.example");
+        assert_true(await_cleanup_end(m.cleanup, &refusal));
+        assert_int_equal(m.envelope.recipient_count, 1);
+        assert_str_equal(m.envelope.recipients[0].address, "bob@local.example");
+        assert_str_equal(m.envelope.recipients[0].original, "c@d.example");
+        assert_str_equal(m.envelope.recipients[0].orcpt, "rfc822;c@d.example");
+        assert_true(str_is_empty(m.envelope.filter));
+        mill_done(&m);
+}
+
+static void filters_may_take_recipients_out(void **state)
+{
+        struct mill m;
+        struct smtp_reply refusal;
+        mill_init(&m);
+        mill_load(&m, "");
+        mill_begin(&m);
+        struct smtp_rcpt_command rcpt = {.recipient = rig_address(&m.rig, "known@alias.example")};
+        assert_true(await_cleanup_recipient(m.cleanup, &rcpt, &refusal));
+        assert_int_equal(cleanup_remove_recipient(m.cleanup, STR("other@alias.example")), 0);
+        assert_int_equal(cleanup_remove_recipient(m.cleanup, STR("Known@alias.example")), 1);
+        assert_int_equal(m.envelope.recipient_count, 0);
+        struct smtp_address sender = rig_address(&m.rig, "new@b.example");
+        assert_true(await_cleanup_sender(m.cleanup, &sender, &refusal));
+        assert_str_equal(m.envelope.sender, "new@b.example");
+        mill_done(&m);
+}
+
+static void mistakes_are_found(void **state)
+{
+        static const struct {
+                const char *lines, *code;
+        } rows[] = {
+                {"canonical_classes = envelope_sender, all\n", "bad-class"},
+                {"local_header_rewrite_clients = permit_everybody\n", "unknown-restriction"},
+                {"content_filter = nowhere\n", "bad-filter"},
+                {"body_checks = pcre:/does/not/exist\n", "table-missing"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mill m;
+                mill_init(&m);
+                mill_load(&m, rows[i].lines);
+                if (!findings_has_errors(&m.rig.findings) ||
+                    (strcmp(rows[i].code, "table-missing") != 0 &&
+                     !rig_finding(&m.rig, rows[i].code)))
+                        fail_msg("%s: no %s", rows[i].lines, rows[i].code);
+                mill_done(&m);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(addresses_are_mapped),
+                cmocka_unit_test(copies_are_made),
+                cmocka_unit_test(effects_reach_the_envelope),
+                cmocka_unit_test(filters_may_take_recipients_out),
+                cmocka_unit_test(mistakes_are_found),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
