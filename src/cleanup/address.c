@@ -11,38 +11,6 @@
 
 enum { MAP_DEPTH_MAX = 10 }; /* a result is asked again, as in Postfix */
 
-/* ---- what is missing ---- */
-
-struct smtp_address address_complete(const struct params *params, struct str origin,
-                                     struct str domain, const struct smtp_address *address,
-                                     struct arena *arena)
-{
-        struct smtp_address a = *address;
-        if (str_is_empty(a.text))
-                return a;
-        if (str_is_empty(a.domain)) {
-                ptrdiff_t bang = params->swap_bangpath ? str_find(a.local, '!') : -1;
-                ptrdiff_t percent = params->allow_percent_hack ? str_find_last(a.local, '%') : -1;
-                if (bang > 0 && (size_t)bang + 1 < a.local.len) {
-                        a.domain = str_part(a.local, 0, (size_t)bang);
-                        a.local = str_tail(a.local, (size_t)bang + 1);
-                } else if (percent > 0 && (size_t)percent + 1 < a.local.len) {
-                        a.domain = str_tail(a.local, (size_t)percent + 1);
-                        a.local = str_part(a.local, 0, (size_t)percent);
-                } else if (params->append_at_myorigin && origin.len) {
-                        a.domain = origin;
-                }
-                if (!smtp_domain_is_valid(a.domain) && !smtp_domain_is_literal(a.domain)) {
-                        a = *address;
-                        a.domain = params->append_at_myorigin ? origin : (struct str){"", 0};
-                }
-        }
-        if (params->append_dot_mydomain && a.domain.len && domain.len &&
-            str_find(a.domain, '.') < 0 && a.domain.ptr[0] != '[')
-                a.domain = arena_printf(arena, "%.*s.%.*s", STR_ARG(a.domain), STR_ARG(domain));
-        return smtp_address_make(a.local, a.domain, arena);
-}
-
 /* ---- maps ---- */
 
 /* What a table's value makes of `from`: "@domain" keeps the user; a bare user is at myorigin. */
@@ -62,7 +30,7 @@ static int read_value(struct cleanup *c, const char *name, const struct smtp_add
                 return why_set(why, -EAGAIN, "%s: \"%.*s\" for <%.*s> is no address", name,
                                STR_ARG(str_part(value, 0, 200)), STR_ARG(from->text));
         }
-        a = address_complete(c->params, c->params->myorigin, c->params->mydomain, &a, c->arena);
+        a = policy_complete(c->params, c->params->myorigin, c->params->mydomain, &a, c->arena);
         if (propagates)
                 a = smtp_address_make(
                         arena_printf(c->arena, "%.*s%.*s", STR_ARG(a.local), STR_ARG(extension)),

@@ -96,10 +96,6 @@ void await_clean_header_end(struct cleanup *c);
 /* 0, or -EAGAIN with *why. The null address stays. */
 int await_clean_address(struct cleanup *c, enum address_use use, const struct smtp_address *address,
                         struct smtp_address *out, struct why *why);
-/* What is missing is put on: user@myorigin, user@host.mydomain, site!user, user%domain. */
-struct smtp_address address_complete(const struct params *params, struct str origin,
-                                     struct str domain, const struct smtp_address *address,
-                                     struct arena *arena);
 /* As a list of tables is asked for it. 0 or -EAGAIN. */
 int await_address_key(struct cleanup *c, const struct smtp_address *address,
                       struct table_address *key, struct why *why);

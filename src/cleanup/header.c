@@ -147,7 +147,7 @@ static void await_put_rewritten(struct cleanup *c, struct str raw, size_t value_
         cleanup_put(c, str_part(raw, 0, value_at));
         while (!c->is_refused && address_list_next(value, &at, c->arena, &span)) {
                 struct smtp_address whole =
-                        address_complete(p, origin, domain, &span.address, c->arena);
+                        policy_complete(p, origin, domain, &span.address, c->arena);
                 struct smtp_address mapped;
                 struct why why;
                 if (await_clean_address(c, (enum address_use)use, &whole, &mapped, &why)) {

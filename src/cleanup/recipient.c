@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-enum { FEW_RECIPIENTS = 100, ROUTE_DEPTH_MAX = 10 };
+enum { FEW_RECIPIENTS = 100 };
 
 static const char *queue_id(const struct cleanup *c)
 {
@@ -20,39 +20,8 @@ static const char *queue_id(const struct cleanup *c)
 
 static struct smtp_address complete(struct cleanup *c, const struct smtp_address *address)
 {
-        return address_complete(c->params, c->params->myorigin, c->params->mydomain, address,
-                                c->arena);
-}
-
-/*
- * user%elsewhere@here, elsewhere!user@here, "user@elsewhere"@here: policy lets this in only from those who may
- * relay (policy_address_is_routed); then it goes where it says.
- */
-static int await_unroute(struct cleanup *c, struct smtp_address *address, struct why *why)
-{
-        for (int depth = 0; depth < ROUTE_DEPTH_MAX; depth++) {
-                enum address_class class;
-                struct smtp_address inner;
-                int rc = await_policy_class(c->rules->policy, address->domain, c->arena, &class,
-                                            why);
-                if (rc)
-                        return rc;
-                if (class != CLASS_LOCAL)
-                        return 0;
-                struct smtp_address bare = {.text = address->local, .local = address->local};
-                ptrdiff_t at = c->params->resolve_dequoted_address
-                                       ? str_find_last(address->local, '@')
-                                       : -1;
-                if (at > 0 && smtp_address_parse(address->local, c->arena, &inner) == 0)
-                        bare = inner;
-                else if (str_find(address->local, '%') < 0 && str_find(address->local, '!') < 0)
-                        return 0;
-                inner = address_complete(c->params, STR(""), c->params->mydomain, &bare, c->arena);
-                if (str_is_empty(inner.domain) || str_is_empty(inner.local))
-                        return 0;
-                *address = inner;
-        }
-        return why_set(why, -ELOOP, "too many routes in one address");
+        return policy_complete(c->params, c->params->myorigin, c->params->mydomain, address,
+                               c->arena);
 }
 
 static bool fail(struct cleanup *c, const struct smtp_address *address, int error,
@@ -164,7 +133,7 @@ static int await_clean(struct cleanup *c, const struct smtp_address *recipient,
                        struct smtp_address *clean, struct why *why)
 {
         struct smtp_address whole = complete(c, recipient);
-        int rc = await_unroute(c, &whole, why);
+        int rc = await_policy_unroute(c->rules->policy, &whole, c->arena, why);
         return rc ? rc : await_clean_address(c, USE_ENVELOPE_RECIPIENT, &whole, clean, why);
 }
 

@@ -230,6 +230,20 @@ int await_policy_class(struct policy *p, struct str domain, struct arena *arena,
                        enum address_class *out, struct why *why);
 
 /*
+ * What is missing is put on: user is user@origin (append_at_myorigin), user%domain and site!user are
+ * what they say, user@host is user@host.domain (append_dot_mydomain). The null address stays.
+ */
+struct smtp_address policy_complete(const struct params *params, struct str origin,
+                                    struct str domain, const struct smtp_address *address,
+                                    struct arena *arena);
+/*
+ * user%elsewhere@here, elsewhere!user@here, "user@elsewhere"@here becomes what it says, for a domain
+ * of mydestination. Restrictions let it pass only from those who may relay. 0, -EAGAIN or -ELOOP.
+ */
+int await_policy_unroute(struct policy *p, struct smtp_address *address, struct arena *arena,
+                         struct why *why);
+
+/*
  * Is this recipient (unlisted, in no map) one that its class does not know? 0 with *is_listed, or
  * -EAGAIN. Postmaster of one of our domains is always listed (RFC 5321 4.5.1), and so is
  * <postmaster>.

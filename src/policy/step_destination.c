@@ -113,14 +113,16 @@ enum outcome await_reject_unlisted_sender(struct judge *j, const struct step *st
 enum outcome await_reject_unlisted_recipient(struct judge *j, const struct step *step)
 {
         const struct smtp_address *recipient = &j->facts->recipient;
+        struct smtp_address meant = *recipient;
         struct why why;
         enum address_class class;
         bool is_listed;
         if (str_is_empty(recipient->text) || j->is_recipient_listed_asked)
                 return OUTCOME_DUNNO;
         j->is_recipient_listed_asked = !j->warns_only;
-        if (await_judge_class(j, &class, &why) ||
-            await_policy_listed(j->policy, recipient, class, j->arena, &is_listed, &why))
+        if (await_policy_unroute(j->policy, &meant, j->arena, &why) ||
+            await_policy_class(j->policy, meant.domain, j->arena, &class, &why) ||
+            await_policy_listed(j->policy, &meant, class, j->arena, &is_listed, &why))
                 return judge_fail_lookup(j, recipient->text, &why);
         return is_listed ? OUTCOME_DUNNO : refuse_unlisted(j, SUBJECT_RECIPIENT, class);
 }

@@ -10,9 +10,10 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
 {
         struct route route;
         struct why why;
-        struct route_query query = {.recipient = address,
-                                    .sender = s->transaction->envelope.sender};
-        if (await_route_find(s->service->parts.routes, &query, &s->arena, &route, &why) < 0) {
+        struct smtp_address meant = *address;
+        struct route_query query = {.recipient = &meant, .sender = s->transaction->envelope.sender};
+        if (await_policy_unroute(s->policy, &meant, &s->arena, &why) < 0 ||
+            await_route_find(s->service->parts.routes, &query, &s->arena, &route, &why) < 0) {
                 log_warning("smtpd", "no route for <%.*s>: %s", STR_ARG(address->text), why.text);
                 *reply = smtp_reply_make(451, "4.3.0", STR("Temporary lookup failure"));
                 return true;
