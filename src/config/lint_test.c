@@ -60,6 +60,8 @@ static const struct {
         {"smtpd_authorized_xclient_hosts = 192.0.2.1, 0.0.0.0/0\n", "xclient-from-anywhere",
          SEVERITY_WARNING, 1},
         {"smtpd_authorized_xclient_hosts = 192.0.2.1\n", NULL, 0, 0},
+        {"notify_classes = bounce, 2bounce, delay, software\n", NULL, 0, 0},
+        {"notify_classes = bounce,\n  protocol\n", "notify-class-not-here", SEVERITY_WARNING, 1},
         {"unknown_local_recipient_reject_code = 500\n", "syntax-error-code", SEVERITY_WARNING, 1},
         {"unknown_relay_recipient_reject_code = 521\n", "closing-code", SEVERITY_WARNING, 1},
         {"unknown_local_recipient_reject_code = 450\n", NULL, 0, 0},

@@ -118,7 +118,8 @@ static void note_result(struct delivery_attempt *a, size_t recipient,
         switch (r->status) {
         case DELIVERY_SENT:
                 d->counts.sent++;
-                if (a->envelope.recipients[recipient].notify & SMTP_NOTIFY_SUCCESS)
+                if (a->envelope.recipients[recipient].notify & SMTP_NOTIFY_SUCCESS ||
+                    bounce_confirms(a, recipient))
                         keep_texts(a, s, r);
                 record.state = SPOOL_DELIVERED;
                 break;

@@ -5,11 +5,15 @@
  * null sender is never told anything, nor is double_bounce_sender: two mail systems must not answer each
  * other.
  *
+ * notify_classes: the postmaster gets copies of failures and delays, with the header alone, and what the null sender would have
+ * to be told (2bounce), as a whole. They come from double_bounce_sender, so that nobody hears of their own fate.
+ *
  * A failure returns the whole message up to bounce_size_limit unless the sender said RET=HDRS; all other
  * notices return the header.
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "delivery/bounce_template.h"
 #include "delivery/delivery_private.h"
 #include "message/dsn.h"
 #include "message/header.h"
@@ -104,16 +108,26 @@ static void fill_recipient(const struct delivery_attempt *a, size_t i, enum dsn_
         };
 }
 
-static size_t recipients_for(struct delivery_attempt *a, enum dsn_action action,
+bool bounce_confirms(const struct delivery_attempt *a, size_t i)
+{
+        return routes_config(a->routes)->params.confirm_delay_cleared &&
+               spool_message_is_delay_told(a->message) &&
+               bounce_is_wanted(&a->envelope.recipients[i], DSN_DELAYED);
+}
+
+/* For the sender, or (`is_copy`) for a postmaster, whom the sender's wishes do not concern. */
+static size_t recipients_for(struct delivery_attempt *a, enum dsn_action action, bool is_copy,
                              const size_t *which, size_t count, struct dsn_recipient *out)
 {
         const struct params *p = &routes_config(a->routes)->params;
         int64_t until_us = action == DSN_DELAYED ? spool_message_arrival_us(a->message) +
                                                            p->maximal_queue_lifetime * 1000
                                                  : 0;
+        bool is_success = action == DSN_DELIVERED || action == DSN_RELAYED;
         size_t kept = 0;
         for (size_t i = 0; i < count; i++)
-                if (bounce_is_wanted(&a->envelope.recipients[which[i]], action))
+                if (is_copy || bounce_is_wanted(&a->envelope.recipients[which[i]], action) ||
+                    (is_success && bounce_confirms(a, which[i])))
                         fill_recipient(a, which[i], action, until_us, &out[kept++]);
         return kept;
 }
@@ -132,10 +146,24 @@ static int await_fill_draft(struct spool_draft *draft, struct str text, struct w
         return 0;
 }
 
-static int await_commit(struct delivery_attempt *a, struct spool_draft **draft, struct why *why)
+/* "postmaster" is one at $myorigin. */
+static struct str complete(struct delivery_attempt *a, struct str address)
 {
-        struct recipient to = {.address = a->envelope.sender, .original = a->envelope.sender};
+        if (str_find(address, '@') >= 0)
+                return address;
+        return arena_printf(&a->arena, "%.*s@%.*s", STR_ARG(address),
+                            STR_ARG(routes_config(a->routes)->params.myorigin));
+}
+
+static int await_commit(struct delivery_attempt *a, const struct dsn *d, struct spool_draft **draft,
+                        struct why *why)
+{
+        const struct params *p = &routes_config(a->routes)->params;
+        bool is_copy = d->postmaster.len > 0;
+        struct str reader = is_copy ? d->postmaster : a->envelope.sender;
+        struct recipient to = {.address = reader, .original = reader};
         struct envelope e = {
+                .sender = is_copy ? complete(a, p->double_bounce_sender) : STR(""),
                 .recipients = &to,
                 .recipient_count = 1,
                 .body = SMTP_BODY_8BITMIME, /* the returned part is as it was */
@@ -145,9 +173,13 @@ static int await_commit(struct delivery_attempt *a, struct spool_draft **draft, 
         return await_spool_commit(draft, &e, 0, why);
 }
 
-static const char *name_of(enum dsn_action action)
+static const char *name_of(const struct dsn *d)
 {
-        switch (action) {
+        if (d->postmaster.len)
+                return d->recipients[0].action == DSN_DELAYED
+                               ? "postmaster delay notification"
+                               : "postmaster non-delivery notification";
+        switch (d->recipients[0].action) {
         case DSN_FAILED:
                 return "sender non-delivery notification";
         case DSN_DELAYED:
@@ -173,25 +205,25 @@ static int await_write(struct delivery_attempt *a, struct dsn *d, struct why *wh
                 rc = await_fill_draft(draft, buf_str(&text), why);
         buf_done(&text);
         if (rc == 0)
-                rc = await_commit(a, &draft, why);
+                rc = await_commit(a, d, &draft, why);
         spool_draft_free(&draft);
         if (rc == 0)
                 log_mail(LOG_LEVEL_INFO, "bounce", spool_message_id(a->message), "%s: %s",
-                         name_of(d->recipients[0].action), id);
+                         name_of(d), id);
         return rc;
 }
 
-int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
-                      size_t count, struct why *why)
+/* To the sender, or to the postmaster when there is one. */
+static int await_notify(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                        size_t count, struct str postmaster, bool wants_body, struct why *why)
 {
         const struct params *p = &routes_config(a->routes)->params;
         struct dsn_recipient *list = arena_array(&a->arena, struct dsn_recipient, count);
-        size_t kept = recipients_for(a, action, which, count, list);
-        if (kept == 0 || !bounce_has_reader(a))
+        size_t kept = recipients_for(a, action, postmaster.len > 0, which, count, list);
+        if (kept == 0)
                 return 0;
         bool is_core = !str_is_empty(p->core_relays); /* whose myorigin may be its own name */
-        bool wants_body = action == DSN_FAILED && a->envelope.ret != SMTP_RET_HDRS &&
-                          spool_message_bytes(a->message) <= p->bounce_size_limit;
+        wants_body = wants_body && spool_message_bytes(a->message) <= p->bounce_size_limit;
         struct original o = {0};
         buf_init(&o.bytes, wants_body ? (size_t)p->bounce_size_limit + 1 : HEADER_BYTES_MAX);
         int rc = await_read(a, wants_body, &o, why);
@@ -205,6 +237,8 @@ int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const 
                                      STR_ARG(is_core ? p->outside_name : p->myorigin)),
                 .mail_name = p->mail_name,
                 .now_us = clock_wall_us(),
+                .template = bounce_template_for(routes_bounce_templates(a->routes), action),
+                .postmaster = postmaster,
                 .recipients = list,
                 .recipient_count = kept,
                 .header = str_part(all, 0, o.header_bytes),
@@ -214,5 +248,46 @@ int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const 
         if (rc == 0)
                 rc = await_write(a, &d, why);
         buf_done(&o.bytes);
+        return rc;
+}
+
+static bool has_class(const struct params *p, struct str class)
+{
+        struct str rest = p->notify_classes;
+        struct str word;
+        while (config_list_next(&rest, &word))
+                if (str_eq_nocase(word, class))
+                        return true;
+        return false;
+}
+
+/* The postmaster's copy; what becomes of it changes nothing for the message. */
+static void await_copy(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                       size_t count)
+{
+        const struct params *p = &routes_config(a->routes)->params;
+        bool is_double = !bounce_has_reader(a);
+        struct str to = p->bounce_notice_recipient;
+        struct why why;
+        if (is_double && a->envelope.sender.len)
+                return; /* it is such a copy itself */
+        if (action == DSN_DELAYED && has_class(p, STR("delay")))
+                to = p->delay_notice_recipient;
+        else if (action != DSN_FAILED || !has_class(p, is_double ? STR("2bounce") : STR("bounce")))
+                return;
+        if (await_notify(a, action, which, count, complete(a, to), is_double, &why) < 0)
+                log_mail(LOG_LEVEL_WARNING, "bounce", spool_message_id(a->message),
+                         "cannot tell the postmaster: %s", why.text);
+}
+
+int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                      size_t count, struct why *why)
+{
+        bool wants_body = action == DSN_FAILED && a->envelope.ret != SMTP_RET_HDRS;
+        int rc = 0;
+        if (bounce_has_reader(a))
+                rc = await_notify(a, action, which, count, STR(""), wants_body, why);
+        if (rc == 0)
+                await_copy(a, action, which, count);
         return rc;
 }

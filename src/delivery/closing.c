@@ -42,9 +42,12 @@ static bool is_deferred(const struct recipient_state *s)
 static bool wants_success(const struct delivery_attempt *a, size_t i)
 {
         const struct recipient_state *s = &a->states[i];
-        return s->has_result && s->status == DELIVERY_SENT && !s->has_dsn &&
-               bounce_is_wanted(&a->envelope.recipients[i],
-                                s->is_relayed ? DSN_RELAYED : DSN_DELIVERED);
+        if (!s->has_result || s->status != DELIVERY_SENT)
+                return false;
+        bool is_asked =
+                !s->has_dsn && bounce_is_wanted(&a->envelope.recipients[i],
+                                                s->is_relayed ? DSN_RELAYED : DSN_DELIVERED);
+        return is_asked || bounce_confirms(a, i);
 }
 
 /* What there is to do beside waiting. */

@@ -121,6 +121,8 @@ void attempt_free(struct delivery_attempt **a);
 
 /* The recipient wants to be told of this (RFC 3461 4.1)? */
 bool bounce_is_wanted(const struct recipient *r, enum dsn_action action);
+/* confirm_delay_cleared: this recipient's sender was told of a delay, and hears of its end. */
+bool bounce_confirms(const struct delivery_attempt *a, size_t i);
 /* Bounces nobody answers: the null sender, and double_bounce_sender. */
 bool bounce_has_reader(const struct delivery_attempt *a);
 /*

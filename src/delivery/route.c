@@ -20,6 +20,7 @@
 #include "delivery/route.h"
 
 #include "base/check.h"
+#include "delivery/bounce_template.h"
 #include "delivery/transport.h"
 
 #include <errno.h>
@@ -43,7 +44,13 @@ struct routes {
         const struct transport *error;
         struct str relayhost;
         struct str delimiters;
+        struct bounce_templates templates;
 };
+
+const struct bounce_templates *routes_bounce_templates(const struct routes *r)
+{
+        return &r->templates;
+}
 
 /* ---- load ---- */
 
@@ -157,6 +164,7 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         check_nexthops(r, "relay_transport", &r->relay, findings);
         check_nexthops(r, "default_transport", &r->standard, findings);
         check_relayhost(r, findings);
+        bounce_templates_load(&r->templates, c, &r->arena, findings);
         return r;
 }
 

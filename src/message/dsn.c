@@ -36,6 +36,7 @@ struct dsn_words {
         const char *subject;
         const char *text;
         const char *returned; /* Content-Description of the last part, before "Headers" */
+        const char *postmaster_subject;
 };
 
 /* clang-format off */
@@ -46,30 +47,31 @@ static const struct dsn_words dsn_words[] = {
                 "is attached.\r\n"
                 "\r\n"
                 "If you ask the postmaster for help, please send this report along.\r\n",
-                "Undelivered Message"},
+                "Undelivered Message", "Postmaster Copy: Undelivered Mail"},
         [DSN_DELAYED] = {"delayed", "Delayed Mail (still being retried)",
                 "This is only a warning: you need not send your message again.\r\n"
                 "\r\n"
                 "It has not reached the recipients below yet. Delivery will be tried again\r\n"
                 "until it succeeds or the message becomes too old.\r\n",
-                "Delayed Message"},
+                "Delayed Message", "Postmaster Warning: Delayed Mail"},
         [DSN_DELIVERED] = {"delivered", "Successful Mail Delivery Report",
                 "As you asked: your message has reached the recipients below.\r\n",
-                "Message"},
+                "Message", "Postmaster Copy: Delivery Report"},
         [DSN_RELAYED] = {"relayed", "Successful Mail Delivery Report",
                 "As you asked: your message was passed on for the recipients below, to a\r\n"
                 "system that does not report further. You may not hear of its arrival.\r\n",
-                "Message"},
+                "Message", "Postmaster Copy: Delivery Report"},
         [DSN_EXPANDED] = {"expanded", "Successful Mail Delivery Report",
                 "As you asked: your message was accepted for the recipients below, each of\r\n"
                 "which stands for several others. You will not hear of their deliveries.\r\n",
-                "Message"},
+                "Message", "Postmaster Copy: Delivery Report"},
 };
 /* clang-format on */
 
 struct report {
         const struct dsn *dsn;
         const struct dsn_words *words;
+        struct dsn_template template;
         bool is_global;        /* RFC 6533 */
         bool has_8bit_text;    /* the part for the person */
         bool has_8bit_content; /* what comes back */
@@ -131,20 +133,54 @@ static void put_part(struct put *p, const struct report *r, const char *descript
 
 /* ---- the header ---- */
 
+/* The first that is not empty. */
+static struct str chosen(struct str one, struct str other)
+{
+        return one.len ? one : other;
+}
+
+/* "Name <address>" or "address (comment)" of a template: an address without a domain gets ours. */
+static void put_from(struct put *p, const struct report *r, enum put_charset charset)
+{
+        struct str daemon = STR("MAILER-DAEMON");
+        struct str template = r->template.from;
+        struct str from = str_part(r->dsn->from, 0, ADDRESS_SHOWN_MAX);
+        if (template.len == 0) {
+                put_str(p, STR("\"Mail Delivery System\" <"));
+                put_clean(p, from, charset, NULL);
+                put_char(p, '>');
+                return;
+        }
+        template = str_part(template, 0, ADDRESS_SHOWN_MAX);
+        ptrdiff_t at = str_find(template, '@') < 0 ? str_find_str(template, daemon) : -1;
+        if (at < 0) {
+                put_clean(p, template, PUT_ASCII, NULL);
+                return;
+        }
+        put_clean(p, str_part(template, 0, (size_t)at), PUT_ASCII, NULL);
+        put_clean(p, from, charset, NULL);
+        put_clean(p, str_tail(template, (size_t)at + daemon.len), PUT_ASCII, NULL);
+}
+
 static void put_header(struct put *p, const struct report *r)
 {
         const struct dsn *d = r->dsn;
         enum put_charset charset = r->is_global ? PUT_UTF8 : PUT_ASCII;
+        bool is_copy = d->postmaster.len > 0;
+        struct str to = is_copy ? d->postmaster : d->original->sender;
+        struct str subject = is_copy ? chosen(r->template.postmaster_subject,
+                                              str_from(r->words->postmaster_subject))
+                                     : chosen(r->template.subject, str_from(r->words->subject));
         put_str(p, STR("Date: "));
         put_date(p, d->now_us);
-        put_str(p, STR("\r\nFrom: \"Mail Delivery System\" <"));
-        put_clean(p, str_part(d->from, 0, ADDRESS_SHOWN_MAX), charset, NULL);
-        put_str(p, STR(">\r\nSubject: "));
-        put_str(p, str_from(r->words->subject));
+        put_str(p, STR("\r\nFrom: "));
+        put_from(p, r, charset);
+        put_str(p, STR("\r\nSubject: "));
+        put_clean(p, str_part(subject, 0, ADDRESS_SHOWN_MAX), PUT_ASCII, NULL);
         put_str(p, STR("\r\nTo: "));
-        if (d->original->sender.len <= ADDRESS_SHOWN_MAX) {
+        if (to.len <= ADDRESS_SHOWN_MAX) {
                 put_char(p, '<');
-                put_clean(p, d->original->sender, charset, NULL);
+                put_clean(p, to, charset, NULL);
                 put_char(p, '>');
         } else {
                 put_str(p, STR("undisclosed-recipients:;"));
@@ -168,13 +204,21 @@ static void put_header(struct put *p, const struct report *r)
 static void put_text(struct put *p, const struct report *r)
 {
         const struct dsn *d = r->dsn;
-        put_part(p, r, "Notification",
-                 r->has_8bit_text ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
-                 r->has_8bit_text);
-        put_str(p, STR("This is the mail system of "));
-        put_clean(p, d->reporting_mta, PUT_ASCII, NULL);
-        put_str(p, STR(".\r\n\r\n"));
-        put_str(p, str_from(r->words->text));
+        struct str charset = r->has_8bit_text ? STR("utf-8") : STR("us-ascii");
+        if (r->template.text.len)
+                charset = chosen(r->template.charset, charset);
+        char type[100];
+        snprintf(type, sizeof(type), "text/plain; charset=%.*s",
+                 STR_ARG(str_part(charset, 0, TYPE_SHOWN_MAX)));
+        put_part(p, r, "Notification", type, r->has_8bit_text);
+        if (r->template.text.len) {
+                put_str(p, r->template.text);
+        } else {
+                put_str(p, STR("This is the mail system of "));
+                put_clean(p, d->reporting_mta, PUT_ASCII, NULL);
+                put_str(p, STR(".\r\n\r\n"));
+                put_str(p, str_from(r->words->text));
+        }
         for (size_t i = 0; i < d->recipient_count; i++) {
                 const struct dsn_recipient *one = &d->recipients[i];
                 struct str address =
@@ -355,6 +399,9 @@ static void report_init(struct report *r, const struct dsn *d)
                 .has_8bit_content = !smtp_text_is_ascii(d->header) ||
                                     (d->returns_body && !smtp_text_is_ascii(d->body)),
         };
+        if (d->template)
+                r->template = *d->template;
+        r->has_8bit_text = !smtp_text_is_ascii(r->template.text);
         for (size_t i = 0; i < d->recipient_count; i++) {
                 const struct dsn_recipient *one = &d->recipients[i];
                 check(one->action == d->recipients[0].action);
@@ -368,7 +415,7 @@ int dsn_format(const struct dsn *d, struct buf *out)
 {
         struct report r;
         check(d->recipient_count > 0);
-        check(d->original->sender.len > 0);
+        check(d->original->sender.len > 0 || d->postmaster.len > 0);
         report_init(&r, d);
         if (boundary_choose(&r))
                 return -ENOBUFS;

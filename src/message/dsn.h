@@ -21,6 +21,16 @@ struct dsn_recipient {
         int64_t will_retry_until_us; /* of a delayed one; 0: not shown */
 };
 
+/* An administrator's words in the place of ours; what is empty is ours. */
+struct dsn_template {
+        struct str charset; /* of `text`: us-ascii, utf-8... */
+        struct str
+                from; /* "MAILER-DAEMON (Mail Delivery System)"; without a domain it gets that of `from` */
+        struct str subject;
+        struct str postmaster_subject;
+        struct str text; /* in front of the recipients; lines ending in CR LF */
+};
+
 struct dsn {
         const struct envelope *original;
         struct str original_id;   /* queue id */
@@ -31,15 +41,17 @@ struct dsn {
         int64_t now_us;
         const struct dsn_recipient *recipients; /* all with one action */
         size_t recipient_count;
-        struct str header; /* of the original, always there */
-        struct str body;   /* of the original, when it is returned whole; else empty */
+        const struct dsn_template *template; /* NULL: none */
+        struct str postmaster; /* it is a copy for this address; empty: the sender's own */
+        struct str header;     /* of the original, always there */
+        struct str body;       /* of the original, when it is returned whole; else empty */
         bool returns_body;
 };
 
 /*
  * Appends the message, lines ending in CR LF. 0, or -ENOBUFS with `out` as it was.
  *
- * The original has a sender, and there is at least one recipient. A recipient that came from an
+ * The original has a sender, or it is the postmaster's copy, and there is at least one recipient. A recipient that came from an
  * alias is shown by the address that the sender used (`original`), not by where the alias points.
  * Text from elsewhere is cleaned of control characters; the returned part is as it was, so the
  * notification is 8-bit when that is.
