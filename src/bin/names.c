@@ -11,10 +11,9 @@ static const struct {
         const char *name;
         name_main *run;
 } names[] = {
-        {"mailq", name_mailq},         {"newaliases", name_newaliases},
-        {"postmap", name_postmap},     {"postalias", name_postalias},
-        {"postqueue", name_postqueue}, {"postsuper", name_postsuper},
-        {"postconf", name_postconf},   {"postcat", name_postcat},
+        {"sendmail", name_sendmail},   {"mailq", name_sendmail},      {"newaliases", name_sendmail},
+        {"postmap", name_postmap},     {"postalias", name_postalias}, {"postqueue", name_postqueue},
+        {"postsuper", name_postsuper}, {"postconf", name_postconf},   {"postcat", name_postcat},
         {"postlog", name_postlog},
 };
 

@@ -22,10 +22,15 @@ name_main *name_find(const char *argv0);
 /* All of them; NULL past the last. */
 const char *name_at(size_t i);
 
-name_main name_mailq, name_newaliases, name_postmap, name_postalias, name_postqueue, name_postsuper,
+name_main name_sendmail, name_postmap, name_postalias, name_postqueue, name_postsuper,
         name_postconf, name_postcat, name_postlog;
 
 /* ---- what they share ---- */
+
+/* Parts of sendmail that are others' too; exit codes. `id` and `site` are empty for all of the queue. */
+int name_list_queue(const char *directory);
+int name_flush_queue(const char *directory, const char *id, const char *site);
+int name_make_aliases(const char *directory);
 
 /* What the messages on standard error begin with; set by name_find(). */
 extern const char *name_program;

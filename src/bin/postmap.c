@@ -315,11 +315,11 @@ int name_postalias(int argc, char **argv)
 }
 
 /* The files of alias_database. */
-int name_newaliases(int argc, char **argv)
+int name_make_aliases(const char *directory)
 {
         struct run r = {.is_alias = true};
         static char files[SPEC_BYTES_MAX];
-        int code = begin(&r, NULL);
+        int code = begin(&r, directory);
         if (code == 0) {
                 text_of(&r, "alias_database", files, sizeof(files));
                 struct str rest = str_from(files), item;

@@ -28,28 +28,6 @@ static void say_nothing(void *context, char mark, struct str piece)
 {
 }
 
-/* Tries all, or one, or those for one site. */
-static int flush(const char *directory, const char *id, const char *site)
-{
-        struct config *c = name_config(directory, NULL, NULL);
-        if (!c)
-                return EX_CONFIG;
-        const struct request request = {.verb = REQUEST_QUEUE_FLUSH,
-                                        .id = str_from(id),
-                                        .select = {.destination = str_from(site)}};
-        struct why why;
-        int rc = control_ask_for(c, &request, say_nothing, NULL, &why);
-        config_unref(&c);
-        if (rc == -ENOTCONN)
-                return name_fatal(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
-        if (rc == -EACCES)
-                return name_fatal(EX_NOPERM, "%s", why.text);
-        if (rc < 0)
-                return name_fatal(EX_UNAVAILABLE, "%s", why.text);
-        /* one that is not there (any more) needs no attempt: Postfix says nothing either */
-        return EX_OK;
-}
-
 /* A domain, or an address in brackets (RFC 5321 4.1.3). */
 static bool is_site(const char *text)
 {
@@ -67,6 +45,34 @@ static bool is_queue_id(const char *text)
                 if (!char_is_alnum(*p))
                         return false;
         return len > 0 && len < 32;
+}
+
+/* Tries all, or one, or those for one site. */
+int name_flush_queue(const char *directory, const char *id, const char *site)
+{
+        if (*id && !is_queue_id(id))
+                return name_fatal(EX_DATAERR, "Flush queue ID: invalid queue ID: \"%.100s\"", id);
+        if (*site && !is_site(site))
+                return name_fatal(EX_DATAERR,
+                                  "Cannot flush mail queue - invalid destination: \"%.100s\"",
+                                  site);
+        struct config *c = name_config(directory, NULL, NULL);
+        if (!c)
+                return EX_CONFIG;
+        const struct request request = {.verb = REQUEST_QUEUE_FLUSH,
+                                        .id = str_from(id),
+                                        .select = {.destination = str_from(site)}};
+        struct why why;
+        int rc = control_ask_for(c, &request, say_nothing, NULL, &why);
+        config_unref(&c);
+        if (rc == -ENOTCONN)
+                return name_fatal(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
+        if (rc == -EACCES || rc == ANSWER_NOT_PERMITTED)
+                return name_fatal(EX_NOPERM, "%s", why.text);
+        if (rc < 0)
+                return name_fatal(EX_UNAVAILABLE, "%s", why.text);
+        /* one that is not there (any more) needs no attempt: Postfix says nothing either */
+        return EX_OK;
 }
 
 int name_postqueue(int argc, char **argv)
@@ -94,20 +100,15 @@ int name_postqueue(int argc, char **argv)
         }
         if (optind < argc || mode == 0)
                 return usage();
-        if (mode == 'i' && !is_queue_id(value))
-                return name_fatal(EX_DATAERR, "Flush queue ID: invalid queue ID: \"%s\"", value);
-        if (mode == 's' && !is_site(value))
-                return name_fatal(EX_DATAERR,
-                                  "Cannot flush mail queue - invalid destination: \"%.100s\"",
-                                  value);
+        if (strchr("is", mode) && !*value)
+                return name_fatal(EX_DATAERR, "-%c wants a value", mode);
         directory = name_directory(directory);
-        return mode == 'p' || mode == 'j'
-                       ? list(directory, mode == 'j')
-                       : flush(directory, mode == 'i' ? value : "", mode == 's' ? value : "");
+        return mode == 'p' || mode == 'j' ? list(directory, mode == 'j')
+                                          : name_flush_queue(directory, mode == 'i' ? value : "",
+                                                             mode == 's' ? value : "");
 }
 
-/* sendmail -bp by another name: no options of its own but sendmail's, which do not matter here. */
-int name_mailq(int argc, char **argv)
+int name_list_queue(const char *directory)
 {
-        return list(name_directory(NULL), false);
+        return list(directory, false);
 }

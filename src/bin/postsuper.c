@@ -70,9 +70,10 @@ static int ask(struct super *s, const struct action_kind *kind, const char *id, 
                 .verb = kind->verb, .id = str_from(id), .select = {.queue = str_from(queue)}};
         struct why why;
         int rc = control_ask_for(s->config, &request, note_count, count, &why);
-        if (rc < 0)
+        bool is_over = rc < 0 || rc == ANSWER_NOT_PERMITTED;
+        if (is_over)
                 s->code = name_fatal(1, "%s", why.text);
-        return rc;
+        return is_over ? -1 : rc;
 }
 
 /* False: the server cannot be asked; the rest is pointless. */

@@ -67,8 +67,9 @@ enum bare_newline { /* smtpd_forbid_bare_newline */
 
 /*
  * A master.cf line that Forepost runs: an inet smtpd, or a unix smtp/relay/lmtp client. The unix
- * services smtp, relay, lmtp, virtual, error, retry and discard are there also when master.cf does
- * not name them; their place is then empty. Inet services come first.
+ * services smtp, relay, lmtp, virtual, error, retry, discard and pickup are there also when master.cf does
+ * not name them; their place is then empty. Inet services come first. pickup takes what users of this machine
+ * submit: its params are those of a session without restrictions.
  *
  * In a delivery service's params, default_destination_concurrency_limit and its kin (qmgr(8)) have
  * the value of NAME_destination_concurrency_limit where main.cf sets that. A service whose

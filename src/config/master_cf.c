@@ -14,6 +14,7 @@ enum { COLUMNS = MASTER_COLUMNS - 1 }; /* before the command */
 enum role {
         ROLE_LISTENS,
         ROLE_DELIVERS,
+        ROLE_SUBMITS,  /* takes mail of this machine's users */
         ROLE_INTERNAL, /* part of Postfix itself */
         ROLE_FOREIGN,  /* starts another program */
         ROLE_ABSENT,   /* a server that Forepost does not have */
@@ -42,7 +43,7 @@ static const struct {
         {"flush", ROLE_UNKNOWN, ROLE_INTERNAL},
         {"nqmgr", ROLE_UNKNOWN, ROLE_INTERNAL},
         {"oqmgr", ROLE_UNKNOWN, ROLE_INTERNAL},
-        {"pickup", ROLE_UNKNOWN, ROLE_INTERNAL},
+        {"pickup", ROLE_UNKNOWN, ROLE_SUBMITS},
         {"postlogd", ROLE_UNKNOWN, ROLE_INTERNAL},
         {"proxymap", ROLE_UNKNOWN, ROLE_INTERNAL},
         {"qmgr", ROLE_UNKNOWN, ROLE_INTERNAL},
@@ -266,6 +267,47 @@ static void set_service(struct service_source *s, struct str name, bool is_inet,
         s->service.process_limit = -1;
 }
 
+/*
+ * Who submits on this machine is asked nothing, as with Postfix's sendmail: it is authorized_submit_users that
+ * may. What master.cf says of pickup comes on top.
+ */
+static void put_submission_defaults(struct config_private *p, struct service_source *s)
+{
+        static const char *const values[][2] = {
+                {"core_relays", ""},
+                {"mynetworks", "127.0.0.1"},
+                {"smtpd_client_connection_count_limit", "0"},
+                {"smtpd_client_connection_rate_limit", "0"},
+                {"smtpd_client_message_rate_limit", "0"},
+                {"smtpd_client_recipient_rate_limit", "0"},
+                {"smtpd_client_restrictions", ""},
+                {"smtpd_command_filter", ""},
+                {"smtpd_data_restrictions", ""},
+                {"smtpd_delay_reject", "yes"},
+                {"smtpd_end_of_data_restrictions", ""},
+                {"smtpd_error_sleep_time", "0"},
+                {"smtpd_forbid_unauth_pipelining", "no"},
+                {"smtpd_forbidden_commands", ""},
+                {"smtpd_hard_error_limit", "100000"},
+                {"smtpd_helo_required", "no"},
+                {"smtpd_helo_restrictions", ""},
+                {"smtpd_recipient_limit", "100000"},
+                {"smtpd_recipient_restrictions", ""},
+                {"smtpd_reject_footer", ""},
+                {"smtpd_reject_unlisted_recipient", "no"},
+                {"smtpd_reject_unlisted_sender", "no"},
+                {"smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"},
+                {"smtpd_sender_restrictions", ""},
+                {"smtpd_tls_security_level", "none"},
+                {"smtpd_tls_wrappermode", "no"},
+                {"smtpd_upstream_proxy_protocol", ""},
+                {"strict_rfc821_envelopes", "no"},
+        };
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+                settings_put(&s->overrides, &p->arena, str_from(values[i][0]),
+                             str_from(values[i][1]), (struct place){0}, NULL, 0, NULL);
+}
+
 static void read_service(struct config_private *p, const struct row *row, bool is_inet,
                          int process_limit, const struct line_reader *r, struct findings *findings)
 {
@@ -293,6 +335,8 @@ static void read_service(struct config_private *p, const struct row *row, bool i
                 findings_add(findings, SEVERITY_ERROR, "service-address", row->at,
                              "write 25, smtp, 192.0.2.1:25 or [2001:db8::1]:25", "service %.*s: %s",
                              STR_ARG(s->service.name), why.text);
+        if (str_eq(s->service.command, STR("pickup")))
+                put_submission_defaults(p, s);
         read_arguments(p, s, r, row->arguments, findings);
 }
 
@@ -319,6 +363,9 @@ static void read_row(struct config_private *p, const struct row *row, const stru
                         process_limit = -1; /* its 1 is one process for all, not one session */
                 }
                 read_service(p, row, is_inet, process_limit, r, findings);
+                break;
+        case ROLE_SUBMITS: /* its 1 is one process for all */
+                read_service(p, row, is_inet, -1, r, findings);
                 break;
         case ROLE_DELIVERS:
                 read_service(p, row, is_inet, process_limit, r, findings);
@@ -405,4 +452,10 @@ void master_cf_add_stock(struct config_private *p, bool has_master_cf)
                 if (!find_service(p, name, false))
                         set_service(add_service(p), name, false, str_from(stock[i].command));
         }
+        for (const struct service_source *s = p->services; s; s = s->next)
+                if (str_eq(s->service.command, STR("pickup")))
+                        return;
+        struct service_source *pickup = add_service(p);
+        set_service(pickup, STR("pickup"), false, STR("pickup"));
+        put_submission_defaults(p, pickup);
 }

@@ -44,7 +44,7 @@ static void reads_the_stock_file(void **state)
                                     "Forepost starts no other programs (pipe) (route no mail to "
                                     "it) [foreign-program]"));
         assert_null(f.first->next);
-        assert_int_equal(c->service_count, 8);
+        assert_int_equal(c->service_count, 9);
         assert_true(c->services[0].is_inet);
         assert_str_equal(find(c, "smtp", true)->port, "smtp");
         assert_str_equal(find(c, "relay", false)->params.syslog_name, "postfix/relay");
@@ -60,7 +60,7 @@ static void without_the_file(void **state)
 {
         struct findings f;
         struct config *c = fixture_read("", NULL, &f);
-        assert_int_equal(c->service_count, 8);
+        assert_int_equal(c->service_count, 9);
         const struct service *s = find(c, "smtp", true);
         assert_str_equal(s->command, "smtpd");
         assert_str_equal(s->host, "");
@@ -75,7 +75,7 @@ static void without_the_file(void **state)
 
         /* an empty one listens nowhere */
         c = fixture_read("", "# nothing\n", &f);
-        assert_int_equal(c->service_count, 7);
+        assert_int_equal(c->service_count, 8);
         assert_false(c->services[0].is_inet);
         fixture_done(&c, &f);
 }

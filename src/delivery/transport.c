@@ -253,7 +253,7 @@ void transport_set_init(struct transport_set *set, const struct config *c, struc
                 .transports = arena_array(arena, struct transport, c->service_count + 1),
         };
         for (size_t i = 0; i < c->service_count; i++)
-                if (!c->services[i].is_inet)
+                if (!c->services[i].is_inet && !str_eq(c->services[i].command, STR("pickup")))
                         transport_add(set, c, tables, &c->services[i], arena, findings);
         add_local(set, c, findings);
 }

@@ -11,10 +11,8 @@
 
 enum { PIECE_BYTES = 64 * 1024, START_MS = 10 * 1000, POLL_MS = 20 };
 
-static int try_connect(const struct config *c, struct why *why)
+static int try_connect_to(const char *path, struct why *why)
 {
-        char path[CONTROL_PATH_BYTES_MAX];
-        queue_directory_control_socket(c, path);
         struct sockaddr_un address;
         int dir_fd;
         int rc = control_path_resolve(path, &address, &dir_fd, why);
@@ -37,6 +35,48 @@ static int try_connect(const struct config *c, struct why *why)
                         "%s: permission denied; be root, or the user that the server runs as",
                         path);
         return why_set(why, rc, "cannot reach the server at %s: %s", path, why_errno(rc));
+}
+
+/* The control socket is for root and the server's user; others knock at the public one. */
+static int try_connect(const struct config *c, struct why *why)
+{
+        char path[CONTROL_PATH_BYTES_MAX];
+        struct why public_why;
+        queue_directory_control_socket(c, path);
+        int fd = try_connect_to(path, why);
+        if (fd != -EACCES)
+                return fd;
+        queue_directory_public_socket(c, path);
+        int public_fd = path[0] ? try_connect_to(path, &public_why) : -ENOENT;
+        if (public_fd == -ENOTCONN)
+                *why = public_why;
+        return public_fd >= 0 || public_fd == -ENOTCONN ? public_fd : fd;
+}
+
+int control_submit(const struct config *c, struct why *why)
+{
+        char path[CONTROL_PATH_BYTES_MAX];
+        queue_directory_public_socket(c, path);
+        if (!path[0])
+                return why_set(why, -ENOTCONN, "public_socket is empty: no mail can be submitted");
+        int fd = try_connect_to(path, why);
+        if (fd < 0)
+                return fd;
+        static char answer[REQUEST_BYTES_MAX];
+        size_t len = 0;
+        bool is_sent = send(fd, "submit\n", 7, MSG_NOSIGNAL) == 7;
+        /* byte by byte: what follows the line is SMTP */
+        while (is_sent && len + 1 < sizeof(answer) && recv(fd, answer + len, 1, 0) == 1)
+                if (answer[len++] == '\n')
+                        break;
+        answer[len ? len - 1 : 0] = 0;
+        if (strcmp(answer, "=0") == 0)
+                return fd;
+        close(fd);
+        if (len < 2)
+                return why_set(why, -EPIPE, "the server's answer broke off");
+        int rc = answer[1] == '0' + ANSWER_NOT_PERMITTED ? -EPERM : -EPROTO;
+        return why_set(why, rc, "%s", len > 3 ? answer + 3 : answer);
 }
 
 /* A server that is just starting listens soon; one that is ending will be gone. */

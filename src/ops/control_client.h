@@ -19,4 +19,11 @@ int control_ask_for(const struct config *c, const struct request *request,
                     void (*text)(void *context, char mark, struct str piece), void *context,
                     struct why *why);
 
+/*
+ * A connection over which mail is submitted by SMTP, as the user who calls: a descriptor, the greeting is the next
+ * that it says. -ENOTCONN: the server is not running; -EPERM: authorized_submit_users does not name the user; others;
+ * with *why.
+ */
+int control_submit(const struct config *c, struct why *why);
+
 #endif

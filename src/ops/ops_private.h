@@ -29,7 +29,8 @@ struct station {
         struct delivery *delivery;
         struct post *posts; /* one for each address */
         size_t post_count;
-        size_t retiring; /* listeners that wait for their sessions to end */
+        struct post local; /* for those who submit on this machine; it has no socket */
+        size_t retiring;   /* listeners that wait for their sessions to end */
         struct task *retiring_waiter;
 };
 
@@ -97,6 +98,8 @@ size_t await_queue_flush(struct worker *w, struct str domain);
 struct conversation; /* with one command */
 int control_start(struct worker *w, struct why *why);
 void await_control_stop(struct worker *w);
+/* The connection becomes a session of a station: who asks has submitted. After the conversation's end. */
+void await_station_adopt(struct station *s, int fd, unsigned uid);
 /* Sends text, each line marked; 0 or an error of the wire: then the command is gone. */
 int await_conversation_put(struct conversation *c, char mark, struct str text);
 /* The last line; `code` 0 with no text, or a failure. */

@@ -10,7 +10,10 @@
  *                =0        the end: done;  "=1 text" failed, and why
  *
  * An answer without its last line was cut short, and the command says so. Text lines may hold any byte
- * but LF. Who may connect is a matter of the file system: the socket is the server's user's alone.
+ * but LF. Who may connect is a matter of the file system: the socket is the server's user's alone. The public
+ * socket is everybody's: the kernel says who it is, and only "queue list", "queue flush" and "submit" are
+ * answered there, to those whom authorized_mailq_users, authorized_flush_users and authorized_submit_users
+ * name.
  */
 #ifndef OPS_PROTOCOL_H
 #define OPS_PROTOCOL_H
@@ -19,6 +22,9 @@
 #include "base/why.h"
 #include "ops/queue_select.h"
 
+/* The code of a failure: an ordinary one is 1. */
+enum { ANSWER_NOT_PERMITTED = 2 };
+
 enum { REQUEST_BYTES_MAX = 4096, REQUEST_WORDS_MAX = 4 };
 
 enum request_verb {
@@ -26,6 +32,7 @@ enum request_verb {
         REQUEST_STOP,
         REQUEST_STATUS,
         REQUEST_DNSBL,
+        REQUEST_SUBMIT, /* on the public socket: what follows the answer is SMTP */
         REQUEST_QUEUE_LIST,
         REQUEST_QUEUE_SHOW,
         REQUEST_QUEUE_COUNT,

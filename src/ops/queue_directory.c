@@ -49,6 +49,17 @@ void queue_directory_control_socket(const struct config *c, char out[CONTROL_PAT
         snprintf(out, CONTROL_PATH_BYTES_MAX, "%s/control", path);
 }
 
+void queue_directory_public_socket(const struct config *c, char out[CONTROL_PATH_BYTES_MAX])
+{
+        char path[PATH_BYTES_MAX];
+        if (config_is_set(c, "public_socket")) {
+                snprintf(out, CONTROL_PATH_BYTES_MAX, "%.*s", STR_ARG(c->params.public_socket));
+                return;
+        }
+        queue_directory_find(c, path);
+        snprintf(out, CONTROL_PATH_BYTES_MAX, "%s/public.socket", path);
+}
+
 static void add(const struct config *c, struct findings *findings, enum severity severity,
                 const char *cure, const char *path, const char *what)
 {
@@ -115,7 +126,7 @@ static void check_directory(const struct config *c, const char *path, const stru
                 add_error(c, findings, cure, path,
                           "cannot be written by the user that the server "
                           "runs as");
-        } else if (st->st_mode & 077) {
+        } else if (st->st_mode & 066) { /* the way to public_socket is everybody's */
                 snprintf(cure, sizeof(cure), "chown %s %s; chmod 700 %s", owner->name, path, path);
                 add(c, findings, SEVERITY_WARNING, cure, path,
                     "is open to others, and queued mail is nobody else's business");

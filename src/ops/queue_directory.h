@@ -19,6 +19,8 @@ enum { QUEUE_DIRECTORY_BYTES_MAX = 384 };
  */
 void queue_directory_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX]);
 /* control_socket; when that is not set, "control" in the directory in use. */
+/* The same for public_socket; empty when there is to be none. */
+void queue_directory_public_socket(const struct config *c, char out[CONTROL_PATH_BYTES_MAX]);
 void queue_directory_control_socket(const struct config *c, char out[CONTROL_PATH_BYTES_MAX]);
 /* A note when it is not the one that main.cf names. */
 void queue_directory_lint(const struct config *c, struct findings *findings);

@@ -67,7 +67,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         s->services = calloc(c->service_count + 1, sizeof(*s->services));
         check(s->services);
         for (size_t i = 0; i < c->service_count; i++)
-                if (c->services[i].is_inet)
+                if (c->services[i].is_inet || str_eq(c->services[i].command, STR("pickup")))
                         make_service(s, i, findings);
         log_setup_lint(c, findings);
         config_lint(c, findings);
@@ -95,6 +95,15 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                 };
                 service->session = session_service_new(&parts);
         }
+}
+
+struct session_service *site_submission(const struct site *s)
+{
+        for (size_t i = 0; i < s->service_count; i++)
+                if (s->services[i].session &&
+                    str_eq(s->services[i].service->command, STR("pickup")))
+                        return s->services[i].session;
+        return NULL;
 }
 
 struct site *site_ref(struct site *s)

@@ -48,6 +48,9 @@ struct dns *site_dns_new(const struct params *p, struct why *why);
 /* Makes the services that sessions are made from; `flush` is what ETRN calls. */
 void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context);
 
+/* The service of those who submit on this machine, after site_open(). */
+struct session_service *site_submission(const struct site *s);
+
 struct site *site_ref(struct site *s);
 void site_unref(struct site **s);
 

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What a station's errand is told. */
 struct order {
@@ -110,6 +111,8 @@ static void station_start(void *arg)
         s->delivery = delivery_start(s->loop, s->worker->spool, order->site->routes,
                                      s->worker->station_count);
         set_posts(s, order);
+        s->local.listener =
+                listener_start(s->loop, -1, site_submission(order->site), s->worker->door);
 }
 
 static void station_change(void *arg)
@@ -117,6 +120,7 @@ static void station_change(void *arg)
         const struct order *order = arg;
         delivery_set_routes(order->station->delivery, order->site->routes);
         set_posts(order->station, order);
+        listener_set_service(order->station->local.listener, site_submission(order->site));
 }
 
 static void station_stop(void *arg)
@@ -126,6 +130,7 @@ static void station_stop(void *arg)
         for (size_t i = 0; i < s->post_count; i++)
                 if (s->posts[i].listener)
                         retire(s, &s->posts[i], order->deadline_ms);
+        retire(s, &s->local, order->deadline_ms);
         /* both at once: deliveries are not to begin anew while sessions come to their end, and have the same time */
         await_delivery_stop(&s->delivery, order->deadline_ms);
         await_retirements(s);
@@ -134,6 +139,27 @@ static void station_stop(void *arg)
         free(s->posts);
         s->posts = NULL;
         s->post_count = 0;
+}
+
+struct adoption {
+        struct station *station;
+        int fd;
+        unsigned uid;
+};
+
+static void adopt(void *arg)
+{
+        struct adoption *a = arg;
+        if (a->station->local.listener)
+                listener_adopt(a->station->local.listener, a->fd, a->uid);
+        else
+                close(a->fd); /* the station is closing */
+}
+
+void await_station_adopt(struct station *s, int fd, unsigned uid)
+{
+        struct adoption a = {.station = s, .fd = fd, .uid = uid};
+        await_errand(s->loop, adopt, &a, "handing over to");
 }
 
 static void await_all(struct worker *w, void (*run)(void *), const struct order *order,

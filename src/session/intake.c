@@ -91,7 +91,10 @@ static void await_put_lines_in_front(struct session *s)
         };
         /* without a client the line has no "from": nothing of a core leaves the network */
         struct envelope shown = t->envelope;
-        if (policy_hides(s->policy, s->facts.client_bits))
+        if (s->is_local)
+                line.mail_name = arena_printf(&s->arena, "%.*s, from userid %u",
+                                              STR_ARG(s->params->mail_name), s->local_uid);
+        if (s->is_local || policy_hides(s->policy, s->facts.client_bits))
                 shown.helo = shown.client_name = shown.client_address = STR("");
         received_format(&shown, &line, b);
 }

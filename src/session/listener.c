@@ -34,7 +34,7 @@ struct listener {
         bool is_open;
 };
 
-static void start_session(struct listener *li, int fd)
+static struct session *session_new(struct listener *li, int fd)
 {
         struct session *s = calloc(1, sizeof(*s));
         check(s);
@@ -46,6 +46,20 @@ static void start_session(struct listener *li, int fd)
         list_add_last(&li->sessions, &s->link);
         li->counts.connections++;
         li->counts.open++;
+        return s;
+}
+
+static void start_session(struct listener *li, int fd)
+{
+        struct session *s = session_new(li, fd);
+        s->task = task_start(li->loop, await_session, s);
+}
+
+void listener_adopt(struct listener *li, int fd, unsigned uid)
+{
+        struct session *s = session_new(li, fd);
+        s->is_local = true;
+        s->local_uid = uid;
         s->task = task_start(li->loop, await_session, s);
 }
 
@@ -118,7 +132,7 @@ struct listener *listener_start(struct loop *l, int fd, struct session_service *
         li->fd_max = sessions_fd_max();
         li->is_open = true;
         list_init(&li->sessions);
-        check(loop_watch_add(l, &li->watch, EPOLLIN) == 0);
+        check(fd < 0 || loop_watch_add(l, &li->watch, EPOLLIN) == 0);
         return li;
 }
 
@@ -135,6 +149,8 @@ void listener_close(struct listener *li)
                 return;
         li->is_open = false;
         loop_timer_cancel(li->loop, &li->rest);
+        if (li->watch.fd < 0)
+                return;
         loop_watch_remove(li->loop, &li->watch);
         close(li->watch.fd);
 }

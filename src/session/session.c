@@ -544,6 +544,10 @@ static void await_talk(struct session *s)
 static bool learn_ends(struct session *s)
 {
         s->is_postscreen = str_eq(s->service->parts.service->command, STR("postscreen"));
+        if (s->is_local) {
+                s->peer = s->here = (struct wire_address){.text = "127.0.0.1", .family = AF_UNIX};
+                return true;
+        }
         return wire_peer(s->wire, &s->peer) == 0 && wire_local(s->wire, &s->here) == 0;
 }
 
@@ -598,6 +602,10 @@ static bool await_meet_client(struct session *s)
         if (!learn_ends(s))
                 return false; /* gone already */
         learn_client(s);
+        if (s->is_local) {
+                s->facts.client_name = s->facts.reverse_client_name = STR("localhost");
+                return true;
+        }
         if (session_has_upstream(s)) {
                 if (!await_session_upstream(s))
                         return false;
@@ -611,14 +619,14 @@ static bool await_meet_client(struct session *s)
 
 void session_log_connect(struct session *s)
 {
-        if (!s->is_check)
+        if (!s->is_check && !s->is_local)
                 log_info("smtpd", "connect from %.*s[%.*s]", STR_ARG(s->facts.client_name),
                          STR_ARG(s->facts.client_address));
 }
 
 static void log_disconnect(const struct session *s)
 {
-        if (s->is_check)
+        if (s->is_check || s->is_local)
                 return;
         char text[512];
         size_t len = 0;

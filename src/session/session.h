@@ -59,6 +59,11 @@ struct listener;
 /* Takes over the listening, non-blocking descriptor. */
 struct listener *listener_start(struct loop *l, int fd, struct session_service *service,
                                 struct front_door *door);
+/*
+ * A connection of a user of this machine, accepted elsewhere: a session begins with it, which says what Postfix says
+ * of mail that its sendmail takes. The listener may have no socket of its own (`fd` -1 at its start).
+ */
+void listener_adopt(struct listener *li, int fd, unsigned uid);
 /* After a reload: connections from now on use this. */
 void listener_set_service(struct listener *li, struct session_service *service);
 /* Accepts no more, and closes the descriptor; its sessions go on. */

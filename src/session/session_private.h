@@ -95,6 +95,8 @@ struct session {
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
         bool may_xforward;
+        bool is_local; /* a user of this machine: */
+        unsigned local_uid;
         bool is_check;   /* a balancer's own connection, not logged before it begins a message */
         bool is_excused; /* the refusal that is being made is not the client's error */
         bool is_closing; /* the reply that is being made is the last */

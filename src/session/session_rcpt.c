@@ -53,6 +53,11 @@ static void log_client(struct session *s)
         struct str address = s->facts.client_address;
         const char *id = spool_draft_id(s->transaction->draft);
         struct str forwarded = session_forward_log(s);
+        if (s->is_local) {
+                log_mail(LOG_LEVEL_INFO, "pickup", id, "uid=%u from=<%.*s>", s->local_uid,
+                         STR_ARG(s->transaction->sender.text));
+                return;
+        }
         if (s->params->smtpd_client_port_logging)
                 log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]:%u%.*s", STR_ARG(name),
                          STR_ARG(address), s->peer.port, STR_ARG(forwarded));
@@ -92,7 +97,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         s->asked = rcpt.recipient.text;
         bool is_refused = session_screen_refuses(s, &reply) ||
                           await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
-                          await_transport_refuses(s, &rcpt.recipient, &reply);
+                          (!s->is_local && await_transport_refuses(s, &rcpt.recipient, &reply));
         if (!is_refused) {
                 is_refused = !await_cleanup_recipient(t->cleanup, &rcpt, &reply);
         }

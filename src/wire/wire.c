@@ -433,6 +433,30 @@ struct wire *wire_new(struct loop *l, int fd)
         return wire_make(l, fd, false);
 }
 
+/* Gives back all but the descriptor. */
+static int take_apart(struct wire *w)
+{
+        int fd = w->fd;
+        loop_watch_remove(w->loop, &w->watch);
+        list_remove(&w->chore.link);
+        SSL_free(w->ssl);
+        ERR_clear_error();
+        if (w->block)
+                block_give(w->block);
+        buf_done(&w->out);
+        buf_done(&w->cipher);
+        free(w);
+        return fd;
+}
+
+int wire_release(struct wire **wp)
+{
+        struct wire *w = *wp;
+        *wp = NULL;
+        check(!w->ssl);
+        return take_apart(w);
+}
+
 void wire_free(struct wire **wp)
 {
         struct wire *w = *wp;
@@ -452,16 +476,7 @@ void wire_free(struct wire **wp)
                      i++)
                         ;
         }
-        loop_watch_remove(w->loop, &w->watch);
-        list_remove(&w->chore.link);
-        close(w->fd);
-        SSL_free(w->ssl);
-        ERR_clear_error();
-        if (w->block)
-                block_give(w->block);
-        buf_done(&w->out);
-        buf_done(&w->cipher);
-        free(w);
+        close(take_apart(w));
 }
 
 static int address_of(int rc, const struct sockaddr_storage *s, struct wire_address *out)

@@ -28,6 +28,11 @@ struct tls_context;
 
 /* Takes over the connected, non-blocking descriptor. */
 struct wire *wire_new(struct loop *l, int fd);
+/*
+ * Ends the wire and gives its descriptor away, open: for another loop's. What was put must have been flushed; what was
+ * read and not asked for is lost; not under TLS. Sets *w to NULL.
+ */
+int wire_release(struct wire **w);
 /* Closes. What was put but not flushed is tried once more without waiting. Sets *w to NULL. */
 void wire_free(struct wire **w);
 
