@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { FILE_PIECE_BYTES = 64 << 10 };
+enum { FILE_PIECE_BYTES = 64 << 10, FILE_ROOM_KEPT_BYTES = 128 << 10 };
 
 struct spool_draft {
         struct spool *spool;
@@ -150,7 +150,11 @@ static int await_file(struct spool_draft *d, int (*work)(void *), struct why *wh
         }
         d->file_bytes += (int64_t)bytes;
         atomic_fetch_add(&d->spool->journal.disk_bytes, (int64_t)bytes);
-        buf_clear(&d->content);
+        /* what gathered before there was a file is not needed for its pieces */
+        if (d->content.room > FILE_ROOM_KEPT_BYTES)
+                buf_done(&d->content);
+        else
+                buf_clear(&d->content);
         return 0;
 }
 

@@ -104,3 +104,30 @@ def test_descriptors_are_left_for_what_is_not_a_session(network):
     assert crowd[-1].reply()[0].startswith('220')
     for one in crowd:
         one.close()
+
+
+def test_memory_of_a_connection(network):
+    """What a connection leaves in memory has a ceiling: 421 over it, and the server lives and serves others."""
+    sink = network.sink().start()
+    relay = network.relay(sink.port).start()
+    worker = relay.children()
+    greedy = Dialogue(relay.port)
+    greedy.reply()
+    greeting = f'EHLO {"a" * 60}.{"b" * 60}.{"c" * 60}.{"d" * 50}.test'
+    for n in range(3000):
+        greedy.send(greeting.encode() + b'\r\n')
+        reply = greedy.reply()[-1]
+        if not reply.startswith('250'):
+            break
+    assert reply.startswith('421 4.7.0 ') and n > 100, reply
+    greedy.close()
+    other = Dialogue(relay.port)
+    other.reply()
+    other.ask('EHLO client.test', '250 ')
+    other.ask('MAIL FROM:<sender@client.test>', '250 ')
+    other.ask('RCPT TO:<editor@relay.test>', '250 ')
+    other.ask('DATA', '354 ')
+    other.ask('Subject: ordinary\r\n\r\ntext\r\n.', '250 ')
+    other.close()
+    places.await_true(lambda: len(sink.messages) == 1, 10, 'delivered')
+    assert relay.children() == worker
