@@ -151,6 +151,8 @@ extern const struct table_type table_type_hash, table_type_btree, table_type_tex
 extern const struct table_type table_type_inline, table_type_static, table_type_cidr;
 extern const struct table_type table_type_regexp, table_type_pcre, table_type_pcre_utf8;
 extern const struct table_type table_type_cdb, table_type_lmdb;
+extern const struct table_type table_type_unionmap, table_type_pipemap, table_type_randmap;
+extern const struct table_type table_type_environ, table_type_fail;
 
 /*
  * Splits "type:name", looking through "proxy:". NULL, with the fault: no such type (or not yet).

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 
+/* clang-format off */
 static const struct table_type *const types[] = {
-        &table_type_hash,   &table_type_btree,  &table_type_texthash,
-        &table_type_inline, &table_type_static, &table_type_cidr,
-        &table_type_regexp, &table_type_pcre,   &table_type_pcre_utf8,
+        &table_type_hash, &table_type_btree, &table_type_texthash, &table_type_inline,
+        &table_type_static, &table_type_cidr, &table_type_regexp, &table_type_pcre,
+        &table_type_pcre_utf8,
+        &table_type_unionmap, &table_type_pipemap, &table_type_randmap, &table_type_environ,
+        &table_type_fail,
 #ifdef TABLE_HAS_CDB
         &table_type_cdb,
 #endif
@@ -14,6 +17,7 @@ static const struct table_type *const types[] = {
         &table_type_lmdb,
 #endif
 };
+/* clang-format on */
 
 #define TEXT_CURE "use hash: with the text that the file was made from"
 #define FILE_CURE "write the entries to a file and use hash:; it is read again by itself"
@@ -44,11 +48,6 @@ static const struct {
         {"netinfo", "NetInfo has not been supported by any system for years", FILE_CURE},
         {"unix", "users of this machine are no mail users here: a relay delivers to none",
          "getent passwd | cut -d: -f1, each with a value, into a file for hash:"},
-        {"unionmap", "they are still to come", "name the tables one after the other"},
-        {"pipemap", "they are still to come", "write what comes out into one table"},
-        {"randmap", "they are still to come", "write one result"},
-        {"environ", "they are still to come", "write the value into main.cf"},
-        {"fail", "they are still to come", "take it out"},
         {"internal", "it is a scratch table inside of one Postfix process", "take it out"},
         {"debug", "forepost map query tells what a table says", "take \"debug:\" away"},
 };
@@ -106,13 +105,13 @@ static int unknown_type(struct str type, struct table_fault *fault)
                                          "tables of type %s: are not here, because %s",
                                          absent_types[i].name, absent_types[i].why);
         const char *nearest = nearest_type(type);
-        char cure[80];
-        snprintf(cure, sizeof(cure), "did you mean %s:?", nearest ? nearest : "");
-        return fault_set(
-                fault, -EINVAL, "table-type-unknown",
-                nearest ? cure
-                        : "known are hash btree texthash inline static cidr regexp pcre pcre-utf8",
-                "\"%.*s\" is no type of table", shown, type.ptr);
+        char cure[300];
+        int used = snprintf(cure, sizeof(cure), nearest ? "did you mean %s:?" : "known are%s",
+                            nearest ? nearest : "");
+        for (size_t i = 0; !nearest && i < sizeof(types) / sizeof(types[0]); i++)
+                used += snprintf(cure + used, sizeof(cure) - (size_t)used, " %s", types[i]->name);
+        return fault_set(fault, -EINVAL, "table-type-unknown", cure, "\"%.*s\" is no type of table",
+                         shown, type.ptr);
 }
 
 const struct table_type *table_type_find(struct str spec, struct str *name,
