@@ -202,6 +202,13 @@ bool config_list_next(struct str *rest, struct str *item);
 int config_parse_time(struct str text, char unit, int64_t *ms);
 
 /*
+ * The settings of tables of type pgsql, mysql, sqlite and ldap, in alphabetical order; NULL past the last. For a
+ * table TYPE:NAME whose name begins with neither / nor . they are parameters: NAME_setting.
+ */
+const char *config_table_setting(struct str type, size_t i);
+bool config_is_table_setting(struct str type, struct str name);
+
+/*
  * The OpenSSL list that a grade stands for (tls_high_cipherlist and its kin). export and low are what
  * medium is, as in Postfix since 3.8.
  */

@@ -315,4 +315,7 @@ struct config_source {
 };
 struct config *config_read(const struct config_source *source, struct findings *findings);
 
+/* The next "pgsql:name" and the like in a value, whose settings are parameters name_setting. */
+bool table_settings_next(struct str *rest, struct str *type, struct str *name);
+
 #endif

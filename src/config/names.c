@@ -2,8 +2,8 @@
  * names.c - which names may be set
  *
  * Known: those of the two tables; NAME_destination_... of a service. Accepted, as in Postfix: a name
- * that a user made up, when something that counts refers to it by $name, and a restriction class. All
- * else is a mistake, most often of spelling.
+ * that a user made up, when something that counts refers to it by $name, a restriction class, and the
+ * settings of a table on a server (pgsql:name: name_hosts...). All else is a mistake, most often of spelling.
  */
 #include "config/config_private.h"
 
@@ -93,6 +93,21 @@ static void meet_name(void *context, struct str name)
         names_add(&w->waiting, name);
 }
 
+/* A table on a server, named without a path: its settings are parameters. */
+static void meet_tables(struct walk *w, struct str text)
+{
+        struct str type, name;
+        while (table_settings_next(&text, &type, &name)) {
+                const char *setting;
+                for (size_t i = 0; (setting = config_table_setting(type, i)); i++) {
+                        struct str parameter =
+                                arena_printf(&w->private->arena, "%.*s_%s", STR_ARG(name), setting);
+                        if (!map_put(&w->seen, parameter, w))
+                                names_add(&w->waiting, parameter);
+                }
+        }
+}
+
 static void look_at(struct walk *w, const struct setting *setting, const struct settings *overrides)
 {
         const struct declaration *d = declaration_find(setting->name);
@@ -100,6 +115,7 @@ static void look_at(struct walk *w, const struct setting *setting, const struct 
         w->overrides = overrides;
         w->is_late = d && d->kind == KIND_RAW;
         expand_names(setting->raw, meet_name, w);
+        meet_tables(w, setting->raw);
 }
 
 static void start_from(struct walk *w, const struct settings *settings,

@@ -54,6 +54,10 @@ static void made_up(void **state)
                 {"smtpd_restriction_classes = $list\nlist = strict\nstrict = reject\n", 0},
                 {"smtpd_milters =\nmilter_connect_macros = $mine\nmine = j\n", 0},
                 {"smtpd_banner = $$mine\nmine = x\n", 1},
+                {"relay_domains = proxy:pgsql:doms\ndoms_hosts = x\ndoms_qery = y\n", 1},
+                {"relay_domains = static:x, ldap:doms\ndoms_bind_dn = $mine\nmine = x\n", 0},
+                {"relay_domains = hash:doms\ndoms_hosts = x\n", 1},
+                {"relay_domains = mysql:/doms\n_hosts = x\n", 1},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct findings f;

@@ -131,6 +131,11 @@ void pool_stop(void)
         pool.thread_count = 0;
 }
 
+bool pool_is_started(void)
+{
+        return pool.thread_count > 0;
+}
+
 static int await_work(bool is_remote, const char *doing, struct str what, int (*run)(void *arg),
                       void *arg)
 {

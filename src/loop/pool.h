@@ -13,6 +13,8 @@
 int pool_start(int threads, struct why *why);
 /* Waits for what is under way. */
 void pool_stop(void);
+/* Between the two. */
+bool pool_is_started(void);
 
 /*
  * Runs work(arg) on a pool thread and suspends the task until it is done; not cut short by cancel or

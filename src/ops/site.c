@@ -57,6 +57,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         char *dir = strndup(c->dir.ptr, c->dir.len);
         check(dir);
         s->tables = table_set_new(dir);
+        table_set_use_config(s->tables, c);
         free(dir);
         s->dns = make_dns(c, findings);
         s->policy = policy_new(c, &c->params, s->tables, s->dns, findings);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "ops/errand.h"
 #include "policy/service.h"
+#include "table/table.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -87,6 +87,7 @@ struct table_set {
         struct map by_key; /* "type:path" */
         struct arena arena;
         struct ending *endings;
+        struct config *config; /* or NULL */
 };
 
 /* ---- snapshots ---- */
@@ -197,8 +198,21 @@ void table_set_free(struct table_set **set)
         map_done(&s->by_key);
         arena_done(&s->arena);
         pthread_mutex_destroy(&s->lock);
+        if (s->config)
+                config_unref(&s->config);
         free(s->dir);
         free(s);
+}
+
+void table_set_use_config(struct table_set *set, struct config *config)
+{
+        check(!set->config && set->count == 0);
+        set->config = config_ref(config);
+}
+
+const struct config *table_set_config(const struct table_set *set)
+{
+        return set->config;
 }
 
 void *table_set_alloc(struct table_set *set, size_t bytes)
@@ -256,11 +270,13 @@ int text_examine(struct table_text *text)
 }
 
 /* Makes contents from text. `bytes` is freed; NULL: the type maps the file itself. */
-static int contents_make(struct table *t, char *bytes, size_t len, struct findings *findings,
-                         struct table_fault *fault, void **contents)
+static int contents_make(struct table *t, struct str name, char *bytes, size_t len,
+                         struct findings *findings, struct table_fault *fault, void **contents)
 {
         struct table_text text = {
                 .set = t->set,
+                .type = t->type,
+                .name = name,
                 .at = t->path ? (struct place){str_from(t->path), 0} : t->at,
                 .is_file = t->path != NULL,
                 .depth = t->depth,
@@ -325,7 +341,7 @@ static int open_from_name(struct table *t, struct str name, struct findings *fin
                 return error;
         }
         void *contents;
-        error = contents_make(t, bytes, len, findings, fault, &contents);
+        error = contents_make(t, name, bytes, len, findings, fault, &contents);
         if (error == 0)
                 snapshot_put(t, contents);
         return error;
@@ -347,7 +363,7 @@ static int map_file(struct table *t, bool takes_any, struct findings *findings,
         if (error)
                 return file_open_fault(fault, str_from(t->path), error);
         t->bad = *stamp;
-        error = contents_make(t, NULL, 0, findings, fault, contents);
+        error = contents_make(t, str_from(t->path), NULL, 0, findings, fault, contents);
         if (error)
                 return error;
         *is_stable = file_stamp_get(t->path, &after) == 0 && file_stamp_eq(stamp, &after);
@@ -372,7 +388,7 @@ static int read_file(struct table *t, bool takes_any, struct findings *findings,
                 return changed_meanwhile(t, fault);
         }
         t->bad = *stamp;
-        return contents_make(t, bytes, len, findings, fault, contents);
+        return contents_make(t, str_from(t->path), bytes, len, findings, fault, contents);
 }
 
 /*
@@ -475,6 +491,21 @@ static int open_from_file(struct table *t, struct findings *findings, struct tab
 }
 
 /* ---- opening ---- */
+static bool name_is_path(const struct table_type *type, struct str name)
+{
+        switch (type->source) {
+        case SOURCE_FILE:
+                return true;
+        case SOURCE_FILE_OR_RULES:
+                return name.ptr[0] != '{';
+        case SOURCE_SETTINGS:
+                return name.ptr[0] == '/' || name.ptr[0] == '.';
+        case SOURCE_NAME:
+                break;
+        }
+        return false;
+}
+
 static int name_examine(const struct table_type *type, struct str name, struct table_fault *fault)
 {
         if (memchr(name.ptr, '\0', name.len) || name.len > NAME_BYTES_MAX)
@@ -502,8 +533,7 @@ static struct table *table_make(struct table_set *set, const struct table_type *
                                 struct str name, struct str spec, struct place at, int depth,
                                 struct findings *findings, struct table_fault *fault)
 {
-        bool is_file = type->source == SOURCE_FILE ||
-                       (type->source == SOURCE_FILE_OR_RULES && name.ptr[0] != '{');
+        bool is_file = name_is_path(type, name);
         struct table *t = aligned_alloc(CACHE_LINE, sizeof(*t));
         check(t);
         *t = (struct table){0};
@@ -531,7 +561,7 @@ struct table *table_set_open(struct table_set *set, const struct table_type *typ
 {
         if (name_examine(type, name, fault))
                 return NULL;
-        bool is_path = type->source != SOURCE_NAME && name.ptr[0] != '{';
+        bool is_path = name_is_path(type, name);
         char *path = is_path ? path_make(set->dir, name) : NULL;
         char *key;
         int n = path ? asprintf(&key, "%s:%s", type->name, path)
@@ -709,11 +739,21 @@ static void table_refresh(struct table *t)
         reload(t, &stamp, is_changed);
 }
 
+static void table_tend(struct table *t)
+{
+        struct table_snapshot *s = table_snapshot_hold(t);
+        t->type->tend(table_snapshot_contents(s));
+        table_snapshot_release(s);
+}
+
 void table_set_refresh(struct table_set *set)
 {
         pthread_mutex_lock(&set->lock);
-        for (size_t i = 0; i < set->count; i++) /* a match list may add tables meanwhile */
+        for (size_t i = 0; i < set->count; i++) { /* a match list may add tables meanwhile */
                 if (set->tables[i]->path)
                         table_refresh(set->tables[i]);
+                if (set->tables[i]->type->tend)
+                        table_tend(set->tables[i]);
+        }
         pthread_mutex_unlock(&set->lock);
 }

@@ -26,6 +26,7 @@
 #include "base/why.h"
 #include "config/findings.h"
 
+struct config;
 struct table;
 struct table_set;
 
@@ -41,6 +42,11 @@ enum table_result {
  * thread.
  */
 struct table_set *table_set_new(const char *dir);
+/*
+ * Before the first table: where parameters (table_cache_ttl and its kin, NAME_setting of a table on a
+ * server) are read. Without it they have their defaults, and a table of such settings is an error.
+ */
+void table_set_use_config(struct table_set *set, struct config *config);
 /*
  * The set is counted: whatever keeps tables beyond its maker's life (a policy that a session holds
  * over a reload) holds the set too. table_set_free() gives one reference back; the last one frees.
@@ -91,6 +97,12 @@ enum table_result await_table_find(struct table *t, struct str key, struct arena
  */
 typedef bool table_visit(void *context, struct str key, struct str value);
 bool table_each(struct table *t, table_visit *each, void *context);
+
+/*
+ * Before a loop ends, in a task of its own: waits for questions to servers that are under way (each has
+ * its time limit), and closes connections that are kept.
+ */
+void await_tables_idle(void);
 
 /* ---- several tables, asked in order: "hash:/a, pcre:/b" (a *_maps parameter) ---- */
 struct table_list;

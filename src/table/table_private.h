@@ -9,7 +9,7 @@
 #define TABLE_PRIVATE_H
 
 #include "base/str.h"
-#include "config/findings.h"
+#include "config/config.h"
 #include "table/table.h"
 
 #include <sys/stat.h>
@@ -43,6 +43,8 @@ void fault_to_findings(const struct table_fault *fault, struct place at, struct 
 /* ---- the text that a table is made from ---- */
 struct table_text {
         struct table_set *set;
+        const struct table_type *type;
+        struct str name; /* behind the colon */
         struct place at; /* file: the path, or where main.cf names it; line 0 */
         bool is_file;    /* else it stood in main.cf itself, one rule a line */
         int depth;       /* of files that name files */
@@ -120,6 +122,7 @@ struct table_query {
 enum table_source {
         SOURCE_FILE,          /* the name is a path */
         SOURCE_FILE_OR_RULES, /* a path, or { {rule}, {rule} } */
+        SOURCE_SETTINGS,      /* a path when it begins with / or ., else parameters NAME_setting */
         SOURCE_NAME,          /* the name is the table */
 };
 
@@ -143,6 +146,8 @@ struct table_type {
         void (*free)(void *contents);
         /* For the log: how many entries or rules; may be NULL. */
         size_t (*count)(const void *contents);
+        /* Called about once a second from a thread that may block; may be NULL. */
+        void (*tend)(const void *contents);
         /* NULL: cannot be listed. */
         void (*each)(const void *contents, table_visit *each, void *context);
 };
@@ -153,6 +158,9 @@ extern const struct table_type table_type_regexp, table_type_pcre, table_type_pc
 extern const struct table_type table_type_cdb, table_type_lmdb;
 extern const struct table_type table_type_unionmap, table_type_pipemap, table_type_randmap;
 extern const struct table_type table_type_environ, table_type_fail;
+extern const struct table_type table_type_socketmap, table_type_tcp;
+extern const struct table_type table_type_pgsql, table_type_mysql, table_type_sqlite;
+extern const struct table_type table_type_ldap;
 
 /*
  * Splits "type:name", looking through "proxy:". NULL, with the fault: no such type (or not yet).
@@ -271,5 +279,8 @@ enum table_result await_table_query(struct table *t, const struct table_query *q
 void *table_set_alloc(struct table_set *set, size_t bytes);
 /* Calls done(context) when the set ends, before its tables do. */
 void table_set_at_end(struct table_set *set, void (*done)(void *), void *context);
+
+/* What table_set_use_config() gave, or NULL. */
+const struct config *table_set_config(const struct table_set *set);
 
 #endif

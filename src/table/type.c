@@ -9,12 +9,24 @@ static const struct table_type *const types[] = {
         &table_type_static, &table_type_cidr, &table_type_regexp, &table_type_pcre,
         &table_type_pcre_utf8,
         &table_type_unionmap, &table_type_pipemap, &table_type_randmap, &table_type_environ,
-        &table_type_fail,
+        &table_type_fail, &table_type_socketmap, &table_type_tcp,
 #ifdef TABLE_HAS_CDB
         &table_type_cdb,
 #endif
 #ifdef TABLE_HAS_LMDB
         &table_type_lmdb,
+#endif
+#ifdef TABLE_HAS_PGSQL
+        &table_type_pgsql,
+#endif
+#ifdef TABLE_HAS_MYSQL
+        &table_type_mysql,
+#endif
+#ifdef TABLE_HAS_SQLITE
+        &table_type_sqlite,
+#endif
+#ifdef TABLE_HAS_LDAP
+        &table_type_ldap,
 #endif
 };
 /* clang-format on */
@@ -32,16 +44,14 @@ static const struct {
         {"lmdb", "this program was built without liblmdb", TEXT_CURE},
         {"dbm", "the format has no owner any more; hash: and cdb: do what it did", TEXT_CURE},
         {"sdbm", "the format has no owner any more; hash: and cdb: do what it did", TEXT_CURE},
-        {"ldap", "they are still to come", FILE_CURE},
-        {"mysql", "they are still to come", FILE_CURE},
-        {"pgsql", "they are still to come", FILE_CURE},
-        {"sqlite", "they are still to come", FILE_CURE},
+        {"ldap", "this program was built without libldap", FILE_CURE},
+        {"mysql", "this program was built without libmariadb", FILE_CURE},
+        {"pgsql", "this program was built without libpq", FILE_CURE},
+        {"sqlite", "this program was built without libsqlite3", FILE_CURE},
         {"mongodb", "there is no client library for it in Debian", FILE_CURE},
         {"redis", "it is for state that relays share, not for tables", FILE_CURE},
         {"memcache", "answers of servers are cached here anyway (table_cache_ttl)",
          "name the table that stands behind it"},
-        {"socketmap", "they are still to come", FILE_CURE},
-        {"tcp", "they are still to come", FILE_CURE},
         {"nis", "NIS sends its maps unprotected over the network",
          "ypcat MAP into a file and use hash:; it is read again by itself"},
         {"nisplus", "NIS+ has not been supported by any system for years", FILE_CURE},
