@@ -160,7 +160,6 @@ struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *
         d->spool = s;
         d->routes = routes_ref(routes);
         d->loop_count = loop_count;
-        d->hosts = host_cache_new();
         d->sweep.due = sweep_due;
         list_init(&d->idle_routers);
         list_init(&d->attempts);
@@ -242,7 +241,6 @@ static void delivery_free(struct delivery *d)
                 free(a);
         }
         loop_timer_cancel(d->loop, &d->sweep);
-        host_cache_free(&d->hosts);
         routes_unref(&d->routes);
         free(d->due.items);
         free(d);

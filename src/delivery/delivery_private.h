@@ -40,7 +40,6 @@ struct delivery {
         struct spool *spool;
         struct routes *routes;
         size_t loop_count;
-        struct host_cache *hosts;
 
         struct due_queue due;
         struct list idle_routers;

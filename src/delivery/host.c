@@ -1,113 +1,69 @@
 /*
- * host.c - a next hop's addresses, by the C library in the pool
+ * host.c - a next hop's addresses, from the DNS or from the C library
  *
- * One look-up asks all that a name needs (MX, then the addresses of each host) on a pool thread, with
- * everything in memory of its own: the result moves into the cache whole. A task that is cancelled while it
- * waits for another's look-up leaves; the one that runs it cannot be cut short, but the resolver's own
- * time-outs end it.
+ * All that a domain's MX hosts need is asked before the first answer is waited for. Hosts stand in the order of their
+ * MX records, equals in random order; a host's addresses in random order, the preferred protocol first.
  *
- * Not here: IDN (names in UTF-8 are asked for as they are and not found), DNSSEC, CNAME as a mail
- * exchanger (taken, as everybody does).
+ * A failed look-up (a dead server, a wrong signature) of one MX host does not matter as long as another has an
+ * address. If none has, and any failed, the mail waits.
  */
 #include "delivery/host.h"
 
 #include "base/check.h"
-#include "base/clock.h"
-#include "base/list.h"
-#include "base/map.h"
+#include "base/log.h"
+#include "base/rand.h"
 #include "loop/pool.h"
 #include "loop/task.h"
 
 #include <arpa/inet.h>
-#include <arpa/nameser.h>
 #include <errno.h>
 #include <netdb.h>
-#include <resolv.h>
 #include <stdarg.h>
 
 enum {
-        TTL_MS_MAX = 60 * 1000,
-        TTL_MS_MIN = 1000,
-        TTL_MS_NONE = 60 * 1000, /* of answers that come without one */
-        TTL_MS_NEGATIVE = 10 * 1000,
-        ENTRIES_MAX = 4096,
         ADDRESSES_MAX = 64, /* of one next hop */
-        PACKET_BYTES_MAX = 16 * 1024,
+        NAME_BYTES_MAX = 255,
 };
 
-struct entry {
-        int64_t until_ms;
-        bool is_pending;
-        struct list waiters;
-        /* the question, for the pool thread */
-        struct str name;
-        bool wants_mx;
-        bool wants_ipv4;
-        bool wants_ipv6;
-        bool is_random;
-        int prefer;
-        struct str own_name;
-        /* the answer */
-        struct arena arena;
-        struct arena scratch;           /* while it is looked up */
-        struct host_address *addresses; /* without ports */
+struct search {
+        const struct policy *policy;
+        const struct params *params;
+        const struct nexthop *hop;
+        struct arena *arena;
+        struct host_failure *failure;
+        struct dns_questions *questions; /* NULL: native only */
+        bool wants_ipv4, wants_ipv6;
+        bool asks_dns, asks_native;
+        bool is_secure; /* so far: of the MX records */
+        struct host_address *addresses;
         size_t count;
-        int rc;
-        struct host_failure failure;
-        int64_t ttl_ms;
 };
 
-struct waiter {
-        struct list link;
-        struct task *task;
-};
+static int give_up(struct search *s, int rc, const char *dsn, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
 
-struct host_cache {
-        struct map entries;
-};
-
-struct host_cache *host_cache_new(void)
-{
-        struct host_cache *c = calloc(1, sizeof(*c));
-        check(c);
-        map_init(&c->entries);
-        return c;
-}
-
-static void entry_free(struct entry *e)
-{
-        check(!e->is_pending && list_is_empty(&e->waiters));
-        arena_done(&e->arena);
-        free(e);
-}
-
-void host_cache_free(struct host_cache **cp)
-{
-        struct host_cache *c = *cp;
-        *cp = NULL;
-        if (!c)
-                return;
-        const struct map_slot *slot;
-        for (size_t i = 0; (slot = map_next(&c->entries, &i));)
-                entry_free(slot->value);
-        map_done(&c->entries);
-        free(c);
-}
-
-static int give_up(struct entry *e, int rc, bool is_permanent, const char *dsn, const char *format,
-                   ...) __attribute__((format(printf, 5, 6)));
-
-static int give_up(struct entry *e, int rc, bool is_permanent, const char *dsn, const char *format,
-                   ...)
+/* Permanent, when the code begins with 5. */
+static int give_up(struct search *s, int rc, const char *dsn, const char *format, ...)
 {
         va_list args;
-        e->failure.is_permanent = is_permanent;
-        e->failure.dsn = dsn;
+        s->failure->is_permanent = dsn[0] == '5';
+        s->failure->dsn = dsn;
         va_start(args, format);
-        vsnprintf(e->failure.why.text, sizeof(e->failure.why.text), format, args);
+        vsnprintf(s->failure->why.text, sizeof(s->failure->why.text), format, args);
         va_end(args);
-        e->ttl_ms = TTL_MS_NEGATIVE;
         return rc;
+}
+
+/* Postfix's words, which log readers know. */
+static int give_up_name(struct search *s, struct str name, const char *type, bool is_permanent,
+                        const char *why)
+{
+        return give_up(s, is_permanent ? -ENOENT : -EAGAIN, is_permanent ? "5.4.4" : "4.4.3",
+                       "Host or domain name not found. Name service error for name=%.*s "
+                       "type=%s: %s%s%s%s",
+                       STR_ARG(name), type,
+                       is_permanent ? "Host not found" : "Host not found, try again",
+                       why ? " (" : "", why ? why : "", why ? ")" : "");
 }
 
 /* ---- addresses ---- */
@@ -140,37 +96,54 @@ static void set_port(struct host_address *a, uint16_t port)
                 a->to.v4.sin_port = htons(port);
 }
 
-static void address_add(struct entry *e, struct str name, int preference,
-                        const struct addrinfo *info)
+static void address_add(struct search *s, struct str name, struct str text, bool is_secure)
 {
-        bool is_v6 = info->ai_family == AF_INET6;
-        if (e->count == ADDRESSES_MAX || !(is_v6 ? e->wants_ipv6 : e->wants_ipv4) ||
-            info->ai_addrlen > sizeof(e->addresses->to))
+        struct host_address *a = &s->addresses[s->count];
+        if (s->count == ADDRESSES_MAX)
                 return;
-        struct host_address *a = &e->addresses[e->count++];
-        a->name = name;
-        a->preference = preference;
-        memcpy(&a->to, info->ai_addr, info->ai_addrlen);
-        a->to_len = info->ai_addrlen;
-        inet_ntop(info->ai_family,
-                  is_v6 ? (const void *)&a->to.v6.sin6_addr : (const void *)&a->to.v4.sin_addr,
-                  a->text, sizeof(a->text));
+        *a = (struct host_address){.name = arena_str(s->arena, name), .is_secure = is_secure};
+        if (!literal_parse(text, a) ||
+            !(a->to.any.sa_family == AF_INET6 ? s->wants_ipv6 : s->wants_ipv4))
+                return;
+        set_port(a, s->hop->port);
+        s->count++;
 }
 
-/* Within one preference: the protocol that is preferred first, else as the C library ordered them. */
-static void sort_by_protocol(struct host_address *from, size_t count, int prefer)
+static void swap(struct host_address *a, struct host_address *b)
 {
-        if (prefer == ADDRESS_ANY)
+        struct host_address spare = *a;
+        *a = *b;
+        *b = spare;
+}
+
+/* One host's: in random order, then the protocol that is preferred first. */
+static void order_addresses(const struct search *s, struct host_address *from, size_t count)
+{
+        for (size_t i = count; s->params->smtp_randomize_addresses && i > 1; i--)
+                swap(&from[i - 1], &from[rand_below(i)]);
+        if (s->params->smtp_address_preference == ADDRESS_ANY)
                 return;
-        sa_family_t first = prefer == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
+        sa_family_t first = s->params->smtp_address_preference == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
         for (size_t i = 1; i < count; i++)
                 for (size_t k = i; k && from[k].to.any.sa_family == first &&
                                    from[k - 1].to.any.sa_family != first;
-                     k--) {
-                        struct host_address spare = from[k];
-                        from[k] = from[k - 1];
-                        from[k - 1] = spare;
-                }
+                     k--)
+                        swap(&from[k], &from[k - 1]);
+}
+
+/* ---- the C library ---- */
+
+struct native {
+        char host[NAME_BYTES_MAX + 1];
+        struct addrinfo hints;
+        struct addrinfo *found;
+};
+
+/* On a pool thread. */
+static int look_up_native(void *arg)
+{
+        struct native *n = arg;
+        return getaddrinfo(n->host, NULL, &n->hints, &n->found);
 }
 
 static bool is_no_such_host(int gai)
@@ -178,274 +151,243 @@ static bool is_no_such_host(int gai)
         return gai == EAI_NONAME || gai == EAI_NODATA || gai == EAI_ADDRFAMILY;
 }
 
-/* Adds the addresses of one host. 0 (perhaps none of a protocol that we use), -ENOENT or -EAGAIN. */
-static int host_look_up(struct entry *e, struct str name, int preference)
+/* 0 (some were added), -ENOENT or -EAGAIN. */
+static int await_native(struct search *s, struct str name)
 {
-        char host[MX_NAME_BYTES_MAX];
-        if (name.len >= sizeof(host))
+        struct native n = {.hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}};
+        if (name.len > NAME_BYTES_MAX)
                 return -ENOENT;
-        snprintf(host, sizeof(host), "%.*s", STR_ARG(name));
-        struct addrinfo hints = {
-                .ai_family = !e->wants_ipv6   ? AF_INET
-                             : !e->wants_ipv4 ? AF_INET6
-                                              : AF_UNSPEC,
-                .ai_socktype = SOCK_STREAM,
-        };
-        struct addrinfo *found = NULL;
-        int gai = getaddrinfo(host, NULL, &hints, &found);
+        snprintf(n.host, sizeof(n.host), "%.*s", STR_ARG(name));
+        int gai = await_pool_run_remote("looking up", name, look_up_native, &n);
         if (gai != 0)
                 return is_no_such_host(gai) ? -ENOENT : -EAGAIN;
-        for (const struct addrinfo *info = found; info; info = info->ai_next)
-                address_add(e, name, preference, info);
-        freeaddrinfo(found);
-        return 0;
+        size_t before = s->count;
+        for (const struct addrinfo *info = n.found; info; info = info->ai_next) {
+                char text[64];
+                if (getnameinfo(info->ai_addr, info->ai_addrlen, text, sizeof(text), NULL, 0,
+                                NI_NUMERICHOST) == 0)
+                        address_add(s, name, str_from(text), false);
+        }
+        freeaddrinfo(n.found);
+        return s->count > before ? 0 : -ENOENT;
 }
 
-static int answer_from_host(struct entry *e)
+/* ---- one host ---- */
+
+static const enum dns_type address_types[] = {DNS_A, DNS_AAAA};
+
+static bool is_wanted(const struct search *s, enum dns_type type)
 {
-        int rc = host_look_up(e, e->name, 0);
-        if (rc == -EAGAIN)
-                return give_up(e, -EAGAIN, false, "4.4.3",
-                               "Host or domain name not found. Name service error for name=%.*s "
-                               "type=A: Host not found, try again",
-                               STR_ARG(e->name));
-        if (e->count == 0)
-                return give_up(e, -ENOENT, true, "5.4.4",
-                               "Host or domain name not found. Name service error for name=%.*s "
-                               "type=A: Host not found",
-                               STR_ARG(e->name));
-        sort_by_protocol(e->addresses, e->count, e->prefer);
-        return 0;
+        return type == DNS_A ? s->wants_ipv4 : s->wants_ipv6;
+}
+
+static void ask_addresses(struct search *s, struct str name)
+{
+        for (size_t i = 0; s->asks_dns && i < 2; i++)
+                if (is_wanted(s, address_types[i]))
+                        dns_ask(s->questions, name, address_types[i]);
+}
+
+/* 0 (some were added), -ENOENT, -EAGAIN with *why, or -ECANCELED. */
+static int await_dns_addresses(struct search *s, struct str name, const char **why)
+{
+        size_t before = s->count;
+        bool has_failed = false;
+        ask_addresses(s, name);
+        for (size_t i = 0; i < 2; i++) {
+                if (!is_wanted(s, address_types[i]))
+                        continue;
+                const struct dns_answer *a =
+                        await_dns(s->questions, name, address_types[i], CLOCK_NEVER);
+                if (task_is_canceled(task_self()))
+                        return -ECANCELED;
+                if (a->result == DNS_FAILED) {
+                        has_failed = true;
+                        *why = a->why;
+                }
+                for (size_t k = 0; k < a->count; k++)
+                        address_add(s, name, a->records[k].text, s->is_secure && a->is_secure);
+        }
+        if (s->count > before)
+                return 0;
+        return has_failed ? -EAGAIN : -ENOENT;
+}
+
+/* An address where a name should stand, as some MX records have it, is taken. */
+static bool is_literal(struct search *s, struct str name)
+{
+        struct host_address a = {0};
+        size_t before = s->count;
+        if (!literal_parse(name, &a))
+                return false;
+        address_add(s, name, name, s->is_secure);
+        return s->count > before;
+}
+
+/* Adds one host's addresses, ordered. */
+static int await_host(struct search *s, struct str name, int preference, const char **why)
+{
+        size_t before = s->count;
+        int rc = -ENOENT;
+        if (is_literal(s, name))
+                rc = 0;
+        else if (s->asks_dns)
+                rc = await_dns_addresses(s, name, why);
+        if (rc == -ENOENT && s->count == before && s->asks_native)
+                rc = await_native(s, name);
+        for (size_t i = before; i < s->count; i++)
+                s->addresses[i].preference = preference;
+        order_addresses(s, s->addresses + before, s->count - before);
+        return rc;
+}
+
+static int await_only_host(struct search *s)
+{
+        const char *why = NULL;
+        int rc = await_host(s, s->hop->host, 0, &why);
+        return rc == 0 || rc == -ECANCELED ? rc
+                                           : give_up_name(s, s->hop->host, "A", rc == -ENOENT, why);
 }
 
 /* ---- MX ---- */
 
-static int hosts_of_mx(struct entry *e, const struct mx_set *set)
+/* Of all that are no worse than ourselves nothing may be left (Postfix: the same by address). */
+static int cut_at_own_address(struct search *s)
+{
+        for (size_t i = 0; s->policy && i < s->count; i++) {
+                unsigned char bits[16];
+                if (!network_address_parse(str_from(s->addresses[i].text), bits) ||
+                    !policy_is_own(s->policy, bits))
+                        continue;
+                int limit = s->addresses[i].preference;
+                size_t kept = 0;
+                while (kept < s->count && s->addresses[kept].preference < limit)
+                        kept++;
+                s->count = kept;
+        }
+        return s->count ? 0 : -ELOOP;
+}
+
+static int give_up_loop(struct search *s)
+{
+        return give_up(s, -ELOOP, "5.4.6", "mail for %.*s loops back to myself",
+                       STR_ARG(s->hop->host));
+}
+
+static int await_hosts_of(struct search *s, const struct mx_set *set)
 {
         bool may_come = false;
+        const char *why = NULL;
+        for (size_t i = 0; i < set->count; i++)
+                ask_addresses(s, set->hosts[i].name);
         for (size_t i = 0; i < set->count; i++) {
-                size_t before = e->count;
-                struct str name = arena_str(&e->arena, str_from(set->hosts[i].name));
-                if (host_look_up(e, name, set->hosts[i].preference) == -EAGAIN)
-                        may_come = true;
-                sort_by_protocol(e->addresses + before, e->count - before, e->prefer);
+                int rc = await_host(s, set->hosts[i].name, set->hosts[i].preference, &why);
+                if (rc == -ECANCELED)
+                        return rc;
+                may_come = may_come || rc == -EAGAIN;
         }
-        if (e->count)
-                return 0;
+        if (s->count)
+                return cut_at_own_address(s) == 0 ? 0 : give_up_loop(s);
         if (may_come)
-                return give_up(e, -EAGAIN, false, "4.4.3",
-                               "unable to look up the mail servers of %.*s: try again",
-                               STR_ARG(e->name));
-        return give_up(e, -ENOENT, true, "5.4.4", "no mail server of %.*s has an address",
-                       STR_ARG(e->name));
+                return give_up(s, -EAGAIN, "4.4.3",
+                               "unable to look up the mail servers of %.*s: %s",
+                               STR_ARG(s->hop->host), why ? why : "try again");
+        return give_up(s, -ENOENT, "5.4.4", "no mail server of %.*s has an address",
+                       STR_ARG(s->hop->host));
 }
 
-/* h_errno of a question for MX: is there nothing, or is it not known? */
-static int without_mx(struct entry *e, int error)
+static int await_found_mx(struct search *s, const struct dns_answer *mx)
 {
-        if (error == NO_DATA)
-                return answer_from_host(e); /* the implicit MX */
-        bool is_permanent = error == HOST_NOT_FOUND;
-        return give_up(
-                e, is_permanent ? -ENOENT : -EAGAIN, is_permanent, is_permanent ? "5.4.4" : "4.4.3",
-                "Host or domain name not found. Name service error for name=%.*s "
-                "type=MX: %s",
-                STR_ARG(e->name), is_permanent ? "Host not found" : "Host not found, try again");
+        if (mx->count == 1 && str_is_empty(mx->records[0].name))
+                return give_up(s, -EDESTADDRREQ, "5.1.10",
+                               "Domain %.*s does not accept mail (nullMX)", STR_ARG(s->hop->host));
+        struct mx_set set = {.hosts = arena_array(s->arena, struct mx_host, mx->count)};
+        for (size_t i = 0; i < mx->count && set.count < MX_HOSTS_MAX; i++)
+                if (mx->records[i].name.len)
+                        set.hosts[set.count++] =
+                                (struct mx_host){.preference = mx->records[i].preference,
+                                                 .name = mx->records[i].name};
+        s->is_secure = mx->is_secure;
+        if (mx_order(&set, s->params->myhostname, s->params->smtp_randomize_addresses) == -ELOOP)
+                return give_up_loop(s);
+        return await_hosts_of(s, &set);
 }
 
-/* The domain's packet; its length, or a negative h_errno. */
-static int mx_ask(const struct entry *e, unsigned char *packet, int room)
+static int await_mx(struct search *s)
 {
-        char name[MX_NAME_BYTES_MAX];
-        if (e->name.len >= sizeof(name))
-                return -HOST_NOT_FOUND;
-        snprintf(name, sizeof(name), "%.*s", STR_ARG(e->name));
-        struct __res_state state;
-        memset(&state, 0, sizeof(state));
-        if (res_ninit(&state) < 0)
-                return -TRY_AGAIN;
-        int bytes = res_nquery(&state, name, ns_c_in, ns_t_mx, packet, room);
-        int error = state.res_h_errno;
-        res_nclose(&state);
-        if (bytes >= 0)
-                return bytes < room ? bytes : room;
-        return error > 0 ? -error : -TRY_AGAIN;
+        struct str name = s->hop->host;
+        const struct dns_answer *mx = await_dns(s->questions, name, DNS_MX, CLOCK_NEVER);
+        if (task_is_canceled(task_self()))
+                return -ECANCELED;
+        switch (mx->result) {
+        case DNS_FOUND:
+                return await_found_mx(s, mx);
+        case DNS_NO_DATA:
+                s->is_secure = mx->is_secure;
+                return await_only_host(s); /* the implicit MX */
+        case DNS_NO_NAME:
+                return s->asks_native ? await_only_host(s)
+                                      : give_up_name(s, name, "MX", true, NULL);
+        case DNS_FAILED:
+                break;
+        }
+        if (s->params->ignore_mx_lookup_error)
+                return await_only_host(s);
+        return give_up_name(s, name, "MX", false, mx->why);
 }
 
-static int answer_from_mx(struct entry *e)
+/* ---- from outside ---- */
+
+static bool has_word(struct str list, const char *word)
 {
-        unsigned char *packet = arena_alloc(&e->scratch, PACKET_BYTES_MAX);
-        struct mx_set set;
-        int bytes = mx_ask(e, packet, PACKET_BYTES_MAX);
-        if (bytes < 0)
-                return without_mx(e, -bytes);
-        if (mx_parse(packet, (size_t)bytes, &e->scratch, &set) < 0)
-                return without_mx(e, TRY_AGAIN);
-        if (set.count == 0)
-                return without_mx(e, NO_DATA);
-        if (set.is_null)
-                return give_up(e, -EDESTADDRREQ, true, "5.1.10",
-                               "Domain %.*s does not accept mail (nullMX)", STR_ARG(e->name));
-        if (mx_order(&set, e->own_name, e->is_random) == -ELOOP)
-                return give_up(e, -ELOOP, true, "5.4.6", "mail for %.*s loops back to myself",
-                               STR_ARG(e->name));
-        e->ttl_ms = set.ttl_ms;
-        return hosts_of_mx(e, &set);
+        struct str item;
+        while (config_list_next(&list, &item))
+                if (str_eq_nocase(item, str_from(word)))
+                        return true;
+        return false;
 }
 
-/* On a pool thread. Touches nothing but the entry, which nobody else does while it is pending. */
-static int look_up(void *arg)
+static int await_search(struct search *s)
 {
-        struct entry *e = arg;
-        struct host_address *found;
-        arena_init(&e->scratch, 0);
-        found = e->addresses = arena_array(&e->scratch, struct host_address, ADDRESSES_MAX);
-        e->ttl_ms = TTL_MS_NONE;
-        int rc = e->wants_mx ? answer_from_mx(e) : answer_from_host(e);
-        e->addresses = arena_array(&e->arena, struct host_address, e->count + 1);
-        memcpy(e->addresses, found, e->count * sizeof(*found));
-        arena_done(&e->scratch);
+        struct dns *dns = s->policy ? policy_dns(s->policy) : NULL;
+        struct host_address literal = {0};
+        if (!s->hop->wants_mx && literal_parse(s->hop->host, &literal)) {
+                literal.name = arena_str(s->arena, s->hop->host);
+                set_port(&literal, s->hop->port);
+                s->addresses[s->count++] = literal; /* also of a protocol that is not looked up */
+                return 0;
+        }
+        if (s->asks_dns && !dns)
+                return give_up_name(s, s->hop->host, "A", false, "there is no resolver");
+        if (s->asks_dns)
+                s->questions = dns_questions_new(dns);
+        int rc = s->hop->wants_mx && s->asks_dns ? await_mx(s) : await_only_host(s);
+        dns_questions_free(&s->questions);
         return rc;
 }
 
-/* ---- the cache ---- */
-
-/* Others look at it, or will when it is their turn. */
-static bool is_in_use(const struct entry *e)
+int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
+                     const struct params *params, struct arena *arena, struct host_address **out,
+                     size_t *count, struct host_failure *failure)
 {
-        return e->is_pending || !list_is_empty(&e->waiters);
-}
-
-static void forget_expired(struct host_cache *c, int64_t now_ms)
-{
-        struct arena arena;
-        arena_init(&arena, 0);
-        struct str *names = arena_array(&arena, struct str, c->entries.count);
-        size_t count = 0;
-        const struct map_slot *slot;
-        for (size_t i = 0; (slot = map_next(&c->entries, &i));) {
-                const struct entry *e = slot->value;
-                if (!is_in_use(e) && e->until_ms <= now_ms)
-                        names[count++] = arena_str(&arena, str_make(slot->key, slot->key_len));
-        }
-        for (size_t i = 0; i < count; i++)
-                entry_free(map_remove(&c->entries, names[i]));
-        arena_done(&arena);
-}
-
-static struct entry *entry_new(const struct nexthop *hop, const struct params *params)
-{
-        struct entry *e = calloc(1, sizeof(*e));
-        check(e);
-        arena_init(&e->arena, 0);
-        list_init(&e->waiters);
         bool is_all = str_eq_nocase(params->inet_protocols, STR("all"));
-        e->name = arena_str_lower(&e->arena, hop->host);
-        e->wants_mx = hop->wants_mx;
-        e->wants_ipv4 = is_all || str_find_str(params->inet_protocols, STR("ipv4")) >= 0;
-        e->wants_ipv6 = is_all || str_find_str(params->inet_protocols, STR("ipv6")) >= 0;
-        e->is_random = params->smtp_randomize_addresses;
-        e->prefer = params->smtp_address_preference;
-        e->own_name = arena_str(&e->arena, params->myhostname);
-        return e;
-}
-
-/* Parameters are part of the key, for services with overrides and for reloads. */
-static struct str key_of(const struct nexthop *hop, const struct params *p, char *out, size_t room)
-{
-        int n = snprintf(out, room, "%d%d%d%.*s/%.*s/%.*s", hop->wants_mx,
-                         (int)p->smtp_address_preference, p->smtp_randomize_addresses,
-                         STR_ARG(p->inet_protocols), STR_ARG(p->myhostname), STR_ARG(hop->host));
-        size_t len = n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
-        for (size_t i = 0; i < len; i++)
-                out[i] = char_lower(out[i]);
-        return str_make(out, len);
-}
-
-static void await_look_up(struct entry *e)
-{
-        e->is_pending = true;
-        e->rc = await_pool_run_remote("looking up", e->name, look_up, e);
-        if (e->ttl_ms > TTL_MS_MAX)
-                e->ttl_ms = TTL_MS_MAX;
-        if (e->ttl_ms < TTL_MS_MIN)
-                e->ttl_ms = TTL_MS_MIN;
-        e->until_ms = loop_now_ms() + e->ttl_ms;
-        e->is_pending = false;
-        list_each (link, &e->waiters) {
-                task_wake(list_of(link, struct waiter, link)->task);
-        }
-}
-
-/* An entry that is waited for stays where it is until its waiters have had their turn. */
-static int await_pending(struct entry *e)
-{
-        struct waiter w = {.task = task_self()};
-        list_add_last(&e->waiters, &w.link);
-        int rc = 0;
-        while (e->is_pending && rc == 0)
-                rc = await_wake("waiting for a look-up of", e->name, CLOCK_NEVER);
-        list_remove(&w.link);
-        return e->is_pending ? rc : 0;
-}
-
-static int copy_out(const struct entry *e, const struct nexthop *hop, struct arena *arena,
-                    struct host_address **out, size_t *count, struct host_failure *failure)
-{
-        if (e->rc < 0) {
-                *failure = e->failure;
-                return e->rc;
-        }
-        struct host_address *copy = arena_array(arena, struct host_address, e->count);
-        for (size_t i = 0; i < e->count; i++) {
-                copy[i] = e->addresses[i];
-                copy[i].name = arena_str(arena, e->addresses[i].name);
-                set_port(&copy[i], hop->port);
-        }
-        *out = copy;
-        *count = e->count;
-        return 0;
-}
-
-static int literal_answer(const struct nexthop *hop, struct host_address *a, struct arena *arena,
-                          struct host_address **out, size_t *count)
-{
-        a->name = arena_str(arena, hop->host);
-        set_port(a, hop->port);
-        *out = arena_new(arena, struct host_address);
-        **out = *a;
-        *count = 1;
-        return 0;
-}
-
-int await_hosts_find(struct host_cache *c, const struct nexthop *hop, const struct params *params,
-                     struct arena *arena, struct host_address **out, size_t *count,
-                     struct host_failure *failure)
-{
-        struct host_address literal = {0};
-        if (!hop->wants_mx && literal_parse(hop->host, &literal))
-                return literal_answer(hop, &literal, arena, out, count);
-        char room[1024];
-        struct str key = key_of(hop, params, room, sizeof(room));
-        struct entry *e = map_find(&c->entries, key);
-        if (e && e->is_pending) {
-                int rc = await_pending(e);
-                return rc < 0 ? rc : copy_out(e, hop, arena, out, count, failure);
-        }
-        int64_t now_ms = loop_now_ms();
-        if (e && (e->until_ms > now_ms || is_in_use(e)))
-                return copy_out(e, hop, arena, out, count, failure);
-        if (e)
-                entry_free(map_remove(&c->entries, key));
-        if (c->entries.count >= ENTRIES_MAX)
-                forget_expired(c, now_ms);
-        e = entry_new(hop, params);
-        bool is_kept = c->entries.count < ENTRIES_MAX;
-        if (is_kept)
-                map_put(&c->entries, key, e);
-        await_look_up(e);
-        int rc = copy_out(e, hop, arena, out, count, failure);
-        if (!is_kept)
-                entry_free(e);
+        struct search s = {
+                .policy = policy,
+                .params = params,
+                .hop = hop,
+                .arena = arena,
+                .failure = failure,
+                .wants_ipv4 = is_all || has_word(params->inet_protocols, "ipv4"),
+                .wants_ipv6 = is_all || has_word(params->inet_protocols, "ipv6"),
+                .asks_dns =
+                        !params->disable_dns_lookups && has_word(params->smtp_host_lookup, "dns"),
+                .asks_native =
+                        params->disable_dns_lookups || has_word(params->smtp_host_lookup, "native"),
+                .is_secure = true,
+                .addresses = arena_array(arena, struct host_address, ADDRESSES_MAX),
+        };
+        int rc = await_search(&s);
+        *out = s.addresses;
+        *count = s.count;
         return rc;
 }

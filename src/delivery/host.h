@@ -1,11 +1,9 @@
 /*
  * host.h - a next hop's addresses, in the order in which they are to be tried
  *
- * "[literal]" is taken as it is, "[host]" has its addresses looked up, "host" its MX hosts (RFC 5321 5.1).
- * Look-ups run in the pool by the C library; a small cache for each loop keeps answers for a minute at
- * most, and tasks that ask for the same name wait for one look-up.
- *
- * The room dns/ will take this over behind the same face.
+ * "[literal]" is taken as it is, "[host]" has its addresses looked up, "host" its MX hosts (RFC 5321 5.1). Asked is
+ * the resolver of the configuration (dns/dns.h), which also remembers; with smtp_host_lookup = native, or
+ * disable_dns_lookups, the C library in the pool, which knows /etc/hosts and remembers nothing.
  */
 #ifndef DELIVERY_HOST_H
 #define DELIVERY_HOST_H
@@ -15,7 +13,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-enum { HOST_TEXT_BYTES = 112 };
+enum { HOST_TEXT_BYTES = 112, MX_HOSTS_MAX = 100, MX_NAME_BYTES_MAX = 256 };
 
 struct host_address {
         struct str name; /* of the host, as it was asked for; of a literal: the literal */
@@ -28,6 +26,7 @@ struct host_address {
         } to;
         socklen_t to_len;
         int preference; /* of the MX record; else 0 */
+        bool is_secure; /* DNSSEC proved the name's MX (if it was asked) and this address */
 };
 
 /* Why there are none: for the log, and for bounces. */
@@ -37,41 +36,28 @@ struct host_failure {
         struct why why;
 };
 
-struct host_cache;
-struct host_cache *host_cache_new(void);
-/* When no task waits in await_hosts_find() any more. */
-void host_cache_free(struct host_cache **c);
-
 /*
- * 0 with at least one address in `arena`, or a negative errno value with *failure: -EAGAIN (temporary),
- * -ENOENT (no such host), -ELOOP (the mail is for us), -EDESTADDRREQ (null MX: takes no mail),
- * -ECANCELED. Of `params`: inet_protocols, myhostname, smtp_address_preference, smtp_randomize_addresses.
+ * 0 with at least one address in `arena`, or a negative errno value with *failure: -EAGAIN (temporary: also a wrong
+ * signature), -ENOENT (no such host), -ELOOP (the mail is for us), -EDESTADDRREQ (null MX: takes no mail), -ECANCELED.
+ * Of `params`: inet_protocols, myhostname, smtp_address_preference, smtp_randomize_addresses, smtp_host_lookup,
+ * disable_dns_lookups, ignore_mx_lookup_error. Of `policy`: the resolver, and which addresses are our own.
  */
-int await_hosts_find(struct host_cache *cache, const struct nexthop *hop,
+int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
                      const struct params *params, struct arena *arena, struct host_address **out,
                      size_t *count, struct host_failure *failure);
 
-/* ---- MX records: pure, for tests ---- */
-
-enum { MX_HOSTS_MAX = 100, MX_NAME_BYTES_MAX = 256 };
+/* ---- the order of MX hosts: pure, for tests ---- */
 
 struct mx_host {
         int preference;
-        char name[MX_NAME_BYTES_MAX]; /* without the final dot */
+        struct str name;
 };
 
 struct mx_set {
         struct mx_host *hosts;
         size_t count;
-        bool is_null;   /* RFC 7505: takes no mail */
-        int64_t ttl_ms; /* the least of them */
 };
 
-/*
- * Reads the answer section of a DNS message. Hosts in `arena`, at most MX_HOSTS_MAX. 0 (count may be 0), or
- * -EBADMSG.
- */
-int mx_parse(const unsigned char *packet, size_t bytes, struct arena *arena, struct mx_set *out);
 /*
  * Lowest preference first; equals in random order when `is_random`. Our own name cuts itself and all that is
  * no better. -ELOOP when nothing is left, else 0.

@@ -1,4 +1,4 @@
-/* host_test.c - a next hop's addresses: literals without a look-up, names from the C library, kept a while */
+/* host_test.c - a next hop's addresses: literals, MX and hosts by answers that are given, /etc/hosts by the C library */
 #include "delivery/host.h"
 
 #include "base/unit.h"
@@ -6,164 +6,299 @@
 #include "loop/task.h"
 
 #include <errno.h>
+#include <unistd.h>
 
+#define ZONE                                   \
+        "one.test MX 10 mx.one.test\n"         \
+        "mx.one.test A 192.0.2.1\n"            \
+        "mx.one.test AAAA 2001:db8::1\n"       \
+        "many.test MX 20 late.test\n"          \
+        "many.test MX 10 a.test\n"             \
+        "many.test MX 10 b.test\n"             \
+        "a.test A 192.0.2.11\n"                \
+        "b.test A 192.0.2.12\n"                \
+        "late.test A 192.0.2.20\n"             \
+        "only.test A 192.0.2.30\n"             \
+        "null.test MX 0 .\n"                   \
+        "me.example TXT x\n"                   \
+        "loop.test MX 10 Me.Example\n"         \
+        "loop.test MX 20 a.test\n"             \
+        "partly.test MX 10 a.test\n"           \
+        "partly.test MX 20 me.example\n"       \
+        "partly.test MX 30 b.test\n"           \
+        "own.test MX 10 a.test\n"              \
+        "own.test MX 20 ours.test\n"           \
+        "own.test MX 30 b.test\n"              \
+        "ours.test A 198.51.100.7\n"           \
+        "ownfirst.test MX 10 ours.test\n"      \
+        "ownfirst.test MX 10 a.test\n"         \
+        "dead.test SERVFAIL\n"                 \
+        "forged.test BOGUS\n"                  \
+        "half.test MX 10 dead.test\n"          \
+        "half.test MX 20 a.test\n"             \
+        "badhalf.test MX 10 forged.test\n"     \
+        "badhalf.test MX 20 none.test\n"       \
+        "nohost.test MX 10 none.test\n"        \
+        "alias.test CNAME one.test\n"          \
+        "toalias.test MX 10 www.test\n"        \
+        "www.test CNAME a.test\n"              \
+        "number.test MX 10 192.0.2.99\n"       \
+        "*.wild.test MX 10 a.test\n"           \
+        "signed.test SECURE\n"                 \
+        "signed.test MX 10 signed-host.test\n" \
+        "signed-host.test SECURE\n"            \
+        "signed-host.test A 192.0.2.77\n"      \
+        "xn--bcher-kva.test MX 10 a.test\n"
+
+static char dir[64];
+static struct config *config;
+static struct table_set *tables;
+static struct policy *policy;
+static struct findings findings;
 static struct loop *loop;
-static struct host_cache *cache;
 static struct arena arena;
 static struct params params;
-static int left;
 
 static int setup(void **state)
 {
         struct why why;
-        loop = loop_new(&why);
-        cache = host_cache_new();
+        char path[128];
+        snprintf(dir, sizeof(dir), "/tmp/forepost-host-XXXXXX");
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/main.cf", dir);
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fputs("myhostname = me.example\ninet_interfaces = 198.51.100.7\n"
+              "smtp_randomize_addresses = no\ninet_protocols = all\n",
+              f);
+        fclose(f);
+        findings_init(&findings);
+        config = config_load(dir, NULL, &findings);
+        assert_non_null(config);
+        tables = table_set_new(dir);
+        struct dns *dns = dns_new_given(STR(ZONE), &why);
+        if (!dns)
+                fail_msg("%s", why.text);
+        policy = policy_new(config, &config->params, tables, dns, &findings);
+        dns_unref(&dns);
+        params = config->params;
         arena_init(&arena, 0);
-        params = (struct params){.inet_protocols = STR("all"),
-                                 .myhostname = STR("me.test"),
-                                 .smtp_randomize_addresses = true};
+        loop = loop_new(&why);
         return pool_start(2, &why);
 }
 
 static int teardown(void **state)
 {
+        char path[128];
         pool_stop();
-        host_cache_free(&cache);
-        arena_done(&arena);
         loop_free(&loop);
+        policy_unref(&policy);
+        table_set_free(&tables);
+        config_unref(&config);
+        findings_done(&findings);
+        arena_done(&arena);
+        snprintf(path, sizeof(path), "%s/main.cf", dir);
+        unlink(path);
+        rmdir(dir);
         return 0;
 }
 
-static void run(void (*await_test)(void *arg), int tasks)
+static void (*await_body)(void);
+
+static void await_test(void *arg)
 {
-        left = tasks;
-        for (int i = 0; i < tasks; i++)
-                task_start(loop, await_test, NULL);
+        await_body();
+        loop_stop(loop);
+}
+
+static void run(void (*await_it)(void))
+{
+        await_body = await_it;
+        task_start(loop, await_test, NULL);
         loop_run(loop);
-        assert_int_equal(left, 0);
 }
 
-static void end_one(void)
+/* "192.0.2.1:25 2001:db8::1:25 " or "-2 5.4.4: words" */
+static const char *await_find(const char *text)
 {
-        if (--left == 0)
-                loop_stop(loop);
-}
-
-static int await_find(const char *text, struct host_address **out, size_t *count,
-                      struct host_failure *failure)
-{
+        static char got[600];
         struct nexthop hop;
+        struct host_address *a;
+        size_t count;
+        struct host_failure failure = {0};
         assert_int_equal(nexthop_parse(str_from(text), 25, &hop), 0);
-        return await_hosts_find(cache, &hop, &params, &arena, out, count, failure);
+        int rc = await_hosts_find(policy, &hop, &params, &arena, &a, &count, &failure);
+        if (rc < 0) {
+                assert_int_equal(failure.is_permanent, failure.dsn[0] == '5');
+                snprintf(got, sizeof(got), "%d %s: %s", rc, failure.dsn, failure.why.text);
+                return got;
+        }
+        got[0] = '\0';
+        for (size_t i = 0; i < count; i++) {
+                size_t len = strlen(got);
+                unsigned port = a[i].to.any.sa_family == AF_INET6 ? ntohs(a[i].to.v6.sin6_port)
+                                                                  : ntohs(a[i].to.v4.sin_port);
+                snprintf(got + len, sizeof(got) - len, "%s:%u%s ", a[i].text, port,
+                         a[i].is_secure ? "+" : "");
+        }
+        return got;
 }
 
-static void literals(void **state)
+struct expected {
+        const char *hop;
+        const char *found; /* as await_find() says, or its beginning */
+};
+
+static void await_expect(const struct expected *cases, size_t count)
 {
-        static const struct {
-                const char *text;
-                const char *address;
-                int family;
-                int port;
-        } cases[] = {
-                {"[192.0.2.1]", "192.0.2.1", AF_INET, 25},
-                {"[192.0.2.1]:2600", "192.0.2.1", AF_INET, 2600},
-                {"[IPv6:2001:db8::1]:26", "2001:db8::1", AF_INET6, 26},
-        };
-        /* no task, no loop, no pool: a look-up would die */
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-                struct host_address *a;
-                struct host_failure failure;
-                size_t count;
-                assert_int_equal(await_find(cases[i].text, &a, &count, &failure), 0);
-                assert_int_equal(count, 1);
-                assert_string_equal(a->text, cases[i].address);
-                assert_int_equal(a->to.any.sa_family, cases[i].family);
-                assert_int_equal(ntohs(a->to.v4.sin_port), cases[i].port); /* at the same place */
+        for (size_t i = 0; i < count; i++) {
+                const char *got = await_find(cases[i].hop);
+                if (strncmp(got, cases[i].found, strlen(cases[i].found)) != 0)
+                        fail_msg("%s: %s", cases[i].hop, got);
         }
 }
 
-static void await_localhost(void *arg)
+static void await_by_dns(void)
 {
-        struct host_address *a;
-        struct host_failure failure;
-        size_t count = 0;
-        assert_int_equal(await_find("[localhost]:2525", &a, &count, &failure), 0);
-        assert_true(count >= 1);
-        assert_str_equal(a->name, "localhost");
-        for (size_t i = 0; i < count; i++)
-                assert_int_equal(ntohs(a[i].to.v4.sin_port), 2525);
-        end_one();
+        static const struct expected cases[] = {
+                {"[192.0.2.1]", "192.0.2.1:25"},
+                {"[192.0.2.1]:2600", "192.0.2.1:2600"},
+                {"[IPv6:2001:db8::1]:26", "2001:db8::1:26"},
+                {"one.test", "192.0.2.1:25 2001:db8::1:25 "},
+                {"one.test:2525", "192.0.2.1:2525 2001:db8::1:2525 "},
+                {"[mx.one.test]:587", "192.0.2.1:587 2001:db8::1:587 "},
+                {"ONE.Test", "192.0.2.1:25 "},
+                {"many.test", "192.0.2.11:25 192.0.2.12:25 192.0.2.20:25 "},
+                {"only.test", "192.0.2.30:25 "},
+                {"[only.test]", "192.0.2.30:25 "},
+                {"alias.test", "192.0.2.1:25 "},
+                {"toalias.test", "192.0.2.11:25 "},
+                {"number.test", "192.0.2.99:25 "},
+                {"x.wild.test", "192.0.2.11:25 "},
+                {"signed.test", "192.0.2.77:25+ "},
+                {"b\xc3\xbc"
+                 "cher.test",
+                 "192.0.2.11:25 "},
+                {"half.test", "192.0.2.11:25 "},
+                {"partly.test", "192.0.2.11:25 "},
+                {"own.test", "192.0.2.11:25 "},
+                {"[ours.test]", "198.51.100.7:25 "}, /* whoever writes that means it */
+                {"null.test", "-89 5.1.10: Domain null.test does not accept mail (nullMX)"},
+                {"loop.test", "-40 5.4.6: mail for loop.test loops back to myself"},
+                {"ownfirst.test", "-40 5.4.6: mail for ownfirst.test loops back"},
+                {"none.test", "-2 5.4.4: Host or domain name not found. Name service error for "
+                              "name=none.test type=MX: Host not found"},
+                {"[none.test]", "-2 5.4.4: Host or domain name not found. Name service error for "
+                                "name=none.test type=A: Host not found"},
+                {"me.example", "-2 5.4.4: Host or domain name not found. Name service error for "
+                               "name=me.example type=A: Host not found"},
+                {"nohost.test", "-2 5.4.4: no mail server of nohost.test has an address"},
+                {"dead.test",
+                 "-11 4.4.3: Host or domain name not found. Name service error for "
+                 "name=dead.test type=MX: Host not found, try again (the name servers"},
+                {"forged.test",
+                 "-11 4.4.3: Host or domain name not found. Name service error for "
+                 "name=forged.test type=MX: Host not found, try again (the signature"},
+                {"[forged.test]", "-11 4.4.3: "},
+                {"badhalf.test", "-11 4.4.3: unable to look up the mail servers of badhalf.test: "
+                                 "the signature is wrong"},
+        };
+        await_expect(cases, sizeof(cases) / sizeof(*cases));
 }
 
-/* Twenty tasks ask for one name: the pool has two threads, and one look-up is enough. */
-static void one_look_up_for_many(void **state)
+static void by_dns(void **state)
 {
-        run(await_localhost, 20);
+        run(await_by_dns);
 }
 
-static void await_protocols(void *arg)
+static void await_protocols(void)
 {
-        struct host_address *a;
-        struct host_failure failure;
-        size_t count = 0;
+        static const struct expected only4[] = {{"one.test", "192.0.2.1:25 "},
+                                                {"[IPv6:2001:db8::1]", "2001:db8::1:25 "}};
+        static const struct expected only6[] = {{"one.test", "2001:db8::1:25 "},
+                                                {"only.test", "-2 5.4.4: "}};
+        static const struct expected first6[] = {{"one.test", "2001:db8::1:25 192.0.2.1:25 "},
+                                                 {"only.test", "192.0.2.30:25 "}};
         params.inet_protocols = STR("ipv4");
-        assert_int_equal(await_find("[localhost]", &a, &count, &failure), 0);
-        for (size_t i = 0; i < count; i++)
-                assert_int_equal(a[i].to.any.sa_family, AF_INET);
-        end_one();
+        await_expect(only4, 2);
+        assert_null(strstr(await_find("one.test"), "2001"));
+        params.inet_protocols = STR("ipv6");
+        await_expect(only6, 2);
+        params.inet_protocols = STR("ipv4, ipv6");
+        params.smtp_address_preference = ADDRESS_IPV6;
+        await_expect(first6, 2);
+        params.ignore_mx_lookup_error = true;
+        assert_non_null(strstr(await_find("dead.test"), "type=A"));
 }
 
-static void only_the_protocols_that_are_wanted(void **state)
+static void protocols(void **state)
 {
-        run(await_protocols, 1);
+        run(await_protocols);
 }
 
-static void await_nonsense(void *arg)
+/* Two addresses of a host, and two hosts of the same preference: each comes first about as often. */
+static void await_random(void)
 {
+        int first_v4 = 0;
+        int first_a = 0;
+        params.smtp_randomize_addresses = true;
+        for (int i = 0; i < 1000; i++) {
+                first_v4 += strncmp(await_find("one.test"), "192", 3) == 0;
+                const char *many = await_find("many.test");
+                first_a += strncmp(many, "192.0.2.11", 10) == 0;
+                assert_non_null(strstr(many, "192.0.2.20:25 "));
+                assert_true(strncmp(many, "192.0.2.20", 10) != 0);
+        }
+        assert_in_range(first_v4, 400, 600);
+        assert_in_range(first_a, 400, 600);
+}
+
+static void in_random_order(void **state)
+{
+        run(await_random);
+}
+
+static void await_native(void)
+{
+        static const struct expected native[] = {
+                {"[localhost]:2525", "127.0.0.1:2525 "},
+                {"localhost", "127.0.0.1:25 "},
+                {"[192.0.2.1]", "192.0.2.1:25 "},
+        };
+        params.inet_protocols = STR("ipv4");
+        params.smtp_host_lookup = STR("native");
+        await_expect(native, 3);
+        params.smtp_host_lookup = STR("dns");
+        params.disable_dns_lookups = true;
+        await_expect(native, 3);
+        params.disable_dns_lookups = false;
+        /* localhost is not in the zone: what DNS does not have, the C library may */
+        params.smtp_host_lookup = STR("dns, native");
+        await_expect(native, 3);
+        params.smtp_host_lookup = STR("dns");
+        assert_non_null(strstr(await_find("[localhost]"), "Host not found"));
+}
+
+static void by_the_c_library(void **state)
+{
+        run(await_native);
+}
+
+static void await_told_to_stop(void)
+{
+        struct nexthop hop;
         struct host_address *a;
-        struct host_failure failure = {0};
-        size_t count = 0;
-        /* .invalid never exists (RFC 6761); without any name server it is "try again" */
-        int rc = await_find("[no-such-host.invalid]", &a, &count, &failure);
-        assert_true(rc == -ENOENT || rc == -EAGAIN);
-        assert_int_equal(failure.is_permanent, rc == -ENOENT);
-        assert_string_equal(failure.dsn, rc == -ENOENT ? "5.4.4" : "4.4.3");
-        assert_non_null(strstr(failure.why.text, "no-such-host.invalid"));
-        end_one();
-}
-
-static void a_host_that_is_not(void **state)
-{
-        run(await_nonsense, 2);
-}
-
-static struct task *asker;
-
-static void await_canceled(void *arg)
-{
-        struct host_address *a;
-        struct host_failure failure;
         size_t count;
-        int rc = await_find("[localhost]", &a, &count, &failure);
-        assert_true(rc == 0 || rc == -ECANCELED);
-        end_one();
+        struct host_failure failure;
+        assert_int_equal(nexthop_parse(STR("one.test"), 25, &hop), 0);
+        task_cancel(task_self());
+        assert_int_equal(await_hosts_find(policy, &hop, &params, &arena, &a, &count, &failure),
+                         -ECANCELED);
 }
 
-static void cancel_it(void *arg)
+static void told_to_stop(void **state)
 {
-        task_cancel(asker);
-        end_one();
-}
-
-/* The first asks, the second waits for the first and is told to stop. */
-static void told_to_stop_while_another_asks(void **state)
-{
-        left = 3;
-        task_start(loop, await_canceled, NULL);
-        asker = task_start(loop, await_canceled, NULL);
-        task_start(loop, cancel_it, NULL);
-        loop_run(loop);
-        assert_int_equal(left, 0);
+        run(await_told_to_stop);
 }
 
 #define HOST_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -171,11 +306,8 @@ static void told_to_stop_while_another_asks(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                HOST_TEST(literals),
-                HOST_TEST(one_look_up_for_many),
-                HOST_TEST(only_the_protocols_that_are_wanted),
-                HOST_TEST(a_host_that_is_not),
-                HOST_TEST(told_to_stop_while_another_asks),
+                HOST_TEST(by_dns),           HOST_TEST(protocols),    HOST_TEST(in_random_order),
+                HOST_TEST(by_the_c_library), HOST_TEST(told_to_stop),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

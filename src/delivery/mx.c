@@ -1,55 +1,9 @@
-/*
- * mx.c - MX records: read from a DNS message and put in order (RFC 5321 5.1, RFC 7505)
- */
+/* mx.c - MX hosts in the order in which they are to be tried (RFC 5321 5.1) */
 #include "delivery/host.h"
 
 #include "base/rand.h"
 
-#include <arpa/nameser.h>
 #include <errno.h>
-#include <resolv.h>
-
-enum { MX_RDATA_BYTES_MIN = 3 };
-
-static void host_add(struct mx_set *set, const ns_msg *message, const ns_rr *record)
-{
-        if (ns_rr_rdlen(*record) < MX_RDATA_BYTES_MIN)
-                return;
-        struct mx_host *h = &set->hosts[set->count];
-        const unsigned char *data = ns_rr_rdata(*record);
-        if (dn_expand(ns_msg_base(*message), ns_msg_end(*message), data + 2, h->name,
-                      sizeof(h->name)) < 0)
-                return;
-        size_t len = strlen(h->name);
-        if (len && h->name[len - 1] == '.')
-                h->name[len - 1] = '\0';
-        h->preference = ns_get16(data);
-        set->count++;
-}
-
-int mx_parse(const unsigned char *packet, size_t bytes, struct arena *arena, struct mx_set *out)
-{
-        ns_msg message;
-        *out = (struct mx_set){.ttl_ms = INT64_MAX};
-        if (bytes > NS_MAXMSG || ns_initparse(packet, (int)bytes, &message) < 0)
-                return -EBADMSG;
-        out->hosts = arena_array(arena, struct mx_host, MX_HOSTS_MAX);
-        int answers = ns_msg_count(message, ns_s_an);
-        for (int i = 0; i < answers && out->count < MX_HOSTS_MAX; i++) {
-                ns_rr record;
-                if (ns_parserr(&message, ns_s_an, i, &record) < 0)
-                        return -EBADMSG;
-                if (ns_rr_type(record) != ns_t_mx)
-                        continue;
-                int64_t ttl_ms = (int64_t)ns_rr_ttl(record) * 1000;
-                if (ttl_ms < out->ttl_ms)
-                        out->ttl_ms = ttl_ms;
-                host_add(out, &message, &record);
-        }
-        if (out->count == 1 && out->hosts[0].name[0] == '\0')
-                out->is_null = true;
-        return 0;
-}
 
 static void swap(struct mx_host *a, struct mx_host *b)
 {
@@ -65,7 +19,7 @@ static int by_preference(const void *a, const void *b)
 
 static bool is_named(const struct mx_host *h, struct str name)
 {
-        return name.len && str_eq_nocase(str_from(h->name), name);
+        return name.len && str_eq_nocase(h->name, name);
 }
 
 int mx_order(struct mx_set *set, struct str own_name, bool is_random)

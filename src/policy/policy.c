@@ -216,6 +216,11 @@ bool policy_hides(const struct policy *p, const unsigned char client_bits[16])
         return is_in(&p->hidden, client_bits);
 }
 
+struct dns *policy_dns(const struct policy *p)
+{
+        return p->dns;
+}
+
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->mynetworks, client_bits);

@@ -186,6 +186,8 @@ void policy_log_refusal(const char *what, enum policy_event event, const struct 
 bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16]);
 /* hidden_clients: a Received line of ours must not show this one */
 bool policy_hides(const struct policy *p, const unsigned char client_bits[16]);
+/* The resolver that it was made with; may be NULL in tests. */
+struct dns *policy_dns(const struct policy *p);
 /* mynetworks */
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
 /* Is this an address of ours: inet_interfaces, proxy_interfaces? */
