@@ -33,6 +33,7 @@ extern const struct command command_map_list;
 extern const struct command command_map_build;
 extern const struct command command_map_import;
 extern const struct command command_spf;
+extern const struct command command_dns;
 extern const struct command command_queue_list;
 extern const struct command command_queue_show;
 extern const struct command command_queue_count;

@@ -53,7 +53,9 @@ struct dns *command_dns_open(const struct config *config, const char *file)
         if (file)
                 return open_given(file);
         struct why why;
-        struct dns *dns = site_dns_new(&config->params, &why);
+        static const struct dns_settings defaults = {
+                .wants_validation = true, .timeout_ms = 10 * 1000, .cache_bytes_max = 64000000};
+        struct dns *dns = config ? site_dns_new(&config->params, &why) : dns_new(&defaults, &why);
         if (!dns)
                 command_error("%s", why.text);
         return dns;

@@ -6,8 +6,8 @@
 #include "dns/dns.h"
 
 /*
- * The DNS that the configuration names, or, with `file`, what stands in that (`config` may then be NULL). NULL: it has been said on standard
- * error why.
+ * The DNS that the configuration names; without one (NULL) the world's, as the defaults of dns_* have it; with `file`
+ * what stands in that. NULL: it has been said on standard error why.
  */
 struct dns *command_dns_open(const struct config *config, const char *file);
 

@@ -17,7 +17,7 @@ static const struct command *const commands[] = {
         &command_queue_drain,  &command_queue_accept,  &command_queue_verify,
         &command_queue_export, &command_queue_import,  &command_reload,
         &command_stop,         &command_status,        &command_dnsbl,
-        &command_spf,
+        &command_spf,          &command_dns,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
