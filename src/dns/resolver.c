@@ -86,6 +86,8 @@ static int set_options(struct ub_ctx *ctx, const struct settings *s, struct why 
                 {"infra-cache-min-rtt:", "250"},
                 {"infra-cache-max-rtt:", "1000"},
                 {"unknown-server-time-limit:", "300"},
+                /* a server that was dead is tried again so many seconds later; by default after 15 minutes */
+                {"infra-host-ttl:", "10"},
                 {"edns-buffer-size:", "1232"},
                 /* at most so many descriptors on each loop; what is more waits its turn */
                 {"outgoing-range:", "512"},
