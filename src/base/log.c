@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -52,6 +53,31 @@ static __thread struct {
 
 static const char *const level_names[] = {"debug", "info", "warning", "error", "fatal", "panic"};
 static const int level_severity[] = {7, 6, 4, 3, 2, 2};
+
+/* getpid() is a system call each time, and there are seven lines for a message. */
+static atomic_int known_pid;
+
+static void forget_pid(void)
+{
+        atomic_store_explicit(&known_pid, 0, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+        pthread_atfork(NULL, NULL, forget_pid);
+}
+
+static int own_pid(void)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        int pid = atomic_load_explicit(&known_pid, memory_order_relaxed);
+        if (pid)
+                return pid;
+        pthread_once(&once, watch_forks);
+        pid = getpid();
+        atomic_store_explicit(&known_pid, pid, memory_order_relaxed);
+        return pid;
+}
 
 static int open_target(enum log_target target, const char *path, struct why *why)
 {
@@ -262,7 +288,7 @@ static size_t format_json(char *line, size_t room, enum log_level level, const c
                               "\"service\":\"%s\",\"pid\":%d,",
                               tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday, tm->tm_hour,
                               tm->tm_min, tm->tm_sec, (int)(now_us % 1000000), level_names[level],
-                              service ? service : "forepost", getpid()),
+                              service ? service : "forepost", own_pid()),
                      room);
         if (queue_id)
                 len += clip(snprintf(line + len, room - len, "\"queue_id\":\"%s\",", queue_id),
@@ -290,7 +316,7 @@ static size_t format_postfix(const struct settings *s, char *line, size_t room,
         if (s->target != LOG_TO_SYSLOG) /* syslog knows its host */
                 len += clip(snprintf(line + len, room - len, "%s ", s->hostname), room - len);
         len += clip(snprintf(line + len, room - len, "%s%s%s[%d]: ", s->name, service ? "/" : "",
-                             service ? service : "", getpid()),
+                             service ? service : "", own_pid()),
                     room - len);
         if (queue_id)
                 len += clip(snprintf(line + len, room - len, "%s: ", queue_id), room - len);
