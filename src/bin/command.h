@@ -52,6 +52,10 @@ extern const struct command command_stop;
 extern const struct command command_status;
 extern const struct command command_dnsbl;
 
+extern const struct command command_manual;
+/* All of them, in the order of the overview, those of a group together; NULL past the last. */
+const struct command *command_at(size_t i);
+
 /* For commands without options of their own. */
 extern const struct args_flag command_no_flags[];
 

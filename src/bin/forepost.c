@@ -17,9 +17,14 @@ static const struct command *const commands[] = {
         &command_queue_drain,  &command_queue_accept,  &command_queue_verify,
         &command_queue_export, &command_queue_import,  &command_reload,
         &command_stop,         &command_status,        &command_dnsbl,
-        &command_spf,          &command_dns,
+        &command_spf,          &command_dns,           &command_manual,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
+
+const struct command *command_at(size_t i)
+{
+        return i < COMMAND_COUNT ? commands[i] : NULL;
+}
 
 static const char *const groups[] = {"map", "queue", NULL};
 
