@@ -37,22 +37,23 @@ struct copy {
 };
 
 /* `public` is what a bounce shows; empty: the same. */
-static void settle(struct copy *c, enum delivery_status status, const char *dsn, struct str text,
-                   struct str public)
+static void await_settle(struct copy *c, enum delivery_status status, const char *dsn,
+                         struct str text, struct str public)
 {
         const struct delivery_result result = {.status = status,
                                                .dsn = dsn,
                                                .relay = STR("virtual"),
                                                .text = text,
                                                .public = public};
-        delivery_job_result(c->job, c->recipient, &result);
+        await_delivery_job_result(c->job, c->recipient, &result);
 }
 
 /* The reason names our files: that is for our log, not for the sender. */
-static void settle_why(struct copy *c, enum delivery_status status, const char *dsn)
+static void await_settle_why(struct copy *c, enum delivery_status status, const char *dsn)
 {
-        settle(c, status, dsn, str_from(c->why.text),
-               status == DELIVERY_BOUNCED ? STR("") : STR("the mailbox cannot be written now"));
+        await_settle(c, status, dsn, str_from(c->why.text),
+                     status == DELIVERY_BOUNCED ? STR("")
+                                                : STR("the mailbox cannot be written now"));
 }
 
 /* ---- whose mailbox ---- */
@@ -62,7 +63,7 @@ static int await_find_path(struct copy *c, const struct recipient *recipient)
 {
         struct smtp_address address;
         if (smtp_address_parse(recipient->address, &c->arena, &address) < 0) {
-                settle(c, DELIVERY_BOUNCED, "5.1.3", STR("bad address syntax"), STR(""));
+                await_settle(c, DELIVERY_BOUNCED, "5.1.3", STR("bad address syntax"), STR(""));
                 return -EINVAL;
         }
         const struct table_address key = {.local = address.local,
@@ -72,15 +73,15 @@ static int await_find_path(struct copy *c, const struct recipient *recipient)
                                                                 &c->path, NULL, &c->why);
         if (found == TABLE_NOT_FOUND) {
                 why_set(&c->why, -ENOENT, "unknown user: \"%.*s\"", STR_ARG(recipient->address));
-                settle_why(c, DELIVERY_BOUNCED, "5.1.1");
+                await_settle_why(c, DELIVERY_BOUNCED, "5.1.1");
                 return -ENOENT;
         }
         if (found == TABLE_ERROR) {
-                settle_why(c, DELIVERY_DEFERRED, "4.3.0");
+                await_settle_why(c, DELIVERY_DEFERRED, "4.3.0");
                 return -EAGAIN;
         }
         if (maildir_path_check(c->path, &c->why) < 0) {
-                settle_why(c, DELIVERY_DEFERRED, "4.3.5");
+                await_settle_why(c, DELIVERY_DEFERRED, "4.3.5");
                 return -EINVAL;
         }
         return 0;
@@ -182,7 +183,7 @@ static void await_copy_content(struct copy *c, const struct recipient *recipient
         } else if (has_come_round(first, recipient->address)) {
                 why_set(&c->why, -ELOOP, "mail forwarding loop for %.*s",
                         STR_ARG(recipient->address));
-                settle_why(c, DELIVERY_BOUNCED, "5.4.6");
+                await_settle_why(c, DELIVERY_BOUNCED, "5.4.6");
                 spool_reader_done(&reader);
                 return;
         } else {
@@ -192,9 +193,10 @@ static void await_copy_content(struct copy *c, const struct recipient *recipient
         if (rc == -ECANCELED)
                 return; /* the server stops: no result, and nothing in the mailbox */
         if (rc == 0)
-                settle(c, DELIVERY_SENT, "2.0.0", STR("delivered to maildir"), STR(""));
+                await_settle(c, DELIVERY_SENT, "2.0.0", STR("delivered to maildir"), STR(""));
         else
-                settle_why(c, DELIVERY_DEFERRED, is_unreadable ? "4.3.0" : maildir_error_dsn(rc));
+                await_settle_why(c, DELIVERY_DEFERRED,
+                                 is_unreadable ? "4.3.0" : maildir_error_dsn(rc));
 }
 
 static void await_deliver_copy(struct copy *c)
@@ -205,7 +207,7 @@ static void await_deliver_copy(struct copy *c)
                 why_set(&c->why, -EFBIG,
                         "message of %lld bytes is over the mailbox's limit of %lld",
                         (long long)bytes, (long long)c->service->bytes_max);
-                settle_why(c, DELIVERY_BOUNCED, "5.2.2");
+                await_settle_why(c, DELIVERY_BOUNCED, "5.2.2");
                 return;
         }
         arena_init(&c->arena, LOOKUP_BYTES_MAX);
@@ -228,9 +230,10 @@ static void await_deliver(struct delivery_job *job)
                 if (service && service->maps)
                         await_deliver_copy(&copy);
                 else
-                        settle(&copy, DELIVERY_DEFERRED, "4.3.5",
-                               STR("no mailboxes are configured here (virtual_mailbox_domains)"),
-                               STR("no mailbox here"));
+                        await_settle(
+                                &copy, DELIVERY_DEFERRED, "4.3.5",
+                                STR("no mailboxes are configured here (virtual_mailbox_domains)"),
+                                STR("no mailbox here"));
         }
         core_mailboxes_unref(&mailboxes);
 }

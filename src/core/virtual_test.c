@@ -35,8 +35,8 @@ void delivery_agent_register(const char *command, delivery_agent *await_deliver)
         agent = await_deliver;
 }
 
-void delivery_job_result(struct delivery_job *job, size_t recipient,
-                         const struct delivery_result *result)
+void await_delivery_job_result(struct delivery_job *job, size_t recipient,
+                               const struct delivery_result *result)
 {
         assert_true(result_count < RESULTS_MAX);
         assert_str_equal(result->relay, "virtual");

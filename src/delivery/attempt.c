@@ -152,6 +152,15 @@ void delivery_job_result(struct delivery_job *job, size_t recipient,
         note_result(a, recipient, result);
 }
 
+void await_delivery_job_result(struct delivery_job *job, size_t recipient,
+                               const struct delivery_result *result)
+{
+        struct delivery_result filtered = *result;
+        char dsn[DSN_BYTES];
+        await_status_filter(job, &filtered, dsn);
+        delivery_job_result(job, recipient, &filtered);
+}
+
 void attempt_job_result_all(struct delivery_job *job, const struct delivery_result *result)
 {
         for (size_t i = 0; i < job->recipient_count; i++)

@@ -76,6 +76,9 @@ struct delivery_result {
         bool has_dsn;          /* that server offers DSN: it will tell the sender of success */
 };
 
+/* An agent's result, after smtp_delivery_status_filter or its kin had a look at it. */
+void await_delivery_job_result(struct delivery_job *job, size_t recipient,
+                               const struct delivery_result *result);
 /*
  * Writes Postfix's line (to=<>, orig_to=<>, relay=, delay=, delays=, dsn=, status= (text)) and records
  * the result in the spool; a failure is recorded when its bounce is safe. Once for each recipient.

@@ -112,6 +112,9 @@ void attempt_job_done(struct delivery_job *job);
 void attempt_job_drop(struct delivery_job *job);
 /* The job finds no room: its message waits in the spool until it is called (revival.c), a while at most. */
 void attempt_job_park(struct delivery_job *job);
+/* Changes *r as the transport's filter says; `dsn` is room for its code. */
+void await_status_filter(const struct delivery_job *job, struct delivery_result *r,
+                         char dsn[DSN_BYTES]);
 /* One result for all recipients of the job. */
 void attempt_job_result_all(struct delivery_job *job, const struct delivery_result *result);
 void attempt_free(struct delivery_attempt **a);

@@ -39,7 +39,8 @@ struct transport {
         const struct params *params; /* with its overrides */
         struct tls_context
                 *tls; /* of a client; NULL: never STARTTLS. What it has to be: tls_rule.h */
-        struct table_list *tls_policies; /* smtp_tls_policy_maps */
+        struct table_list *tls_policies;  /* smtp_tls_policy_maps */
+        struct table_list *status_filter; /* smtp_delivery_status_filter and its kin; NULL: none */
 
         /* TRANSPORT_destination_..., else default_destination_...; 0: no limit */
         int64_t concurrency_initial;

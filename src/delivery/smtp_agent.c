@@ -128,7 +128,7 @@ static void note_trouble(struct work *w, size_t at, const struct client *c, stru
         make_public(w, c, r, p);
 }
 
-static void give_up_on(struct work *w, size_t at)
+static void await_give_up_on(struct work *w, size_t at)
 {
         const struct pending *p = &w->pending[at];
         struct delivery_result result = {
@@ -141,10 +141,11 @@ static void give_up_on(struct work *w, size_t at)
                 .remote_mta = p->remote_mta,
                 .is_relayed = true,
         };
-        delivery_job_result(w->job, w->left[at], &result);
+        await_delivery_job_result(w->job, w->left[at], &result);
 }
 
-static void sent(struct work *w, size_t at, const struct client *c, const struct client_result *r)
+static void await_sent(struct work *w, size_t at, const struct client *c,
+                       const struct client_result *r)
 {
         struct delivery_result result = {
                 .status = DELIVERY_SENT,
@@ -155,22 +156,22 @@ static void sent(struct work *w, size_t at, const struct client *c, const struct
                 .is_relayed = !c->is_lmtp, /* LMTP ends in a mailbox */
                 .has_dsn = c->has_dsn,
         };
-        delivery_job_result(w->job, w->left[at], &result);
+        await_delivery_job_result(w->job, w->left[at], &result);
 }
 
 /* Keeps in `left` those that another host may still take. */
-static void sort_out(struct work *w, const struct client *c)
+static void await_sort_out(struct work *w, const struct client *c)
 {
         size_t kept = 0;
         for (size_t i = 0; i < w->left_count; i++) {
                 const struct client_result *r = &w->results[i];
                 if (r->verdict == CLIENT_SENT) {
-                        sent(w, i, c, r);
+                        await_sent(w, i, c, r);
                         continue;
                 }
                 note_trouble(w, i, c, r->trouble);
                 if (r->trouble->is_permanent || r->is_final) {
-                        give_up_on(w, i);
+                        await_give_up_on(w, i);
                         continue;
                 }
                 w->left[kept] = w->left[i];
@@ -295,7 +296,7 @@ static bool await_session(struct work *w, struct client *c)
         }
         struct trouble *first =
                 w->results[0].verdict == CLIENT_REFUSED ? w->results[0].trouble : NULL;
-        sort_out(w, c);
+        await_sort_out(w, c);
         if (c->is_lost && first) {
                 w->broken = first;
                 w->broken_public = w->pending[0].public;
@@ -485,7 +486,7 @@ void await_smtp_deliver(struct delivery_job *job)
                         note_trouble(&w, i, NULL,
                                      client_trouble_say(false, "4.4.4", STR("no host to try"),
                                                         job->arena));
-                give_up_on(&w, i);
+                await_give_up_on(&w, i);
         }
         tell_destination(&w);
 }

@@ -38,6 +38,22 @@ bool transport_command_is_here(struct str command, const char **reason)
         return false;
 }
 
+/* ---- the filter of results ---- */
+
+static void open_filter(struct transport *t, const struct config *c, struct table_set *tables,
+                        struct findings *findings)
+{
+        const struct params *p = t->params;
+        struct str text = {"", 0};
+        if (str_eq(t->command, STR("smtp")) || str_eq(t->command, STR("lmtp")))
+                text = p->smtp_delivery_status_filter; /* lmtp_* stand in smtp_* by now */
+        else if (str_eq(t->command, STR("virtual")))
+                text = p->virtual_delivery_status_filter;
+        if (text.len)
+                t->status_filter =
+                        table_list_open(tables, text, config_place_of(c, text), findings);
+}
+
 /* ---- feedback ---- */
 
 int feedback_parse(struct str text, struct feedback *out)
@@ -231,6 +247,7 @@ static void transport_add(struct transport_set *set, const struct config *c,
                 .process_limit = s->process_limit > 0 ? s->process_limit : 0,
         };
         read_limits(t, c, findings);
+        open_filter(t, c, tables, findings);
         if (str_eq(t->command, STR("smtp")) || str_eq(t->command, STR("lmtp")))
                 read_tls(t, tables, s->at, arena, findings);
 }
