@@ -7,8 +7,8 @@
  * Choices:
  * - 354 although every recipient was refused: the connection is closed. A dot would be right as well
  *   (RFC 2920 3.1), but nothing can be delivered by a server that hears nothing.
- * - Declared 8-bit content to a server without 8BITMIME bounces (RFC 6152 3 lets us convert or bounce) when it
- *   really has 8-bit bytes; what nobody declared is sent as it is.
+ * - Declared 8-bit content to a server without 8BITMIME becomes quoted-printable (RFC 6152 3), part by part, unless
+ *   disable_mime_output_conversion; what nobody declared is sent as it is.
  * - Lost after the final dot: later, from the start. The server may have it: at least once.
  *
  * Not here: CHUNKING, breaking of long lines (smtp_line_length_limit).
@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "message/to_7bit.h"
 #include "smtp/dot.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ struct sending {
         bool has_answer;      /* the peer has said something about this message */
         struct trouble *mail; /* MAIL was refused: all are */
         bool is_content_partly_out;
+        bool converts; /* to seven bits, for a server without 8BITMIME */
 };
 
 /* ---- results ---- */
@@ -130,12 +132,8 @@ static int await_check_content(struct sending *s)
                                                "SMTPUTF8 is required, but was not offered by "
                                                "host %s[%s]",
                                                c->host, c->address));
-        if (asks_8bit && scan.has_8bit)
-                return refuse_all(s, "5.6.3",
-                                  arena_printf(s->m->arena,
-                                               "8BITMIME is required, but was not offered by "
-                                               "host %s[%s]",
-                                               c->host, c->address));
+        s->converts =
+                asks_8bit && scan.has_8bit && !c->transport->params->disable_mime_output_conversion;
         return 0;
 }
 
@@ -415,7 +413,25 @@ static int await_early_reply(struct sending *s)
         return -EPERM;
 }
 
-static int await_put_content(struct sending *s, struct spool_reader *reader)
+/* The same by way of quoted-printable. An empty piece is the end. */
+static int await_put_converted(struct sending *s, struct to_7bit *converter, struct str piece,
+                               bool *at_line_start)
+{
+        struct buf out;
+        buf_init(&out, 4 * piece.len + TO_7BIT_SPARE_BYTES);
+        int rc = to_7bit_feed(converter, piece, piece.len == 0, &out);
+        if (rc < 0) {
+                s->c->is_dead = true;
+                rc = refuse_all(s, "4.3.0", STR("cannot convert the message to seven bits"));
+        } else {
+                rc = await_put_piece(s, buf_str(&out), at_line_start);
+        }
+        buf_done(&out);
+        return rc;
+}
+
+static int await_put_content(struct sending *s, struct spool_reader *reader,
+                             struct to_7bit *converter)
 {
         bool at_line_start = true;
         struct str piece;
@@ -430,9 +446,12 @@ static int await_put_content(struct sending *s, struct spool_reader *reader)
                                 s, "4.3.0",
                                 arena_printf(s->m->arena, "cannot read the message: %s", why.text));
                 }
-                if (piece.len == 0)
+                if (s->converts)
+                        rc = await_put_converted(s, converter, piece, &at_line_start);
+                if (rc == 0 && piece.len == 0)
                         break;
-                rc = await_put_piece(s, piece, &at_line_start);
+                if (!s->converts)
+                        rc = await_put_piece(s, piece, &at_line_start);
                 if (rc == 0)
                         rc = await_early_reply(s);
                 if (rc < 0)
@@ -486,7 +505,10 @@ static void await_content(struct sending *s)
 {
         struct spool_reader reader;
         spool_reader_init(&reader, s->m->message);
-        int rc = await_put_content(s, &reader);
+        struct to_7bit converter;
+        to_7bit_init(&converter);
+        int rc = await_put_content(s, &reader, &converter);
+        to_7bit_done(&converter);
         spool_reader_done(&reader);
         if (rc == 0 && s->c->is_lmtp) {
                 await_lmtp_ends(s);
