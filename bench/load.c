@@ -7,6 +7,8 @@
  *     -s BYTES   size of a message, header and all (4096)
  *     -d         keep connections: each sends messages until all are sent; else one a connection
  *     -r         the recipients are unknown: expect a 5xx to RCPT, and send nothing
+ *     -g         the client is refused in the greeting: expect a 5xx there, and send nothing
+ *     -b ADDR    the address to come from, in 127.0.0.0/8
  *     -t ADDR    recipient; "{n}" in it is the message's number, modulo -u (user{n}@relay.test)
  *     -u N       so many different recipients (1000)
  *     -f ADDR    sender (load@client.test)
@@ -80,7 +82,8 @@ static struct {
         struct sockaddr_in server;
         long messages, connections, recipients;
         size_t bytes;
-        bool keeps_connections, expects_refusal, has_own_bodies;
+        bool keeps_connections, expects_refusal, expects_no_greeting, has_own_bodies;
+        struct sockaddr_in source; /* family 0: any */
         const char *to, *from;
         FILE *record;
         int64_t retry_ns, limit_ns;
@@ -303,6 +306,13 @@ static void client_connect(struct client *c)
         if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
                 die("epoll_ctl");
         c->stage = STAGE_CONNECT;
+        const struct sockaddr *source = (const struct sockaddr *)&options.source;
+        if (options.source.sin_family) {
+                /* the port is chosen at connect: the same one may be used towards several servers */
+                setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+                if (bind(c->fd, source, sizeof(options.source)) < 0)
+                        die("bind");
+        }
         const struct sockaddr *server = (const struct sockaddr *)&options.server;
         if (connect(c->fd, server, sizeof(options.server)) < 0 && errno != EINPROGRESS)
                 client_fail(c, "connect: ", strerror(errno));
@@ -398,6 +408,11 @@ static void client_on_reply(struct client *c, int code, const char *line)
         bool is_ok = code / 100 == 2;
         switch (c->stage) {
         case STAGE_GREETING:
+                if (options.expects_no_greeting && code / 100 == 5) {
+                        client_count(c);
+                        client_say(c, STAGE_QUIT, "QUIT\r\n");
+                        return;
+                }
                 if (is_ok)
                         client_say(c, STAGE_EHLO, "EHLO load.client.test\r\n");
                 break;
@@ -569,7 +584,7 @@ static long number_option(const char *text, long min, long max, char letter)
 static void options_read(int argc, char **argv)
 {
         int o;
-        while ((o = getopt(argc, argv, "n:c:s:drt:u:f:o:k:R:T:")) != -1) {
+        while ((o = getopt(argc, argv, "n:c:s:drgb:t:u:f:o:k:R:T:")) != -1) {
                 switch (o) {
                 case 'n':
                         options.messages = number_option(optarg, 1, 100000000, 'n');
@@ -585,6 +600,14 @@ static void options_read(int argc, char **argv)
                         break;
                 case 'r':
                         options.expects_refusal = true;
+                        break;
+                case 'g':
+                        options.expects_refusal = options.expects_no_greeting = true;
+                        break;
+                case 'b':
+                        options.source.sin_family = AF_INET;
+                        if (inet_pton(AF_INET, optarg, &options.source.sin_addr) != 1)
+                                die(optarg);
                         break;
                 case 't':
                         options.to = optarg;
