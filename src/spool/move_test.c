@@ -444,6 +444,12 @@ static void finish_killed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+#ifdef MOVE_TEST_CRASHES /* a fork for each crash: not for valgrind, nor for TSan */
+                cmocka_unit_test_setup_teardown(import_killed, setup, teardown),
+                cmocka_unit_test_setup_teardown(import_without_power, setup, teardown),
+                cmocka_unit_test_setup_teardown(import_on_a_bad_disk, setup, teardown),
+                cmocka_unit_test_setup_teardown(finish_killed, setup, teardown),
+#else
                 cmocka_unit_test_setup_teardown(there, setup, teardown),
                 cmocka_unit_test_setup_teardown(twice, setup, teardown),
                 cmocka_unit_test_setup_teardown(taken_back, setup, teardown),
@@ -451,11 +457,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(broken_streams, setup, teardown),
                 cmocka_unit_test_setup_teardown(aborted, setup, teardown),
                 cmocka_unit_test_setup_teardown(the_same_id, setup, teardown),
-#ifndef __SANITIZE_THREAD__
-                cmocka_unit_test_setup_teardown(import_killed, setup, teardown),
-                cmocka_unit_test_setup_teardown(import_without_power, setup, teardown),
-                cmocka_unit_test_setup_teardown(import_on_a_bad_disk, setup, teardown),
-                cmocka_unit_test_setup_teardown(finish_killed, setup, teardown),
 #endif
         };
         if (getenv("TEST"))
