@@ -297,6 +297,8 @@ struct lint {
 
 /* The restriction lists of l->params; fills l->seen. */
 void lint_lists(struct lint *l);
+/* postscreen's parameters where no service is called postscreen. */
+void lint_screen(struct lint *l);
 /* A listening service, with l->params its own. */
 void lint_balancers(struct lint *l, const struct service *service);
 /* After all lists: what was set for restrictions that are nowhere. */

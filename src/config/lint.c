@@ -433,6 +433,7 @@ void config_lint(const struct config *c, struct findings *findings)
         l.params = &c->params;
         lint_codes(&l);
         lint_listeners(&l);
+        lint_screen(&l);
         map_done(&l.seen);
         arena_done(&l.arena);
 }

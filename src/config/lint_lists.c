@@ -126,6 +126,26 @@ void lint_lists(struct lint *l)
         }
 }
 
+void lint_screen(struct lint *l)
+{
+        static const char *const tests[] = {
+                "postscreen_dnsbl_sites",         "postscreen_dnsbl_action",
+                "postscreen_greet_action",        "postscreen_denylist_action",
+                "postscreen_blacklist_action",    "postscreen_pipelining_enable",
+                "postscreen_bare_newline_enable", "postscreen_non_smtp_command_enable",
+        };
+        for (size_t i = 0; i < l->config->service_count; i++)
+                if (str_eq(l->config->services[i].command, STR("postscreen")))
+                        return;
+        for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+                if (config_is_set(l->config, tests[i]))
+                        findings_add(l->findings, SEVERITY_WARNING, "postscreen-idle",
+                                     config_place(l->config, tests[i]),
+                                     "in master.cf, write postscreen in place of smtpd",
+                                     "%s has no effect: no service in master.cf is postscreen",
+                                     tests[i]);
+}
+
 /* Which restrictions use a code; "x*" stands for all that begin with x. */
 static const struct {
         const char *code;

@@ -45,7 +45,8 @@ static const struct {
          1},
         {"postscreen_dnsbl_sites =\n zen.spamhaus.org*3\n", "dnsbl-without-filter",
          SEVERITY_WARNING, 2},
-        {"postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]*3\n", NULL, 0, 0},
+        {"postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]*3\n", "postscreen-idle",
+         SEVERITY_WARNING, 1},
         {"smtpd_client_restrictions = reject_rbl_client psbl.surriel.com\n", NULL, 0, 0},
         {"always_bcc = one@example.org, two@example.org\n", "bad-value", SEVERITY_ERROR, 1},
         {"always_bcc = archive@example.org\n", NULL, 0, 0},
@@ -191,6 +192,15 @@ static void looks_at_each_service(void **state)
         c = fixture_read(sound, "10.0.0.1:25 inet n - n - - smtpd\n", &f);
         config_lint(c, &f);
         assert_non_null(fixture_find(&f, "no-ipv6-listener"));
+        fixture_done(&c, &f);
+
+        c = fixture_read("postscreen_greet_action = drop\n", "25 inet n - n - 1 postscreen\n", &f);
+        config_lint(c, &f);
+        assert_null(fixture_find(&f, "postscreen-idle"));
+        fixture_done(&c, &f);
+        c = fixture_read("postscreen_greet_action = drop\n", "25 inet n - n - - smtpd\n", &f);
+        config_lint(c, &f);
+        assert_non_null(fixture_find(&f, "postscreen-idle"));
         fixture_done(&c, &f);
 
         c = fixture_read(sound, "smtp unix - - n - - smtp\n", &f);

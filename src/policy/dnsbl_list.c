@@ -230,6 +230,10 @@ static enum dnsbl_state judge_test(enum dnsbl_state before,
                 return DNSBL_OFF_LISTS_ALL;
         if (failed == DNSBL_POINTS)
                 return DNSBL_OFF_UNREACHABLE;
+        /* nobody has said yet that it does not list everything */
+        if (answers[DNSBL_POINT_UNLISTED] == DNSBL_FAILED &&
+            answers[DNSBL_POINT_RANDOM] == DNSBL_FAILED)
+                return before;
         /* half an answer proves nothing: a list that was off stays so */
         if (failed && before != DNSBL_UNTESTED)
                 return before;

@@ -173,6 +173,7 @@ static void bad_signs_in_a_test_switch_off(void **state)
                 {DNSBL_FAILED, DNSBL_FAILED, DNSBL_FAILED, DNSBL_OFF_UNREACHABLE},
                 {DNSBL_NOT_LISTED, DNSBL_NOT_LISTED, DNSBL_NOT_LISTED, DNSBL_SILENT},
                 {DNSBL_LISTED, DNSBL_FAILED, DNSBL_NOT_LISTED, DNSBL_WELL},
+                {DNSBL_LISTED, DNSBL_NOT_LISTED, DNSBL_FAILED, DNSBL_WELL},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct dnsbl_list *l = get("l.example");
@@ -196,6 +197,15 @@ static void a_half_test_of_a_list_that_is_off_proves_nothing(void **state)
         test(l, DNSBL_LISTED, DNSBL_LISTED, DNSBL_LISTED, 0);
         test(l, DNSBL_LISTED, DNSBL_FAILED, DNSBL_FAILED, 60000);
         assert_state("l.example", DNSBL_OFF_LISTS_ALL);
+        dnsbl_list_put(&l);
+}
+
+static void a_list_without_a_counterproof_stays_untested(void **state)
+{
+        struct dnsbl_list *l = get("l.example");
+        test(l, DNSBL_LISTED, DNSBL_FAILED, DNSBL_FAILED, 0);
+        assert_state("l.example", DNSBL_UNTESTED);
+        assert_true(dnsbl_list_wants_test(l, 1));
         dnsbl_list_put(&l);
 }
 
@@ -376,6 +386,7 @@ int main(void)
                 cmocka_unit_test(a_test_vouches_for_thirty_seconds_of_listings),
                 cmocka_unit_test(bad_signs_in_a_test_switch_off),
                 cmocka_unit_test(a_half_test_of_a_list_that_is_off_proves_nothing),
+                cmocka_unit_test(a_list_without_a_counterproof_stays_untested),
                 cmocka_unit_test(a_list_that_stays_off_is_asked_less_and_less),
                 cmocka_unit_test(refusals_of_a_question_switch_off_at_once),
                 cmocka_unit_test(five_failures_in_a_row_switch_off),

@@ -144,11 +144,10 @@ static void await_test(struct dnsbl_visit *v, struct dnsbl_list *list)
         int64_t began_ms = clock_mono_ms();
         await_dnsbl_points(v->questions, list, &test, began_ms + v->wait_left_ms, answers);
         bool is_told_to_end = task_self() && task_is_canceled(task_self());
-        bool is_all_failed = true;
+        /* half a test is none: there was no time, or no room, to hear it */
+        bool was_heard = true;
         for (int i = 0; i < DNSBL_POINTS; i++)
-                is_all_failed &= answers[i] == DNSBL_FAILED;
-        /* nor is it the list's when there was no time to hear it */
-        bool was_heard = !is_all_failed || clock_mono_ms() - began_ms < v->wait_left_ms;
+                was_heard &= dns_peek(v->questions, str_from(test.names[i]), DNS_A) != NULL;
         v->wait_left_ms -= clock_mono_ms() - began_ms;
         if (v->wait_left_ms < 0)
                 v->wait_left_ms = 0;
@@ -193,8 +192,12 @@ void await_dnsbl_visit(struct dnsbl_visit *v, struct dnsbl_list *list, struct st
                 out->answer = DNSBL_FAILED;
                 return;
         }
-        /* the purse was empty: that is not the list's failure */
-        if (answer != DNSBL_FAILED || could_wait)
+        /*
+         * That there was no time left, or that this session asks more than it may, is no failure of the list:
+         * or strangers could have it switched off.
+         */
+        bool was_waited_for = could_wait && v->wait_left_ms == 0;
+        if (answer != DNSBL_FAILED || was_waited_for || dns_peek(v->questions, name, DNS_A))
                 note_answer(v, list, name, a, answer);
         if (answer == DNSBL_LISTED && dnsbl_list_wants_test(list, clock_mono_ms()))
                 await_test(v, list);

@@ -55,6 +55,19 @@ static void done(void)
         rig = (struct rig){0};
 }
 
+/* Another RCPT of the same session. */
+static const char *judge(void)
+{
+        static char text[1000];
+        await_policy_judge(rig.policy, POLICY_AT_RCPT, &rig.facts, &rig.arena, &rig.effects,
+                           &rig.verdict);
+        if (rig.verdict.action == VERDICT_PERMIT)
+                return "permit";
+        snprintf(text, sizeof(text), "%d %s %.*s", rig.verdict.reply.code,
+                 rig.verdict.reply.enhanced, STR_ARG(rig.verdict.reply.text));
+        return text;
+}
+
 /* A new session's RCPT. */
 static const char *rcpt_from(const char *client, const char *name, const char *from, const char *to)
 {
@@ -66,7 +79,7 @@ static const char *rcpt_from(const char *client, const char *name, const char *f
         rig.facts.visit = dnsbl_visit_new(rig.facts.dns, 2000);
         for (int event = POLICY_AT_CONNECT; event <= POLICY_AT_RCPT; event++)
                 policy_prefetch(rig.policy, (enum policy_event)event, &rig.facts);
-        return rig_judge(&rig, POLICY_AT_RCPT);
+        return judge();
 }
 
 static const char *rcpt(const char *client)
@@ -120,7 +133,7 @@ static void a_second_recipient_counts_nothing_twice(void **state)
 {
         load("smtpd_client_restrictions = reject_rbl_client bl.example\n");
         rcpt("192.0.2.1");
-        assert_string_equal(rig_judge(&rig, POLICY_AT_RCPT), LISTED_1);
+        assert_string_equal(judge(), LISTED_1);
         state_of("bl.example");
         assert_int_equal(figures.asked, 1);
         assert_int_equal(figures.refused_mail, 1);
@@ -196,6 +209,30 @@ static void a_list_without_a_test_point_is_used_with_an_alarm(void **state)
         done();
 }
 
+/* A session that has asked all that it may says nothing of a list, and strangers cannot switch one off. */
+static void a_greedy_session_switches_nothing_off(void **state)
+{
+        load("smtpd_sender_restrictions = reject_rhsbl_sender names.example\n");
+        for (int round = 0; round < 2; round++) {
+                rcpt("192.0.2.9");
+                for (int i = 0; i < 250; i++) {
+                        char name[40];
+                        snprintf(name, sizeof(name), "x%d.example", i);
+                        dns_ask(rig.facts.dns, str_from(name), DNS_A);
+                }
+                for (int i = 0; i < 20; i++) {
+                        char from[40];
+                        snprintf(from, sizeof(from), "a@y%d.example", i);
+                        rig.facts.sender = rig_address(&rig, from);
+                        assert_string_equal(judge(), "permit");
+                }
+        }
+        state_of("names.example");
+        assert_true(figures.is_used);
+        assert_int_equal(figures.failed, 0);
+        done();
+}
+
 /* ---- names ---- */
 
 static void listed_names_are_refused(void **state)
@@ -209,18 +246,17 @@ static void listed_names_are_refused(void **state)
         load("smtpd_client_restrictions = reject_rhsbl_reverse_client names.example\n");
         assert_string_equal(rcpt("192.0.2.9"), "permit");
         rig.facts.reverse_client_name = STR("reverse.example");
-        assert_string_equal(rig_judge(&rig, POLICY_AT_RCPT),
-                            "554 5.7.1 Service unavailable; Unverified Client host "
-                            "[reverse.example] blocked using names.example");
+        assert_string_equal(judge(), "554 5.7.1 Service unavailable; Unverified Client host "
+                                     "[reverse.example] blocked using names.example");
         done();
         load("smtpd_helo_restrictions = reject_rhsbl_helo names.example\n");
         assert_string_equal(rcpt("192.0.2.9"),
                             "554 5.7.1 Service unavailable; Helo command [client.example] blocked "
                             "using names.example");
         rig.facts.helo = STR("[192.0.2.9]");
-        assert_string_equal(rig_judge(&rig, POLICY_AT_RCPT), "permit");
+        assert_string_equal(judge(), "permit");
         rig.facts.helo = STR("192.0.2.9");
-        assert_string_equal(rig_judge(&rig, POLICY_AT_RCPT), "permit");
+        assert_string_equal(judge(), "permit");
         done();
         load("smtpd_sender_restrictions = reject_rhsbl_sender names.example\n");
         assert_string_equal(
@@ -386,6 +422,12 @@ static void weights_add_up(void **state)
         assert_int_equal(score("192.0.2.9", &name), 0);
         assert_str_equal(name, "");
         done();
+        load("postscreen_dnsbl_sites = bl.example*2 wl.example*-5\npostscreen_dnsbl_threshold = 3\n");
+        assert_non_null(rig_finding(&rig, "dnsbl-threshold"));
+        done();
+        load("postscreen_dnsbl_sites = bl.example*2 wl.example*-5\npostscreen_dnsbl_threshold = 2\n");
+        assert_null(rig_finding(&rig, "dnsbl-threshold"));
+        done();
         load("postscreen_dnsbl_sites = bl.example*x\n");
         assert_non_null(rig_finding(&rig, "bad-dnsbl"));
         done();
@@ -429,6 +471,7 @@ int main(void)
                 cmocka_unit_test(warn_if_reject_only_counts),
                 cmocka_unit_test(what_is_no_listing_never_refuses),
                 cmocka_unit_test(a_list_without_a_test_point_is_used_with_an_alarm),
+                cmocka_unit_test(a_greedy_session_switches_nothing_off),
                 cmocka_unit_test(listed_names_are_refused),
                 cmocka_unit_test(allow_lists_permit_their_own_list_only),
                 cmocka_unit_test(an_allow_list_makes_no_open_relay),

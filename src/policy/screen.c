@@ -138,10 +138,26 @@ static void compile_sites(struct policy *p, struct findings *findings)
         }
 }
 
+/* A threshold that all lists together do not reach refuses nobody, ever. */
+static void lint_threshold(const struct policy *p, struct findings *findings)
+{
+        int64_t highest = 0;
+        for (size_t i = 0; i < p->screen_site_count; i++)
+                if (p->screen_sites[i].site.weight > 0)
+                        highest += p->screen_sites[i].site.weight;
+        if (p->screen_site_count && highest < p->params->postscreen_dnsbl_threshold)
+                findings_add(findings, SEVERITY_WARNING, "dnsbl-threshold",
+                             config_place(p->config, "postscreen_dnsbl_threshold"), NULL,
+                             "postscreen_dnsbl_threshold = %lld is more than all lists together "
+                             "reach (%lld): nobody is ever refused",
+                             (long long)p->params->postscreen_dnsbl_threshold, (long long)highest);
+}
+
 void policy_compile_screen(struct policy *p, struct findings *findings)
 {
         compile_access(p, findings);
         compile_sites(p, findings);
+        lint_threshold(p, findings);
 }
 
 bool policy_has_screen_sites(const struct policy *p)
