@@ -14,6 +14,8 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
                 out->stressed_policy = policy_new(s->config, &out->service->stressed->params,
                                                   s->tables, s->dns, findings);
         out->cleanup = cleanup_rules_new(s->config, params, s->tables, out->policy, findings);
+        bool is_smtp = !str_eq(out->service->command, STR("pickup"));
+        out->milters = milter_set_new(s->config, params, is_smtp, s->tables, findings);
 }
 
 struct dns *site_dns_new(const struct params *p, struct why *why)
@@ -87,6 +89,7 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                         .policy = service->policy,
                         .stressed_policy = service->stressed_policy,
                         .cleanup = service->cleanup,
+                        .milters = service->milters,
                         .routes = s->routes,
                         .tls = s->keys.tls[i],
                         .spool = spool,
@@ -122,6 +125,7 @@ void site_unref(struct site **sp)
         for (size_t i = 0; i < s->service_count; i++) {
                 session_service_unref(&s->services[i].session);
                 cleanup_rules_unref(&s->services[i].cleanup);
+                milter_set_unref(&s->services[i].milters);
                 policy_unref(&s->services[i].policy);
                 policy_unref(&s->services[i].stressed_policy);
         }

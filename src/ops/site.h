@@ -20,6 +20,7 @@ struct site_service {
         struct policy *policy;
         struct policy *stressed_policy; /* of service->stressed; NULL when there is none */
         struct cleanup_rules *cleanup;
+        struct milter_set *milters;
         struct session_service *session; /* NULL until site_open() */
 };
 

@@ -210,6 +210,8 @@ static void await_judge_message(struct session *s)
         struct smtp_reply refusal;
         if (await_session_refuses(s, POLICY_AT_END_OF_DATA, &refusal))
                 intake_refuse(s, refusal);
+        else if (await_session_milters_message(s, in->ours, &refusal))
+                intake_refuse(s, refusal);
         else if (arena_is_over(&t->arena))
                 intake_refuse(s, smtp_reply_make(452, "4.3.1", STR("Insufficient system storage")));
 }

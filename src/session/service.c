@@ -16,6 +16,7 @@ struct session_service *session_service_new(const struct session_service_parts *
                 policy_ref(parts->stressed_policy);
         dns_ref(parts->dns);
         cleanup_rules_ref(parts->cleanup);
+        milter_set_ref(parts->milters);
         routes_ref(parts->routes);
         tls_context_ref(parts->tls);
         return s;
@@ -36,6 +37,7 @@ void session_service_unref(struct session_service **sp)
         tls_context_unref(&s->parts.tls);
         routes_unref(&s->parts.routes);
         cleanup_rules_unref(&s->parts.cleanup);
+        milter_set_unref(&s->parts.milters);
         policy_unref(&s->parts.policy);
         policy_unref(&s->parts.stressed_policy);
         dns_unref(&s->parts.dns);

@@ -254,8 +254,11 @@ static struct smtp_reply await_verb(struct session *s, const struct smtp_command
                 return session_help(s, command->args);
         case SMTP_QUIT:
                 return session_quit(s, command->args);
-        default:
-                return not_implemented(s, command->verb);
+        default: {
+                struct smtp_reply reply = not_implemented(s, command->verb);
+                await_session_milters_unknown(s, command->word, &reply);
+                return reply;
+        }
         }
 }
 
@@ -528,7 +531,8 @@ static void await_talk(struct session *s)
         if (is_wrapped &&
             !await_session_handshake(s, loop_now_ms() + s->params->smtpd_starttls_timeout))
                 return;
-        if (session_is_drained(s, &reply) || !await_is_let_in(s, &reply)) {
+        if (session_is_drained(s, &reply) || !await_is_let_in(s, &reply) ||
+            await_session_milters_connect(s, &reply)) {
                 await_refused_client(s, &reply);
                 return;
         }
@@ -663,6 +667,7 @@ static void log_disconnect(const struct session *s)
 static void session_free(struct session *s)
 {
         session_transaction_end(s);
+        milters_free(&s->milters);
         policy_spf_free(&s->facts.spf);
         dnsbl_visit_free(&s->facts.visit);
         dns_questions_free(&s->facts.dns);

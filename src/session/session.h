@@ -14,6 +14,7 @@
 
 #include "cleanup/cleanup.h"
 #include "delivery/delivery.h"
+#include "milter/milter.h"
 #include "policy/policy.h"
 #include "spool/spool.h"
 #include "wire/tls.h"
@@ -33,6 +34,7 @@ struct session_service_parts {
         struct policy *policy;
         struct policy *stressed_policy; /* for service->stressed; NULL without */
         struct cleanup_rules *cleanup;
+        struct milter_set *milters;
         struct routes *routes;
         struct tls_context *tls; /* NULL: no STARTTLS */
         struct spool *spool;

@@ -42,7 +42,8 @@ struct smtp_reply await_session_data(struct session *s, struct str args)
         if (t->rcpt_count == 0)
                 return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
         struct smtp_reply reply;
-        if (await_session_refuses(s, POLICY_AT_DATA, &reply))
+        if (await_session_refuses(s, POLICY_AT_DATA, &reply) ||
+            await_session_milters_data(s, &reply))
                 return reply;
 
         reply = smtp_reply_make(354, NULL, STR("End data with <CR><LF>.<CR><LF>"));

@@ -92,7 +92,8 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
         s->facts.protocol = session_protocol(s, false);
 
         struct smtp_reply refusal;
-        if (await_session_refuses(s, POLICY_AT_HELO, &refusal)) {
+        if (await_session_refuses(s, POLICY_AT_HELO, &refusal) ||
+            await_session_milters_helo(s, &refusal)) {
                 free(s->helo);
                 s->helo = old;
                 s->greeting = before;

@@ -47,6 +47,7 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         }
         session_transaction_begin(s, &mail);
         if (await_session_refuses(s, POLICY_AT_MAIL, &refusal) ||
+            await_session_milters_mail(s, args, &refusal) ||
             !await_cleanup_sender(s->transaction->cleanup, &mail.sender, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */
                 refusal.text = arena_str(&s->arena, refusal.text);

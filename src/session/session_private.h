@@ -11,6 +11,7 @@
 #include "wire/wire.h"
 
 struct crlf_cleaner;
+struct milters;
 struct intake;
 
 /* From MAIL to the end of data, RSET, or the end of the session. */
@@ -68,6 +69,7 @@ struct session {
         char peer_port[8], here_port[8]; /* as the facts show them */
         char instance[40];
         char tls[200];
+        struct milters *milters; /* NULL: no filter is asked */
         struct policy_effects
                 connection_effects;             /* without smtpd_delay_reject: of the connection, */
         struct policy_effects greeting_effects; /* and of the last HELO with it */
@@ -233,6 +235,16 @@ struct session_counts *listener_counts(struct listener *li);
 /* How many sessions the descriptors suffice for. */
 int64_t listener_sessions_max(const struct listener *li);
 void listener_session_ended(struct listener *li, struct session *s);
+
+/* ---- session_milter.c: the filters are asked; true: refused, logged, with what to say ---- */
+bool await_session_milters_connect(struct session *s, struct smtp_reply *reply);
+bool await_session_milters_helo(struct session *s, struct smtp_reply *reply);
+bool await_session_milters_mail(struct session *s, struct str args, struct smtp_reply *reply);
+bool await_session_milters_rcpt(struct session *s, struct str args, struct smtp_reply *reply);
+bool await_session_milters_data(struct session *s, struct smtp_reply *reply);
+bool await_session_milters_unknown(struct session *s, struct str line, struct smtp_reply *reply);
+/* The whole message, from byte `ours` on the client's; changes draft and envelope. */
+bool await_session_milters_message(struct session *s, size_t ours, struct smtp_reply *reply);
 
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
 

@@ -98,9 +98,9 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         bool is_refused = session_screen_refuses(s, &reply) ||
                           await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
                           (!s->is_local && await_transport_refuses(s, &rcpt.recipient, &reply));
-        if (!is_refused) {
-                is_refused = !await_cleanup_recipient(t->cleanup, &rcpt, &reply);
-        }
+        if (!is_refused)
+                is_refused = await_session_milters_rcpt(s, args, &reply) ||
+                             !await_cleanup_recipient(t->cleanup, &rcpt, &reply);
         if (is_refused) {
                 s->facts.recipient = t->first_rcpt;
                 return reply;

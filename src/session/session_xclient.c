@@ -116,7 +116,8 @@ struct smtp_reply await_session_xclient(struct session *s, struct str args)
         if (smtp_attributes_parse(args, SMTP_OF_XCLIENT, &s->arena, &a, &reply) < 0)
                 return reply;
         become(s, &a);
-        if (await_session_refuses(s, POLICY_AT_CONNECT, &reply)) {
+        if (await_session_refuses(s, POLICY_AT_CONNECT, &reply) ||
+            await_session_milters_connect(s, &reply)) {
                 s->is_closing = true;
                 return reply;
         }

@@ -54,6 +54,7 @@ void session_transaction_end(struct session *s)
         if (!t)
                 return;
         s->transaction = NULL;
+        milters_end_message(s->milters);
         s->facts.sender = s->facts.recipient = (struct smtp_address){0};
         s->facts.has_sender = false;
         s->facts.recipient_count = 0;

@@ -165,6 +165,96 @@ int await_spool_draft_settle(struct spool_draft *d, struct why *why)
         return wants_file || d->has_failed ? await_file(d, append_to_file, why) : 0;
 }
 
+/* ---- content that a filter looks at, and changes ---- */
+
+struct reading {
+        struct spool_draft *draft;
+        int64_t offset;
+        char *out;
+        size_t room, got;
+};
+
+static int read_file(void *arg)
+{
+        struct reading *r = arg;
+        ssize_t n;
+        do
+                n = pread(r->draft->fd, r->out, r->room, r->offset);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        r->got = (size_t)n;
+        return n == 0 ? -EIO : 0; /* it is shorter than what was written */
+}
+
+int await_spool_draft_read(struct spool_draft *d, int64_t offset, char *out, size_t room,
+                           size_t *got, struct why *why)
+{
+        *got = 0;
+        if (d->has_failed)
+                return why_set(why, -EIO, "%s/large/%s could not be written before",
+                               d->spool->directory.path, d->id);
+        if (offset >= d->file_bytes) {
+                struct str rest = str_tail(buf_str(&d->content), (size_t)(offset - d->file_bytes));
+                *got = rest.len < room ? rest.len : room;
+                if (*got)
+                        memcpy(out, rest.ptr, *got);
+                return 0;
+        }
+        struct reading r = {.draft = d, .offset = offset, .out = out, .room = room};
+        if ((int64_t)room > d->file_bytes - offset)
+                r.room = (size_t)(d->file_bytes - offset);
+        int rc = await_pool_run("reading a large message", str_from(d->id), read_file, &r);
+        if (rc < 0)
+                return why_set(why, rc, "cannot read %s/large/%s: %s", d->spool->directory.path,
+                               d->id, why_errno(rc));
+        *got = r.got;
+        return 0;
+}
+
+struct taking {
+        struct spool_draft *to, *from;
+};
+
+/* The file of `to` makes place for that of `from`, or for none. */
+static int take_file(void *arg)
+{
+        struct taking *t = arg;
+        int dir = t->to->spool->directory.large;
+        if (t->from->fd >= 0)
+                return renameat(dir, t->from->id, dir, t->to->id) < 0 ? -errno : 0;
+        return unlinkat(dir, t->to->id, 0) < 0 ? -errno : 0;
+}
+
+int await_spool_draft_take(struct spool_draft *d, struct spool_draft **fromp, struct why *why)
+{
+        struct spool_draft *from = *fromp;
+        struct taking t = {.to = d, .from = from};
+        check(!d->has_failed && !from->has_failed);
+        if (d->fd >= 0 || from->fd >= 0) {
+                int rc = await_pool_run("changing a large message", str_from(d->id), take_file, &t);
+                if (rc < 0) {
+                        d->has_failed = true;
+                        return why_set(why, rc, "cannot change %s/large/%s: %s",
+                                       d->spool->directory.path, d->id, why_errno(rc));
+                }
+        }
+        if (d->fd >= 0) {
+                close(d->fd);
+                atomic_fetch_sub(&d->spool->journal.disk_bytes, d->file_bytes);
+        }
+        buf_done(&d->content);
+        d->content = from->content;
+        d->fd = from->fd;
+        d->file_bytes = from->file_bytes;
+        d->crc = from->crc;
+        from->fd = -1;
+        from->file_bytes = 0;
+        buf_init(&from->content, 0);
+        spool_draft_free(fromp);
+        return 0;
+}
+
 /* ---- the commit ---- */
 
 struct spool_draft *draft_adopt(struct spool *s, const struct record_message *from, const char *id)

@@ -72,6 +72,15 @@ struct buf *spool_draft_buf(struct spool_draft *d);
 int await_spool_draft_settle(struct spool_draft *d, struct why *why);
 int64_t spool_draft_bytes(const struct spool_draft *d);
 
+/*
+ * What was written from `offset` on, at most `room` bytes of it; *got is 0 at the end. 0, or a negative errno value with
+ * *why.
+ */
+int await_spool_draft_read(struct spool_draft *d, int64_t offset, char *out, size_t room,
+                           size_t *got, struct why *why);
+/* Gives `d` the content of `from`, which is freed, in the place of its own. After an error `d` is lost, too. */
+int await_spool_draft_take(struct spool_draft *d, struct spool_draft **from, struct why *why);
+
 /* Forgets the draft and its file; takes NULL, sets NULL. */
 void spool_draft_free(struct spool_draft **d);
 
