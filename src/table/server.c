@@ -20,7 +20,7 @@
 
 enum {
         FLIGHTS_MAX = 500, /* of one loop; more wait in vain for a server that is as slow as that */
-        FAILURES_MAX = 3,  /* in a row; then the server counts as down */
+        FAILURES_MAX = 3,  /* in a row, while others are answered; then the server counts as down */
         PAUSE_MS_MIN = 1000,
         PAUSE_MS_MAX = 30000,
         GRACE_MS = 250, /* for the flight to tell by itself that it was too slow */
@@ -37,6 +37,7 @@ struct server {
 
         pthread_mutex_t lock; /* over the breaker */
         int failures;
+        int64_t answered_ms;     /* when it last answered anything */
         int64_t paused_until_ms; /* 0: asked freely */
         int64_t pause_ms;        /* the last */
 };
@@ -122,7 +123,7 @@ static void breaker_open(struct server *s, int64_t now_ms, const struct why *why
                             s->name, why->text);
 }
 
-static void breaker_learn(struct server *s, const struct server_reply *reply)
+static void breaker_learn(struct server *s, int64_t asked_ms, const struct server_reply *reply)
 {
         int64_t now_ms = clock_mono_ms();
         pthread_mutex_lock(&s->lock);
@@ -132,13 +133,14 @@ static void breaker_learn(struct server *s, const struct server_reply *reply)
                 if (s->pause_ms)
                         log_info(NULL, "%s: answers again", s->name);
                 s->failures = 0;
+                s->answered_ms = now_ms;
                 s->pause_ms = s->paused_until_ms = 0;
                 break;
         case SERVER_FAILED:
-                if (++s->failures < FAILURES_MAX && !s->pause_ms)
+                /* Others were answered meanwhile: it is this question, or a connection. */
+                if (s->answered_ms >= asked_ms && ++s->failures < FAILURES_MAX && !s->pause_ms)
                         break;
-                breaker_open(s, now_ms, &reply->why);
-                break;
+                __attribute__((fallthrough));
         case SERVER_DOWN:
                 /* Others that failed in the same pause make it no longer. */
                 if (!s->pause_ms || now_ms + s->timeout_ms >= s->paused_until_ms)
@@ -168,9 +170,10 @@ static void ask(struct server *s, struct str key, int64_t deadline_ms, struct se
         s->kind->ask(s->backend, key, deadline_ms, reply);
 }
 
-static void learn(struct server *s, struct str key, const struct server_reply *reply)
+static void learn(struct server *s, struct str key, int64_t asked_ms,
+                  const struct server_reply *reply)
 {
-        breaker_learn(s, reply);
+        breaker_learn(s, asked_ms, reply);
         if (reply->outcome == SERVER_ANSWERED)
                 answer_cache_put(&s->cache, key, reply->is_found, buf_str(&reply->value),
                                  clock_mono_ms());
@@ -227,7 +230,7 @@ static void await_flight(void *arg)
                 await_pool_run_remote("asking", str_from(f->server->name), ask_for_flight, f);
         else
                 ask_for_flight(f);
-        learn(f->server, flight_key(f), &f->reply);
+        learn(f->server, flight_key(f), f->deadline_ms - f->server->timeout_ms, &f->reply);
         f->is_done = true;
         list_remove(&f->link);
         flight_count--;
@@ -358,13 +361,14 @@ static void ask_on_loop(struct server *s, struct str key, struct server_reply *r
 static enum table_result ask_here(struct server *s, const struct table_query *query)
 {
         struct server_reply reply;
+        int64_t asked_ms = clock_mono_ms();
         check(!loop_self()); /* else it must be a task that asks */
         reply_init(&reply);
         if (s->kind->is_blocking)
                 ask(s, query->key, clock_mono_ms() + s->timeout_ms, &reply);
         else
                 ask_on_loop(s, query->key, &reply);
-        learn(s, query->key, &reply);
+        learn(s, query->key, asked_ms, &reply);
         enum table_result result = say(s, query, &reply);
         buf_done(&reply.value);
         return result;

@@ -64,8 +64,10 @@ struct table {
         struct lane lanes[LANES];
 
         /* the rest is under the set's lock */
-        struct file_stamp stamp;  /* of what `now` was made from */
-        struct file_stamp bad;    /* of a file that was wrong, or all 0 */
+        struct file_stamp stamp; /* of what `now` was made from */
+        struct file_stamp bad;   /* of a file that was wrong, or all 0 */
+        uint64_t text_hash;      /* of the text that `now` was made from; 0: not from one */
+        size_t text_len;
         int bad_error;            /* why it could not be looked at: ENOENT; 0: it could */
         bool reads_again;         /* `now` was read from a young file */
         int64_t waiting_since_ms; /* for a writer to be quiet; 0: not waiting */
@@ -388,7 +390,19 @@ static int read_file(struct table *t, bool takes_any, struct findings *findings,
                 return changed_meanwhile(t, fault);
         }
         t->bad = *stamp;
-        return contents_make(t, str_from(t->path), bytes, len, findings, fault, contents);
+        /* The very same text: what was made from it stays, with what a server has said meanwhile. */
+        uint64_t hash = hash_bytes(bytes, len);
+        if (t->text_hash == hash && t->text_len == len && !findings) {
+                free(bytes);
+                *contents = NULL;
+                return 0;
+        }
+        error = contents_make(t, str_from(t->path), bytes, len, findings, fault, contents);
+        if (error == 0) {
+                t->text_hash = hash;
+                t->text_len = len;
+        }
+        return error;
 }
 
 /*
@@ -405,7 +419,8 @@ static int load_file(struct table *t, bool takes_any, struct findings *findings,
                                                              &is_stable, &contents, fault);
         if (error)
                 return error;
-        snapshot_put(t, contents);
+        if (contents)
+                snapshot_put(t, contents);
         t->stamp = stamp;
         t->bad = (struct file_stamp){0};
         t->bad_error = 0;

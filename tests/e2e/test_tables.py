@@ -1,0 +1,175 @@
+"""Tables that real servers keep: what they say, and that nobody is refused or let in wrongly while they are down."""
+
+import random
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.database import MariaDB, Postgres, Slapd
+from harness.places import await_true
+
+USERS = 200
+TABLES = {
+    'users': {'editor@relay.test': 'OK', "o'neil@relay.test": 'OK',
+              **{f'user{n}@relay.test': 'OK' for n in range(USERS)}},
+    'domains': {'relay.test': 'OK'},
+}
+LIMITS = {
+    'smtpd_hard_error_limit': '1000000',
+    'smtpd_soft_error_limit': '1000000',
+    'smtpd_junk_command_limit': '1000000',
+    'smtpd_error_sleep_time': '0',
+    'table_timeout': '2s',
+    'table_cache_ttl': '1s',
+    'table_cache_negative_ttl': '1s',
+}
+
+
+@pytest.fixture(params=[Postgres, MariaDB, Slapd], ids=lambda kind: kind.name)
+def database(request):
+    it = request.param(TABLES)
+    try:
+        yield it.start()
+    finally:
+        it.done()
+
+
+def relay_of(network, database, **main):
+    """A relay whose domains and recipients the database knows."""
+    relay = network.relay(1, name='relay-' + database.name)
+    for table in TABLES:
+        relay.write(table + '.cf', database.settings(table))
+    path = f'{database.type}:{relay.etc}'
+    relay.write_configuration(**LIMITS, relay_domains=f'proxy:{path}/domains.cf',
+                              relay_recipient_maps=f'{path}/users.cf', **main)
+    return relay.start()
+
+
+class Client:
+    """One session that only asks who may get mail."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(('127.0.0.1', port), 30)
+        self.file = self.socket.makefile('rwb')
+        self.reply()
+        self.ask('EHLO client.test')
+
+    def reply(self):
+        while True:
+            line = self.file.readline().decode()
+            assert line, 'the connection is lost'
+            if line[3] == ' ':
+                return line.rstrip()
+
+    def ask(self, command):
+        self.file.write(command.encode() + b'\r\n')
+        self.file.flush()
+        return self.reply()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def recipient(self, address):
+        self.ask('RSET')
+        assert self.ask('MAIL FROM:<sender@client.test>').startswith('250')
+        return self.ask(f'RCPT TO:<{address}>')
+
+
+def test_look_ups(network, database):
+    relay = relay_of(network, database)
+    client = Client(relay.port)
+    try:
+        look_ups(client)
+    finally:
+        client.close()
+    table = f'{database.type}:{relay.etc}/users.cf'
+    assert relay.command('map', 'query', table, 'editor@relay.test').stdout == 'OK\n'
+    assert relay.command('map', 'query', table, 'x@relay.test').returncode == 1
+    # a wrong password says so, without it
+    relay.write('wrong.cf', database.settings('users').replace('4 me', '5 me'))
+    wrong = relay.command('map', 'query', f'{database.type}:{relay.etc}/wrong.cf', 'x')
+    assert wrong.returncode == 1 and wrong.stderr and '5 me' not in wrong.stderr
+    assert '4 me' not in relay.log()
+
+
+def look_ups(client):
+    for known in ('editor@relay.test', 'EDITOR@Relay.Test', "o'neil@relay.test", 'user7@relay.test'):
+        assert client.recipient(known).startswith('250'), known
+    for unknown in ('nobody@relay.test', "x'or'1'='1@relay.test", '*@relay.test', 'user*@relay.test',
+                    '"a)(mail=*"@relay.test', '"\\\\"@relay.test'):
+        assert client.recipient(unknown).startswith('550 5.1.1'), unknown
+    assert client.recipient('editor@elsewhere.test').startswith('554')
+
+
+class Load:
+    """Sessions that ask for known and unknown users all the time, and what they were told."""
+
+    def __init__(self, port, threads=6):
+        self.replies = {True: [], False: []}    # known: (time, reply)
+        self.errors, self.is_over = [], False
+        self.threads = [threading.Thread(target=self.run, args=(port, n)) for n in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, port, seed):
+        chance = random.Random(seed)
+        try:
+            client = Client(port)
+            while not self.is_over:
+                known = chance.random() < 0.5
+                name = f'user{chance.randrange(USERS)}' if known else f'x{chance.randrange(10**9)}'
+                reply = client.recipient(name + '@relay.test')
+                self.replies[known].append((time.monotonic(), reply))
+            client.close()
+        except Exception as error:      # a thread has no other way to fail
+            self.errors.append(error)
+
+    def stop(self):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join(60)
+        assert not self.errors, self.errors
+
+    def since(self, start, known):
+        return [reply for when, reply in self.replies[known] if when >= start]
+
+
+@pytest.mark.parametrize('how', ['stopped', 'hanging'])
+def test_server_goes_away_under_load(network, database, how):
+    relay = relay_of(network, database)
+    load = Load(relay.port)
+    try:
+        await_true(lambda: len(load.replies[True]) > 100 and len(load.replies[False]) > 100, 10,
+                   'replies while all is well')
+        down = time.monotonic()
+        if how == 'stopped':
+            database.stop(signal.SIGKILL)
+        else:
+            database.hang()
+        await_true(lambda: any(r.startswith('4') for r in load.since(down, False)), 10,
+                   'a temporary refusal while it is down')
+        # Who was found lately is still welcome.
+        await_true(lambda: any(r.startswith('250') for r in load.since(time.monotonic() - 0.3, True)), 10,
+                   'a known user while it is down')
+        time.sleep(0.5)
+        if how == 'hanging':
+            database.stop(signal.SIGKILL)
+        database.start()
+        up = time.monotonic()
+        await_true(lambda: any(r.startswith('550') for r in load.since(up, False)), 15,
+                   'an unknown user refused for good when it is back')
+    finally:
+        load.stop()
+    known = [reply for _, reply in load.replies[True]]
+    unknown = [reply for _, reply in load.replies[False]]
+    assert not [r for r in known if not r.startswith(('250', '4'))][:3], 'a wrong 5xx'
+    assert not [r for r in unknown if not r.startswith(('550', '4'))][:3], 'a stranger was accepted'
+    log = relay.log()
+    assert 'cannot be asked' in log and 'answers again' in log
+    assert database.settings('users').split('password = ')[-1].split('\n')[0] not in log
+    print(f'{database.name} {how}: {len(known)} known, {len(unknown)} unknown, '
+          f'{sum(r.startswith("4") for r in known + unknown)} temporary')

@@ -1,0 +1,217 @@
+"""Real PostgreSQL, MariaDB and OpenLDAP on 127.0.0.1, from tests/peer, as an ordinary user
+
+    database = Postgres({'users': {'editor@relay.test': 'OK'}})
+    database.start(); database.settings('users'); database.stop()
+
+Each has tables of `k` and `v`, a user `mail` with the password PASSWORD, and is for lookups alone.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from harness import places
+from harness.peer import Peer
+from harness.places import await_true
+
+PASSWORD = 'look-up 4 me'
+
+
+class Database:
+    """`tables`: name -> {key: value}. As root all runs in a chroot, so the root may be where only root may go."""
+
+    name = None
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.root = Peer(self.name).root
+        self.port = places.free_port()
+        self.process = None
+        base = self.root / 'tmp' if os.geteuid() == 0 else places.base()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=self.name + '-', dir=base))
+        passwd = self.root / 'etc' / 'passwd'
+        if os.geteuid() == 0:
+            os.chown(self.directory, 65534, 65534)
+            if not passwd.exists():
+                passwd.write_text('root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n')
+        self.make()
+
+    def inside(self, path):
+        """How the database itself names a file: of the root (a str), or of its directory (a Path)."""
+        path = pathlib.Path(path)
+        if os.geteuid() == 0:
+            return '/' + str(path.relative_to(self.root) if path.is_absolute() else path)
+        return str(path if path.is_absolute() else self.root / path)
+
+    def popen(self, program, *args, **options):
+        env = dict(os.environ, LC_ALL='C')
+        command = [self.inside(program), *args]
+        if os.geteuid() == 0:
+            command = ['chroot', '--userspec=65534:65534', str(self.root), *command]
+        else:
+            env['LD_LIBRARY_PATH'] = ':'.join(
+                str(d) for p in ('lib/*-linux-gnu*', 'usr/lib/*-linux-gnu*')
+                for d in self.root.glob(p))
+        return subprocess.Popen(command, env=env, stderr=subprocess.STDOUT, **options)
+
+    def run(self, program, *args, text=''):
+        process = self.popen(program, *args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        said, _ = process.communicate(text, timeout=60)
+        assert process.returncode == 0, f'{program}: {said[-2000:]}'
+
+    def log(self):
+        return (self.directory / 'log').read_text(errors='replace')
+
+    def start(self):
+        with open(self.directory / 'log', 'ab') as log:
+            self.process = self.popen(*self.server(), stdin=subprocess.DEVNULL, stdout=log)
+        await_true(self.answers, 30, f'{self.name} listens: {self.log()[-1000:]}')
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, self.log()[-2000:]
+        try:
+            socket.create_connection(('127.0.0.1', self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGKILL):
+        if self.process:
+            self.signal_all(signal.SIGCONT)
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def signal_all(self, which):
+        """To it, and to the processes that it has started for its clients."""
+        pid = self.process.pid
+        children = pathlib.Path(f'/proc/{pid}/task/{pid}/children')
+        for each in [pid, *map(int, children.read_text().split() if children.exists() else ())]:
+            try:
+                os.kill(each, which)
+            except ProcessLookupError:
+                pass        # ended meanwhile
+
+    def hang(self):
+        """Its port is open, and nobody answers."""
+        self.signal_all(signal.SIGSTOP)
+
+    def done(self):
+        self.stop(signal.SIGTERM)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def quote(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_of(tables):
+    for table, rows in tables.items():
+        yield f'create table {table} (k varchar(250) primary key, v varchar(250));'
+        if rows:
+            values = ', '.join(f'({quote(k)}, {quote(v)})' for k, v in rows.items())
+            yield f'insert into {table} values {values};'
+
+
+class Postgres(Database):
+    name, type, bin = 'postgres', 'pgsql', 'usr/lib/postgresql/15/bin/'
+
+    def make(self):
+        data = self.inside(self.directory / 'data')
+        self.run(self.bin + 'initdb', '-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--no-sync',
+                 '--pwfile', self.inside(self.write('pw', 'unused\n')), '-E', 'UTF8', '--locale', 'C')
+        lines = [f'create user mail password {quote(PASSWORD)};', *sql_of(self.tables),
+                 *(f'grant select on {table} to mail;' for table in self.tables)]
+        self.run(self.bin + 'postgres', '--single', '-D', data, 'postgres', text='\n'.join(lines) + '\n')
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def server(self):
+        return (self.bin + 'postgres', '-D', self.inside(self.directory / 'data'), '-h', '127.0.0.1',
+                '-p', str(self.port), '-c', 'unix_socket_directories=', '-c', 'fsync=off',
+                '-c', 'dynamic_shared_memory_type=mmap', '-c', 'max_connections=40')
+
+    def stop(self, how=signal.SIGQUIT):
+        # (SIGKILL would leave its children, and shared memory.)
+        super().stop(signal.SIGQUIT if how == signal.SIGKILL else signal.SIGINT)
+
+    def settings(self, table):
+        return (f'hosts = 127.0.0.1:{self.port}\nuser = mail\npassword = {PASSWORD}\ndbname = postgres\n'
+                f"query = SELECT v FROM {table} WHERE k = '%s'\n")
+
+
+class MariaDB(Database):
+    name, type = 'mariadb', 'mysql'
+
+    def make(self):
+        share = self.root / 'usr/share/mysql'
+        (self.directory / 'data').mkdir()
+        if os.geteuid() == 0:
+            os.chown(self.directory / 'data', 65534, 65534)
+        system = ''.join((share / f'mysql_system_tables{part}.sql').read_text()
+                         for part in ('', '_data'))
+        lines = ['create database mysql;', 'use mysql;', system, 'flush privileges;',
+                 'create database mail;', 'use mail;', *sql_of(self.tables),
+                 f"grant select on mail.* to mail@'127.0.0.1' identified by {quote(PASSWORD)};",
+                 f"grant select on mail.* to mail@localhost identified by {quote(PASSWORD)};"]
+        self.run('usr/sbin/mariadbd', *self.options(), '--bootstrap', text='\n'.join(lines) + '\n')
+
+    def options(self):
+        return ('--no-defaults', '--basedir=' + self.inside('usr'),
+                '--lc-messages-dir=' + self.inside('usr/share/mysql'),
+                '--plugin-dir=' + self.inside('usr/lib/mysql/plugin'),
+                '--datadir=' + self.inside(self.directory / 'data'), '--skip-log-bin',
+                '--innodb-log-file-size=4M', '--innodb-buffer-pool-size=8M',
+                '--innodb-use-native-aio=0', '--innodb-flush-log-at-trx-commit=0')
+
+    def server(self):
+        return ('usr/sbin/mariadbd', *self.options(), '--bind-address=127.0.0.1', f'--port={self.port}',
+                '--skip-name-resolve', '--socket=' + self.inside(self.directory / 'socket'),
+                '--pid-file=' + self.inside(self.directory / 'pid'))
+
+    def settings(self, table):
+        return (f'hosts = 127.0.0.1:{self.port}\nuser = mail\npassword = {PASSWORD}\ndbname = mail\n'
+                f"query = SELECT v FROM {table} WHERE k = '%s'\n")
+
+
+class Slapd(Database):
+    name, type = 'slapd', 'ldap'
+
+    def make(self):
+        (self.directory / 'data').mkdir()
+        schema = ''.join(f'include {self.inside("etc/ldap/schema")}/{name}.schema\n'
+                         for name in ('core', 'cosine', 'inetorgperson'))
+        (self.directory / 'slapd.conf').write_text(
+            f'{schema}modulepath {self.inside("usr/lib/ldap")}\nmoduleload back_mdb\n'
+            f'pidfile {self.inside(self.directory / "pid")}\ndatabase mdb\nmaxsize 16777216\nsuffix "dc=test"\n'
+            f'rootdn "cn=mail,dc=test"\nrootpw "{PASSWORD}"\n'
+            f'directory {self.inside(self.directory / "data")}\nindex mail eq\n'
+            'access to * by anonymous auth by users read\n')
+        entries = ['dn: dc=test\nobjectClass: dcObject\nobjectClass: organization\no: test\ndc: test\n']
+        for table, rows in self.tables.items():
+            entries.append(f'dn: ou={table},dc=test\nobjectClass: organizationalUnit\nou: {table}\n')
+            for number, (key, value) in enumerate(rows.items()):
+                entries.append(f'dn: uid={number},ou={table},dc=test\nobjectClass: inetOrgPerson\n'
+                               f'uid: {number}\nsn: x\ncn: x\nmail: {key}\nemployeeType: {value}\n')
+        (self.directory / 'ldif').write_text('\n'.join(entries))
+        if os.geteuid() == 0:
+            os.chown(self.directory / 'data', 65534, 65534)
+        self.run('usr/sbin/slapadd', '-q', '-f', self.inside(self.directory / 'slapd.conf'), '-l',
+                 self.inside(self.directory / 'ldif'))
+
+    def server(self):
+        return ('usr/sbin/slapd', '-d', '0', '-f', self.inside(self.directory / 'slapd.conf'), '-h',
+                f'ldap://127.0.0.1:{self.port}')
+
+    def settings(self, table):
+        return (f'server_host = ldap://127.0.0.1:{self.port}\nsearch_base = ou={table},dc=test\n'
+                'query_filter = (mail=%s)\nresult_attribute = employeeType\nbind = yes\n'
+                f'bind_dn = cn=mail,dc=test\nbind_pw = {PASSWORD}\nversion = 3\n')
