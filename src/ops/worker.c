@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "dns/dns.h"
 #include "loop/pool.h"
 #include "ops/crash.h"
 #include "ops/log_setup.h"
@@ -88,6 +89,7 @@ static void await_stop(void *arg)
         await_flusher_stop(w);
         loop_watch_remove(w->office, &w->signal_watch);
         loop_watch_remove(w->office, &w->channel_watch);
+        dns_leave_loop(); /* the lists were tested from here */
         loop_stop(w->office);
 }
 
