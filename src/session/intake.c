@@ -278,7 +278,10 @@ struct smtp_reply await_intake_end(struct session *s)
         struct transaction *t = s->transaction;
         await_judge_message(s);
         struct smtp_reply reply = is_refused(t->intake) ? t->intake->refusal : await_commit(s);
+        /* what the transaction's arena holds goes with it */
         reply.text = arena_str(&s->arena, reply.text);
+        if (reply.enhanced)
+                reply.enhanced = arena_str(&s->arena, str_from(reply.enhanced)).ptr;
         if (!smtp_reply_refuses(&reply)) {
                 s->errors = 0;
                 s->junk = 0;
