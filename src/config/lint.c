@@ -395,6 +395,41 @@ static const char *likely_path(struct lint *l, struct str directory)
         return "make it, or mend the path";
 }
 
+/* Lists of bad addresses refuse the questions of resolvers that the whole world shares. */
+static bool is_public_resolver(struct str server)
+{
+        static const char *const public[] = {
+                "8.8.8.8",        "8.8.4.4",         "2001:4860:4860::8888", "2001:4860:4860::8844",
+                "1.1.1.1",        "1.0.0.1",         "2606:4700:4700::1111", "2606:4700:4700::1001",
+                "9.9.9.9",        "149.112.112.112", "2620:fe::fe",          "208.67.222.222",
+                "208.67.220.220", "2620:119:35::35", "2620:119:53::53",
+        };
+        struct str address = str_cut(&server, '@');
+        for (size_t i = 0; i < sizeof(public) / sizeof(*public); i++)
+                if (str_eq_nocase(address, str_from(public[i])))
+                        return true;
+        return false;
+}
+
+static void lint_dns(struct lint *l)
+{
+        struct str rest = l->params->dns_forward, server;
+        while (config_list_next(&rest, &server))
+                if (is_public_resolver(server))
+                        findings_add(
+                                l->findings, SEVERITY_WARNING, "public-resolver",
+                                place_of(l, "dns_forward"),
+                                "leave dns_forward empty: we ask the name servers ourselves",
+                                "dns_forward: %.*s is a public resolver, whose questions many block "
+                                "lists refuse",
+                                STR_ARG(server));
+        if (!l->params->dns_validation)
+                findings_add(
+                        l->findings, SEVERITY_NOTE, "no-dnssec", place_of(l, "dns_validation"),
+                        "remove dns_validation, or name the private zones in dns_insecure_zones",
+                        "dns_validation = no: forged answers of signed zones are believed");
+}
+
 static void lint_paths(struct lint *l)
 {
         struct str directory;
@@ -421,6 +456,7 @@ void config_lint(const struct config *c, struct findings *findings)
         lint_bcc(&l);
         lint_schedule(&l);
         lint_paths(&l);
+        lint_dns(&l);
         lint_lists(&l);
         for (size_t i = 0; i < c->service_count; i++)
                 if (c->services[i].is_inet) {

@@ -113,6 +113,39 @@ static void add(struct figures *sum, const struct figures *f)
         sum->delivery.connections += f->delivery.connections;
 }
 
+static void put_dns_figures(struct json *j, const struct dns_figures *f)
+{
+        json_int(j, "asked", (int64_t)f->asked);
+        json_int(j, "cached", (int64_t)f->cached);
+        json_int(j, "found", (int64_t)f->found);
+        json_int(j, "no_data", (int64_t)f->no_data);
+        json_int(j, "no_name", (int64_t)f->no_name);
+        json_int(j, "failed", (int64_t)f->failed);
+        json_int(j, "bogus", (int64_t)f->bogus);
+        json_int(j, "timed_out", (int64_t)f->timed_out);
+}
+
+static void put_dns_zone(void *context, struct str zone, const struct dns_figures *f)
+{
+        struct json *j = context;
+        json_open(j, NULL, '{');
+        json_str(j, "zone", zone);
+        put_dns_figures(j, f);
+        json_close(j, '}');
+}
+
+static void put_dns(struct json *j, const struct dns *dns)
+{
+        struct dns_figures f;
+        dns_figures(dns, &f);
+        json_open(j, "dns", '{');
+        put_dns_figures(j, &f);
+        json_open(j, "zones", '[');
+        dns_figures_each(dns, put_dns_zone, j);
+        json_close(j, ']');
+        json_close(j, '}');
+}
+
 static int64_t uptime_s(const struct worker *w)
 {
         return (clock_wall_us() - w->started_us) / 1000000;
@@ -138,6 +171,7 @@ static void put_json(struct buf *out, struct worker *w, const struct figures *fi
         put_sessions(&j, &sum->sessions);
         put_delivery(&j, &sum->delivery);
         put_queue(&j, w->spool);
+        put_dns(&j, w->site->dns);
         lists_put_status_json(&j);
         json_open(&j, "loops", '[');
         for (size_t i = 0; i < w->station_count; i++) {
@@ -174,6 +208,12 @@ static void put_text(struct buf *out, struct worker *w, const struct figures *su
                    (unsigned long long)sum->delivery.bounced);
         buf_printf(out, "queue       %zu active, %zu deferred, %zu on hold; %lld bytes on disk\n",
                    c.active, c.deferred, c.held, (long long)c.disk_bytes);
+        struct dns_figures dns;
+        dns_figures(w->site->dns, &dns);
+        buf_printf(out,
+                   "dns         %llu questions, %llu from the cache, %llu failed (%llu bogus)\n",
+                   (unsigned long long)dns.asked, (unsigned long long)dns.cached,
+                   (unsigned long long)dns.failed, (unsigned long long)dns.bogus);
         lists_put_status_text(out);
         if (c.damaged)
                 buf_printf(out, "damaged     %zu records were set aside at the start (corrupt/)\n",

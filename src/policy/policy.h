@@ -4,7 +4,7 @@
  * A struct policy is made from one service's parameters at load, is immutable and counted; a
  * session keeps its own over a reload. A refusal is data (struct verdict), not an error.
  *
- * Threads: ask from any loop. Waits: await_* may suspend (tables and, later, DNS).
+ * Threads: ask from any loop. Waits: await_* may suspend (tables, DNS).
  * Memory:  verdict texts live in the arena given.
  * Not here: what a reply looks like on the wire (smtp/), when to ask (session/), what a message
  *           says (cleanup/).
