@@ -19,21 +19,9 @@ static size_t registered_count;
 /* "5.1.2" in front of *text, taken off; or X.0.0. The class is made to be `class`. */
 static void take_dsn(struct str *text, char class, char out[DSN_BYTES])
 {
-        struct str rest = *text;
-        struct str word;
-        int class_given, subject, detail;
-        int used = 0;
-        char z[DSN_BYTES];
-        snprintf(out, DSN_BYTES, "%c.0.0", class);
-        if (!str_next_word(&rest, " \t", &word) || word.len >= sizeof(z))
-                return;
-        snprintf(z, sizeof(z), "%.*s", STR_ARG(word));
-        if (sscanf(z, "%1d.%3d.%3d%n", &class_given, &subject, &detail, &used) != 3 || z[used] ||
-            class_given < 2 || class_given > 5 || class_given == 3 || subject < 0 || detail < 0)
-                return;
-        snprintf(out, DSN_BYTES, "%c.%u.%u", class, (unsigned)subject % 1000,
-                 (unsigned)detail % 1000);
-        *text = str_trim(rest);
+        if (!smtp_enhanced_take(text, out))
+                snprintf(out, DSN_BYTES, "5.0.0");
+        out[0] = class;
 }
 
 static void deliver_text(struct delivery_job *job, enum delivery_status status, char class,

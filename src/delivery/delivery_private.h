@@ -22,7 +22,7 @@
 #include "delivery/transport.h"
 #include "message/dsn.h"
 
-enum { DSN_BYTES = 12 };
+enum { DSN_BYTES = SMTP_ENHANCED_BYTES };
 
 /* ---- delivery.c: one loop's part ---- */
 

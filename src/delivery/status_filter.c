@@ -9,23 +9,6 @@
 #include "base/log.h"
 #include "delivery/delivery_private.h"
 
-/* "5.7.1 text"; false when that is not what it is. */
-static bool take(struct str answer, char dsn[DSN_BYTES], struct str *text)
-{
-        int class, subject, detail, used = 0;
-        char z[DSN_BYTES];
-        struct str word;
-        if (!str_next_word(&answer, " \t", &word) || word.len >= sizeof(z))
-                return false;
-        snprintf(z, sizeof(z), "%.*s", STR_ARG(word));
-        if (sscanf(z, "%1d.%3d.%3d%n", &class, &subject, &detail, &used) != 3 || z[used] ||
-            (class != 2 && class != 4 && class != 5) || subject < 0 || detail < 0)
-                return false;
-        snprintf(dsn, DSN_BYTES, "%.11s", z);
-        *text = str_trim(answer);
-        return true;
-}
-
 static void use(const struct delivery_job *job, struct str text, struct delivery_result *r)
 {
         if (r->status == DELIVERY_DEFERRED || r->status == DELIVERY_BOUNCED)
@@ -46,7 +29,6 @@ void await_status_filter(const struct delivery_job *job, struct delivery_result 
 {
         struct table_list *filter = job->route->transport->status_filter;
         struct str answer;
-        struct str text;
         struct why why;
         if (!filter || table_list_is_empty(filter) || r->status == DELIVERY_DISCARDED)
                 return;
@@ -62,7 +44,8 @@ void await_status_filter(const struct delivery_job *job, struct delivery_result 
                 break;
         }
         bool is_sent = r->dsn[0] == '2';
-        if (!take(answer, dsn, &text) || (dsn[0] == '2') != is_sent) {
+        struct str text = answer;
+        if (!smtp_enhanced_take(&text, dsn) || (dsn[0] == '2') != is_sent) {
                 log_mail(LOG_LEVEL_WARNING, "smtp", id,
                          "delivery status filter: \"%.*s\" is no result that \"%.*s\" can become",
                          STR_ARG(answer), STR_ARG(key));

@@ -21,18 +21,12 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
         bool is_error = str_eq(route.transport->command, STR("error"));
         if (!is_error && !str_eq(route.transport->command, STR("retry")))
                 return false;
-        /* "error:5.1.2 text": the code is the text's own, when its class fits */
-        const char *enhanced = is_error ? "5.0.0" : "4.0.0";
+        /* "error:5.1.2 text": the code is the text's own, when its class is made to fit */
         struct str text = route.nexthop;
-        struct str code;
-        struct str rest = text;
-        if (str_next_word(&rest, " \t", &code) && code.len >= 5 && code.len < 12 &&
-            code.ptr[1] == '.' && char_is_digit(code.ptr[0])) {
-                enhanced = arena_printf(&s->arena, "%c%.*s", is_error ? '5' : '4',
-                                        STR_ARG(str_tail(code, 1)))
-                                   .ptr;
-                text = str_trim(rest);
-        }
+        char code[SMTP_ENHANCED_BYTES] = "5.0.0";
+        smtp_enhanced_take(&text, code);
+        code[0] = is_error ? '5' : '4';
+        const char *enhanced = arena_str(&s->arena, str_from(code)).ptr;
         *reply = smtp_reply_make(is_error ? 550 : 450, enhanced,
                                  arena_printf(&s->arena, "<%.*s>: Recipient address rejected: %.*s",
                                               STR_ARG(address->text), STR_ARG(text)));

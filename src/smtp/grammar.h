@@ -42,6 +42,15 @@ struct smtp_parameter {
         bool has_value;
 };
 
+/*
+ * Does what a parameter says; *bit is one of its own. 0, or -EBADMSG with *refusal. The loop sees to it that none comes
+ * twice.
+ */
+typedef int smtp_parameter_apply(void *context, const struct smtp_parameter *p, unsigned *bit,
+                                 struct smtp_reply *refusal);
+int smtp_parameters_parse(struct str text, smtp_parameter_apply *apply, void *context,
+                          struct smtp_reply *refusal);
+
 /* 1: there it is. 0: no more. -EBADMSG with *refusal: its syntax is bad. */
 int smtp_parameter_next(struct str *text, struct smtp_parameter *p, struct smtp_reply *refusal);
 

@@ -24,26 +24,34 @@ static int size_parse(struct str value, int64_t *size)
         return code == -EINVAL ? -EBADMSG : 0;
 }
 
-static int parameter_apply(const struct smtp_parameter *p, const struct smtp_offers *offers,
-                           struct arena *arena, struct smtp_mail_command *out, unsigned *seen,
+struct parsing {
+        const struct smtp_offers *offers;
+        struct arena *arena;
+        struct smtp_mail_command *out;
+};
+
+static int parameter_apply(void *context, const struct smtp_parameter *p, unsigned *bit,
                            struct smtp_reply *refusal)
 {
-        unsigned bit;
+        const struct parsing *parsing = context;
+        const struct smtp_offers *offers = parsing->offers;
+        struct arena *arena = parsing->arena;
+        struct smtp_mail_command *out = parsing->out;
         if (offers->size && smtp_parameter_has(p, STR("SIZE"))) {
-                bit = SEEN_SIZE;
+                *bit = SEEN_SIZE;
                 if (size_parse(p->value, &out->size))
                         return smtp_refuse(refusal, 501, "5.5.4", STR("Bad message size syntax"));
         } else if (offers->eightbitmime && smtp_parameter_has(p, STR("BODY"))) {
-                bit = SEEN_BODY;
+                *bit = SEEN_BODY;
                 if (str_eq_nocase(p->value, STR("8BITMIME")))
                         out->body = SMTP_BODY_8BITMIME;
                 else if (!str_eq_nocase(p->value, STR("7BIT")))
                         return smtp_parameter_refuse(p, arena, refusal);
         } else if (offers->smtputf8 && smtp_parameter_is_flag(p, STR("SMTPUTF8"))) {
-                bit = SEEN_UTF8;
+                *bit = SEEN_UTF8;
                 out->smtputf8 = true;
         } else if (offers->dsn && smtp_parameter_has(p, STR("RET"))) {
-                bit = SEEN_RET;
+                *bit = SEEN_RET;
                 if (str_eq_nocase(p->value, STR("FULL")))
                         out->ret = SMTP_RET_FULL;
                 else if (str_eq_nocase(p->value, STR("HDRS")))
@@ -51,7 +59,7 @@ static int parameter_apply(const struct smtp_parameter *p, const struct smtp_off
                 else
                         return smtp_refuse(refusal, 501, "5.5.4", STR("Bad RET parameter syntax"));
         } else if (offers->dsn && smtp_parameter_has(p, STR("ENVID"))) {
-                bit = SEEN_ENVID;
+                *bit = SEEN_ENVID;
                 if (!smtp_xtext_is_printable(p->value, ENVID_BYTES_MAX))
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad ENVID parameter syntax"));
@@ -59,9 +67,6 @@ static int parameter_apply(const struct smtp_parameter *p, const struct smtp_off
         } else {
                 return smtp_parameter_refuse(p, arena, refusal);
         }
-        if (*seen & bit)
-                return smtp_refuse(refusal, 501, "5.5.4", STR("Parameter given twice"));
-        *seen |= bit;
         return 0;
 }
 
@@ -80,11 +85,8 @@ int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
         if (code)
                 return code;
 
-        struct smtp_parameter p;
-        unsigned seen = 0;
-        while ((code = smtp_parameter_next(&args, &p, refusal)) > 0)
-                if ((code = parameter_apply(&p, offers, arena, out, &seen, refusal)))
-                        return code;
+        struct parsing parsing = {offers, arena, out};
+        code = smtp_parameters_parse(args, parameter_apply, &parsing, refusal);
         if (code)
                 return code;
         if (!rules->allows_utf8 && !out->smtputf8 && !smtp_text_is_ascii(out->sender.text))

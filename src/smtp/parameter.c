@@ -62,3 +62,21 @@ int smtp_parameter_refuse(const struct smtp_parameter *p, struct arena *arena,
         return smtp_refuse(refusal, 555, "5.5.4",
                            arena_printf(arena, "Unsupported option: %.*s", STR_ARG(shown)));
 }
+
+int smtp_parameters_parse(struct str text, smtp_parameter_apply *apply, void *context,
+                          struct smtp_reply *refusal)
+{
+        struct smtp_parameter p;
+        unsigned seen = 0;
+        int code;
+        while ((code = smtp_parameter_next(&text, &p, refusal)) > 0) {
+                unsigned bit = 0;
+                code = apply(context, &p, &bit, refusal);
+                if (code)
+                        return code;
+                if (seen & bit)
+                        return smtp_refuse(refusal, 501, "5.5.4", STR("Parameter given twice"));
+                seen |= bit;
+        }
+        return code;
+}

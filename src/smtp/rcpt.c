@@ -76,18 +76,26 @@ static bool orcpt_is_valid(struct str value)
                                                  : smtp_xtext_is_printable(address, value.len);
 }
 
-static int parameter_apply(const struct smtp_parameter *p, const struct smtp_offers *offers,
-                           struct arena *arena, struct smtp_rcpt_command *out, unsigned *seen,
+struct parsing {
+        const struct smtp_offers *offers;
+        struct arena *arena;
+        struct smtp_rcpt_command *out;
+};
+
+static int parameter_apply(void *context, const struct smtp_parameter *p, unsigned *bit,
                            struct smtp_reply *refusal)
 {
-        unsigned bit;
+        const struct parsing *parsing = context;
+        const struct smtp_offers *offers = parsing->offers;
+        struct arena *arena = parsing->arena;
+        struct smtp_rcpt_command *out = parsing->out;
         if (offers->dsn && smtp_parameter_has(p, STR("NOTIFY"))) {
-                bit = SEEN_NOTIFY;
+                *bit = SEEN_NOTIFY;
                 if (notify_parse(p->value, &out->notify))
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad NOTIFY parameter syntax"));
         } else if (offers->dsn && smtp_parameter_has(p, STR("ORCPT"))) {
-                bit = SEEN_ORCPT;
+                *bit = SEEN_ORCPT;
                 if (!orcpt_is_valid(p->value))
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad ORCPT parameter syntax"));
@@ -95,9 +103,6 @@ static int parameter_apply(const struct smtp_parameter *p, const struct smtp_off
         } else {
                 return smtp_parameter_refuse(p, arena, refusal);
         }
-        if (*seen & bit)
-                return smtp_refuse(refusal, 501, "5.5.4", STR("Parameter given twice"));
-        *seen |= bit;
         return 0;
 }
 
@@ -112,10 +117,7 @@ int smtp_rcpt_parse(struct str args, const struct smtp_path_rules *rules,
         if (code)
                 return code;
 
-        struct smtp_parameter p;
-        unsigned seen = 0;
-        while ((code = smtp_parameter_next(&args, &p, refusal)) > 0)
-                if ((code = parameter_apply(&p, offers, arena, out, &seen, refusal)))
-                        return code;
+        struct parsing parsing = {offers, arena, out};
+        code = smtp_parameters_parse(args, parameter_apply, &parsing, refusal);
         return code;
 }

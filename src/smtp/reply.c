@@ -95,3 +95,30 @@ int smtp_reply_format(const struct smtp_reply *r, struct buf *out)
         }
         return 0;
 }
+
+/* One to three digits; false when there are none, or more. */
+static bool skip_number(struct str text, size_t *at)
+{
+        size_t from = *at;
+        while (*at < text.len && char_is_digit(text.ptr[*at]))
+                (*at)++;
+        return *at > from && *at - from <= 3;
+}
+
+bool smtp_enhanced_take(struct str *text, char out[SMTP_ENHANCED_BYTES])
+{
+        struct str rest = *text;
+        struct str word;
+        size_t at = 1;
+        if (!str_next_word(&rest, " \t", &word) || word.len >= SMTP_ENHANCED_BYTES ||
+            (word.ptr[0] != '2' && word.ptr[0] != '4' && word.ptr[0] != '5'))
+                return false;
+        for (int i = 0; i < 2; i++)
+                if (at >= word.len || word.ptr[at++] != '.' || !skip_number(word, &at))
+                        return false;
+        if (at != word.len)
+                return false;
+        snprintf(out, SMTP_ENHANCED_BYTES, "%.*s", STR_ARG(word));
+        *text = str_trim(rest);
+        return true;
+}

@@ -23,6 +23,13 @@ static inline bool smtp_reply_refuses(const struct smtp_reply *r)
         return r->code >= 400;
 }
 
+/*
+ * An enhanced status code (RFC 3463 2) off the front of *text, and the blanks behind it: "5.1.2 text" leaves "text". False:
+ * there is none, and *text is as it was.
+ */
+enum { SMTP_ENHANCED_BYTES = 12 };
+bool smtp_enhanced_take(struct str *text, char out[SMTP_ENHANCED_BYTES]);
+
 enum { SMTP_REPLY_LINE_BYTES_MAX = 512 };
 
 /*

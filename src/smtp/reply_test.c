@@ -159,6 +159,31 @@ static void reads_within_limits(void **state)
         smtp_reply_reader_done(&r);
 }
 
+static void enhanced_codes(void **state)
+{
+        static const struct {
+                const char *text, *code, *rest; /* code NULL: none */
+        } cases[] = {
+                {"5.1.2 no such domain", "5.1.2", "no such domain"},
+                {" 4.123.999\tlater", "4.123.999", "later"},
+                {"2.0.0", "2.0.0", ""},
+                {"3.1.1 x", NULL, "3.1.1 x"},
+                {"5.1 x", NULL, "5.1 x"},
+                {"5.1.1.1 x", NULL, "5.1.1.1 x"},
+                {"5.1.1x", NULL, "5.1.1x"},
+                {"5.1234.1 x", NULL, "5.1234.1 x"},
+                {"51.1.1", NULL, "51.1.1"},
+                {"", NULL, ""},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct str text = str_from(cases[i].text);
+                char code[SMTP_ENHANCED_BYTES] = "";
+                assert_int_equal(smtp_enhanced_take(&text, code), cases[i].code != NULL);
+                assert_string_equal(code, cases[i].code ? cases[i].code : "");
+                assert_str_equal(text, cases[i].rest);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -167,6 +192,7 @@ int main(void)
                 cmocka_unit_test(keeps_the_ceiling),
                 cmocka_unit_test(reads),
                 cmocka_unit_test(reads_within_limits),
+                cmocka_unit_test(enhanced_codes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
