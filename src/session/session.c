@@ -565,6 +565,7 @@ void session_set_address(struct session *s)
         s->facts.server_port = str_from(s->here_port);
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
+        s->may_xclient = policy_may_xclient(s->policy, s->facts.client_bits);
 }
 
 /* How long all lists in the DNS together may keep this session waiting. */

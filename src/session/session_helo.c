@@ -33,7 +33,7 @@ static struct smtp_reply offer(struct session *s)
                 add_keyword(s, &text, "ETRN");
         if (s->service->parts.tls && !wire_has_tls(s->wire))
                 add_keyword(s, &text, "STARTTLS");
-        if (session_may_xclient(s))
+        if (s->may_xclient)
                 add_keyword(
                         s, &text,
                         "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT");

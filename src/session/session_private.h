@@ -96,6 +96,7 @@ struct session {
         int64_t text_unpaid;   /* bytes of it that have not bought time yet */
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
+        bool may_xclient;
         bool may_xforward;
         bool is_local; /* a user of this machine: */
         unsigned local_uid;
@@ -188,7 +189,6 @@ bool await_session_upstream(struct session *s);
 
 /* ---- XCLIENT and XFORWARD ---- */
 
-bool session_may_xclient(const struct session *s);
 /* ", orig_queue_id=X, orig_client=NAME[ADDRESS]", or empty. */
 struct str session_forward_log(struct session *s);
 /* The message's origin becomes what XFORWARD said. */

@@ -11,11 +11,6 @@
 #include "session/session_private.h"
 #include "smtp/xclient.h"
 
-bool session_may_xclient(const struct session *s)
-{
-        return policy_may_xclient(s->policy, s->facts.client_bits);
-}
-
 static void set_text(char *to, size_t room, struct str text)
 {
         snprintf(to, room, "%.*s", STR_ARG(text));
@@ -111,7 +106,7 @@ struct smtp_reply await_session_xclient(struct session *s, struct str args)
         struct smtp_reply reply;
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: MAIL transaction in progress"));
-        if (!str_is_empty(args) && !session_may_xclient(s))
+        if (!str_is_empty(args) && !s->may_xclient)
                 return smtp_reply_make(550, "5.7.0", STR("Error: insufficient authorization"));
         if (smtp_attributes_parse(args, SMTP_OF_XCLIENT, &s->arena, &a, &reply) < 0)
                 return reply;
