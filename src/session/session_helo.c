@@ -52,8 +52,11 @@ static struct smtp_reply offer(struct session *s)
         return reply;
 }
 
-/* What is not offered to this client, for the rest of its session. */
-static void await_learn_discards(struct session *s)
+/*
+ * What is not offered to this client, for the rest of its session. Not inlined: an idle session keeps the stack that the
+ * answer to EHLO took, and one page must do.
+ */
+static __attribute__((noinline)) void await_learn_discards(struct session *s)
 {
         struct str words;
         struct why why;
@@ -83,7 +86,8 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                                                          : STR("Syntax: HELO hostname"));
         session_transaction_end(s);
         enum session_greeting before = s->greeting;
-        struct policy_effects effects_before = s->greeting_effects;
+        struct policy_effects *effects_before = arena_new(&s->arena, struct policy_effects);
+        *effects_before = s->greeting_effects;
         char *old = s->helo;
         s->helo = strndup(args.ptr, args.len);
         check(s->helo);
@@ -97,7 +101,7 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 free(s->helo);
                 s->helo = old;
                 s->greeting = before;
-                s->greeting_effects = effects_before;
+                s->greeting_effects = *effects_before;
                 s->facts.helo = str_from(old);
                 s->facts.protocol = session_protocol(s, false);
                 return refusal;
