@@ -11,6 +11,7 @@ void check_fail(const char *file, int line, const char *text)
         if (check_epitaph)
                 check_epitaph();
         log_flush();
+        log_sync(1000);
         abort();
 }
 

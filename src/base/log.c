@@ -3,7 +3,7 @@
  *
  * A line is put together on the stack, then appended to the thread's buffer or written. One
  * write() carries whole lines only, and files are opened O_APPEND, so that lines of several
- * threads and processes do not mix.
+ * threads and processes do not mix. When log_thread_start() was called, it is one thread that writes.
  */
 #include "base/log.h"
 
@@ -12,14 +12,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { COLLECT_BYTES_MAX = 64 * 1024 };
+enum { COLLECT_BYTES_MAX = 64 * 1024, LAST_WORDS_MS = 1000 };
 
 /*
  * Immutable, so that a line can be put together without a lock. Those that a reload has replaced are kept:
@@ -210,12 +213,221 @@ static bool try_emit(const char *line, size_t len)
         return is_out;
 }
 
-static void emit(const char *line, size_t len)
+static void emit_now(const char *line, size_t len)
 {
         struct why why;
         if (!try_emit(line, len) && log_reopen(&why) == 0)
                 try_emit(line, len);
 }
+
+/* ---- the thread that writes ---- */
+
+/*
+ * Whole lines wait in one buffer while those of the other are being written. The writer waits in poll() alone, and
+ * looks up often: where lines go may have changed, or the server is to end.
+ */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t filled;  /* for the writer */
+        pthread_cond_t emptied; /* for who waits until all is out */
+        pthread_t thread;
+        bool is_on;
+        bool is_stopping;
+        bool is_writing;
+        char *waiting; /* LOG_WAITING_BYTES_MAX */
+        size_t waiting_len;
+        char *writing;
+        size_t dropped;      /* lines, since the start */
+        size_t dropped_told; /* of these, the log knows */
+} writer = {.lock = PTHREAD_MUTEX_INITIALIZER,
+            .filled = PTHREAD_COND_INITIALIZER,
+            .emptied = PTHREAD_COND_INITIALIZER};
+
+enum { LOOK_UP_MS = 100 };
+
+static size_t count_lines(const char *bytes, size_t len)
+{
+        size_t count = 0;
+        for (const char *p = bytes; (p = memchr(p, '\n', len - (size_t)(p - bytes))); p++)
+                count++;
+        return count;
+}
+
+static void emit(const char *lines, size_t len)
+{
+        pthread_mutex_lock(&writer.lock);
+        bool is_taken = writer.is_on;
+        if (is_taken && writer.waiting_len + len <= LOG_WAITING_BYTES_MAX) {
+                memcpy(writer.waiting + writer.waiting_len, lines, len);
+                writer.waiting_len += len;
+                pthread_cond_signal(&writer.filled);
+        } else if (is_taken) {
+                writer.dropped += count_lines(lines, len);
+        }
+        pthread_mutex_unlock(&writer.lock);
+        if (!is_taken)
+                emit_now(lines, len);
+}
+
+/* May something be written there without waiting? -1: not within LOOK_UP_MS. */
+static int await_room(int fd)
+{
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        return poll(&p, 1, LOOK_UP_MS) > 0 ? 0 : -1;
+}
+
+/*
+ * Writes one piece. A pipe that is writable takes PIPE_BUF bytes at once; syslog takes a line. Returns how many bytes
+ * are out; 0: nobody takes them now.
+ */
+static size_t write_piece(const char *bytes, size_t len)
+{
+        pthread_rwlock_rdlock(&out.lock);
+        int fd = fcntl(out.fd, F_DUPFD_CLOEXEC, 3); /* a reload must not wait for us */
+        bool is_syslog = out.now->target == LOG_TO_SYSLOG;
+        pthread_rwlock_unlock(&out.lock);
+        if (fd < 0)
+                return len; /* no descriptor is left: as when nobody is there to be told */
+        size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
+        if (len > piece || is_syslog) {
+                const char *lf = is_syslog ? memchr(bytes, '\n', len) : memrchr(bytes, '\n', piece);
+                piece = lf ? (size_t)(lf - bytes) + 1 : len;
+        }
+        ssize_t n = 0;
+        bool is_gone = false;
+        if (await_room(fd) == 0) {
+                n = is_syslog ? send(fd, bytes, piece, MSG_NOSIGNAL | MSG_DONTWAIT)
+                              : write(fd, bytes, piece);
+                is_gone = n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS;
+                if (n < 0)
+                        n = 0;
+        }
+        close(fd);
+        struct why why;
+        if (is_gone && (!is_syslog || log_reopen(&why) < 0))
+                return piece; /* a line that cannot be told is not kept for ever */
+        return (size_t)n;
+}
+
+/* Until all of it is out, or the end has come and nobody takes it. */
+static void write_out(size_t len)
+{
+        size_t at = 0;
+        while (at < len) {
+                size_t n = write_piece(writer.writing + at, len - at);
+                at += n;
+                pthread_mutex_lock(&writer.lock);
+                bool gives_up = n == 0 && writer.is_stopping;
+                if (gives_up)
+                        writer.dropped += count_lines(writer.writing + at, len - at);
+                pthread_mutex_unlock(&writer.lock);
+                if (gives_up)
+                        return;
+        }
+}
+
+static void tell_dropped(void)
+{
+        pthread_mutex_lock(&writer.lock);
+        size_t count = writer.dropped - writer.dropped_told;
+        writer.dropped_told = writer.dropped;
+        pthread_mutex_unlock(&writer.lock);
+        if (count)
+                log_warning("postlogd",
+                            "%zu log lines were dropped: they could not be written as "
+                            "fast as they came",
+                            count);
+}
+
+static void *writer_main(void *arg)
+{
+        pthread_mutex_lock(&writer.lock);
+        while (!writer.is_stopping || writer.waiting_len) {
+                if (writer.waiting_len == 0) {
+                        pthread_cond_wait(&writer.filled, &writer.lock);
+                        continue;
+                }
+                size_t len = writer.waiting_len;
+                char *taken = writer.waiting;
+                writer.waiting = writer.writing;
+                writer.writing = taken;
+                writer.waiting_len = 0;
+                writer.is_writing = true;
+                pthread_mutex_unlock(&writer.lock);
+                write_out(len);
+                tell_dropped();
+                pthread_mutex_lock(&writer.lock);
+                writer.is_writing = false;
+                pthread_cond_broadcast(&writer.emptied);
+        }
+        pthread_mutex_unlock(&writer.lock);
+        return NULL;
+}
+
+int log_thread_start(struct why *why)
+{
+        writer.waiting = malloc(LOG_WAITING_BYTES_MAX);
+        writer.writing = malloc(LOG_WAITING_BYTES_MAX);
+        writer.is_stopping = false;
+        int rc = writer.waiting && writer.writing
+                         ? -pthread_create(&writer.thread, NULL, writer_main, NULL)
+                         : -ENOMEM;
+        if (rc < 0) {
+                free(writer.waiting);
+                free(writer.writing);
+                return why_set(why, rc, "cannot start the thread that writes the log: %s",
+                               why_errno(rc));
+        }
+        pthread_mutex_lock(&writer.lock);
+        writer.is_on = true;
+        pthread_mutex_unlock(&writer.lock);
+        return 0;
+}
+
+void log_sync(int ms)
+{
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += ms / 1000;
+        until.tv_nsec += (long)(ms % 1000) * 1000000;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        pthread_mutex_lock(&writer.lock);
+        int rc = 0;
+        while (rc == 0 && writer.is_on && (writer.waiting_len || writer.is_writing) &&
+               !pthread_equal(writer.thread, pthread_self()))
+                rc = pthread_cond_timedwait(&writer.emptied, &writer.lock, &until);
+        pthread_mutex_unlock(&writer.lock);
+}
+
+void log_thread_stop(int ms)
+{
+        if (!writer.is_on)
+                return;
+        log_sync(ms);
+        pthread_mutex_lock(&writer.lock);
+        writer.is_on = false;
+        writer.is_stopping = true;
+        pthread_cond_signal(&writer.filled);
+        pthread_mutex_unlock(&writer.lock);
+        pthread_join(writer.thread, NULL);
+        free(writer.waiting);
+        free(writer.writing);
+        writer.waiting = writer.writing = NULL;
+        writer.waiting_len = 0;
+}
+
+size_t log_dropped(void)
+{
+        pthread_mutex_lock(&writer.lock);
+        size_t count = writer.dropped;
+        pthread_mutex_unlock(&writer.lock);
+        return count;
+}
+
+/* ---- lines ---- */
 
 void log_collect(void)
 {
@@ -352,14 +564,18 @@ static void put(enum log_level level, const char *service, const char *queue_id,
                                                                service, queue_id, text, now_us);
         if (!collected.is_on || s->target == LOG_TO_SYSLOG) {
                 emit(line, len);
+                if (level >= LOG_LEVEL_FATAL)
+                        log_sync(LAST_WORDS_MS);
                 return;
         }
         if (collected.len + len > COLLECT_BYTES_MAX)
                 log_flush();
         memcpy(collected.bytes + collected.len, line, len);
         collected.len += len;
-        if (level >= LOG_LEVEL_FATAL)
+        if (level >= LOG_LEVEL_FATAL) {
                 log_flush();
+                log_sync(LAST_WORDS_MS);
+        }
 }
 
 void log_write(enum log_level level, const char *service, const char *format, ...)

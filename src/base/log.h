@@ -8,8 +8,10 @@
  * Bytes that are not printable never reach a log: they become '?' (Postfix format) or escapes.
  * A line is at most LOG_LINE_BYTES_MAX long; the rest is cut.
  *
- * Threads: any. A thread that runs a loop collects its lines and writes them once a turn
- * (log_flush); every other thread writes each line at once.
+ * Threads: any. A thread that runs a loop collects its lines and gives them away once a turn
+ * (log_flush); every other thread each line at once. Once log_thread_start() was called, one thread writes for
+ * all: a pipe that nobody reads, a disk or a syslog that hangs keeps no other waiting. What does not
+ * fit into its LOG_WAITING_BYTES_MAX meanwhile is dropped and counted, and the log says so.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -30,7 +32,7 @@ enum log_level {
 enum log_target { LOG_TO_STDERR, LOG_TO_FILE, LOG_TO_SYSLOG };
 enum log_format { LOG_AS_POSTFIX, LOG_AS_JSON };
 
-enum { LOG_LINE_BYTES_MAX = 2000 };
+enum { LOG_LINE_BYTES_MAX = 2000, LOG_WAITING_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct log_options {
         enum log_target target;
@@ -61,6 +63,15 @@ void log_mail(enum log_level level, const char *service, const char *queue_id, c
 #define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+/* From now on lines are written by a thread. Not before a fork(). 0 or a negative errno value. */
+int log_thread_start(struct why *why);
+/* Waits for at most `ms` for what is still to be written, then each line is written at once again. */
+void log_thread_stop(int ms);
+/* Waits for at most `ms` until all lines so far are out; for who is about to die. */
+void log_sync(int ms);
+/* How many lines were dropped since the start. */
+size_t log_dropped(void);
 
 /* From now on this thread's lines wait for log_flush(); until log_collect_end(). */
 void log_collect(void);

@@ -3,7 +3,9 @@
 #include "base/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -133,6 +135,91 @@ static void says_why_it_cannot_open(void **state)
         assert_int_equal(log_open(&o, &why), -ENOENT);
 }
 
+/* Nobody reads the pipe: whoever logs goes on, what does not fit is counted, and the log says so afterwards. */
+static void a_pipe_that_nobody_reads(void **state)
+{
+        char fifo[] = "/tmp/forepost-log-fifo-XXXXXX";
+        assert_non_null(mkdtemp(fifo));
+        char name[64];
+        snprintf(name, sizeof(name), "%s/pipe", fifo);
+        assert_int_equal(mkfifo(name, 0600), 0);
+        int reader = open(name, O_RDONLY | O_NONBLOCK);
+        struct log_options o = {.target = LOG_TO_FILE, .path = name, .name = "postfix"};
+        struct why why;
+        assert_int_equal(log_open(&o, &why), 0);
+        assert_int_equal(log_thread_start(&why), 0);
+        static char words[1000];
+        memset(words, 'x', sizeof(words) - 1);
+        size_t before = log_dropped();
+        enum { LINES = 12000 }; /* some 12 MB: twice the 4 MiB that wait, and more */
+        for (int i = 0; i < LINES; i++)
+                log_info("smtpd", "%s", words);
+        size_t dropped = log_dropped() - before;
+        assert_true(dropped > 0 && dropped < LINES);
+
+        /* somebody reads at last */
+        size_t lines = 0;
+        bool is_told = false;
+        for (int idle = 0; idle < 300 && !is_told;) {
+                static char piece[65536];
+                ssize_t n = read(reader, piece, sizeof(piece) - 1);
+                if (n <= 0) {
+                        usleep(10000);
+                        idle++;
+                        continue;
+                }
+                piece[n] = 0;
+                idle = 0;
+                for (char *p = piece; (p = strchr(p, '\n')); p++)
+                        lines++;
+                is_told = strstr(piece, "log lines were dropped") != NULL;
+        }
+        assert_true(is_told);
+        assert_true(lines >= LINES - dropped);
+        log_thread_stop(1000);
+        close(reader);
+        unlink(name);
+        rmdir(fifo);
+        open_as(LOG_AS_POSTFIX);
+}
+
+/* The end does not wait for ever for one who does not read; a new place is taken meanwhile. */
+static void the_end_waits_for_nobody(void **state)
+{
+        char fifo[] = "/tmp/forepost-log-fifo-XXXXXX";
+        assert_non_null(mkdtemp(fifo));
+        char name[64], text[4096];
+        snprintf(name, sizeof(name), "%s/pipe", fifo);
+        assert_int_equal(mkfifo(name, 0600), 0);
+        int reader = open(name, O_RDONLY | O_NONBLOCK);
+        struct log_options o = {.target = LOG_TO_FILE, .path = name, .name = "postfix"};
+        struct why why;
+        assert_int_equal(log_open(&o, &why), 0);
+        assert_int_equal(log_thread_start(&why), 0);
+        static char words[1900];
+        memset(words, 'x', sizeof(words) - 1);
+        for (int i = 0; i < 200; i++) /* more than a pipe takes */
+                log_info("smtpd", "%s", words);
+        open_as(LOG_AS_POSTFIX); /* as a reload does */
+        log_info("smtpd", "after the reload");
+        log_sync(5000);
+        static char all[1024 * 1024];
+        read_log(all, sizeof(all));
+        assert_non_null(strstr(all, "after the reload"));
+
+        assert_int_equal(log_open(&o, &why), 0);
+        for (int i = 0; i < 200; i++)
+                log_info("smtpd", "%s", words);
+        log_thread_stop(100);
+        close(reader);
+        unlink(name);
+        rmdir(fifo);
+        open_as(LOG_AS_POSTFIX);
+        log_info("smtpd", "at once again");
+        read_log(text, sizeof(text));
+        assert_non_null(strstr(text, "at once again"));
+}
+
 int main(void)
 {
         int fd = mkstemp(path);
@@ -140,9 +227,14 @@ int main(void)
                 return 1;
         close(fd);
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(speaks_postfix),          cmocka_unit_test(speaks_json),
-                cmocka_unit_test(cuts_long_lines),         cmocka_unit_test(collects_until_flushed),
-                cmocka_unit_test(says_why_it_cannot_open), cmocka_unit_test(finds_syslog_again),
+                cmocka_unit_test(a_pipe_that_nobody_reads),
+                cmocka_unit_test(the_end_waits_for_nobody),
+                cmocka_unit_test(speaks_postfix),
+                cmocka_unit_test(speaks_json),
+                cmocka_unit_test(cuts_long_lines),
+                cmocka_unit_test(collects_until_flushed),
+                cmocka_unit_test(says_why_it_cannot_open),
+                cmocka_unit_test(finds_syslog_again),
         };
         int failed = cmocka_run_group_tests(tests, NULL, NULL);
         unlink(path);

@@ -28,6 +28,7 @@ enum {
         STOP_MS = 10 * 1000, /* for what is under way when we are told to stop */
         REFRESH_MS = 1000,   /* how often files of tables are looked at */
         IDLE_MS = 10,
+        LAST_WORDS_MS = 2000, /* for the log, when whoever takes it does not */
 };
 
 size_t worker_loop_count(const struct params *params)
@@ -288,7 +289,9 @@ static int start_threads(struct worker *w, struct why *why)
 
 static int open_all(struct worker *w, struct why *why)
 {
-        int rc = make_loops(w, why);
+        int rc = log_thread_start(why);
+        if (rc == 0)
+                rc = make_loops(w, why);
         if (rc == 0)
                 rc = pool_start(POOL_THREADS, why);
         if (rc == 0)
@@ -326,6 +329,7 @@ static void close_all(struct worker *w)
         if (w->signal_fd >= 0)
                 close(w->signal_fd);
         listen_done(&w->listen);
+        log_thread_stop(LAST_WORDS_MS);
 }
 
 static int serve(struct worker *w)
