@@ -147,7 +147,7 @@ void delivery_job_result(struct delivery_job *job, size_t recipient,
         struct delivery_attempt *a = job->attempt;
         char service[80];
         check(recipient < a->envelope.recipient_count && !a->states[recipient].has_result);
-        snprintf(service, sizeof(service), "%.*s", STR_ARG(job->route->transport->name));
+        snprintf(service, sizeof(service), "%.*s", STR_ARG(job->route->transport->log_name));
         log_result(a, service, recipient, job->begun_us, job->ready_us, result);
         note_result(a, recipient, result);
 }

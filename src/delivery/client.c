@@ -45,7 +45,7 @@ static void log_client(const struct client *c, enum log_level level, const char 
         char service[80];
         char text[1024];
         va_list args;
-        snprintf(service, sizeof(service), "%.*s", STR_ARG(c->transport->name));
+        snprintf(service, sizeof(service), "%.*s", STR_ARG(c->transport->log_name));
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);

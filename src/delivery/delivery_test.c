@@ -243,7 +243,7 @@ static void recipients_in_jobs(void **state)
         rig_run(&r, "smtp_destination_recipient_limit = 2\n", scripts, 1, await_five_recipients);
         assert_int_equal(rig_log_count(&r, "status=sent"), 6);
         assert_int_equal(rig_log_count(&r, ": removed"), 1);
-        assert_int_equal(rig_log_count(&r, "forepost/relay["), 1);
+        assert_int_equal(rig_log_count(&r, "forepost/smtp["), 6);
 }
 
 /* ---- dead destinations ---- */

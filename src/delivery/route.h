@@ -34,8 +34,9 @@ struct feedback {
 
 /* A way out: a unix service of master.cf, or a stock one. Lives as long as the routes. */
 struct transport {
-        struct str name;    /* the first column of master.cf, which the log shows as service */
-        struct str command; /* what runs: "smtp", "virtual", "error", "retry", "discard" */
+        struct str name;             /* the first column of master.cf */
+        struct str command;          /* what runs: "smtp", "virtual", "error", "retry", "discard" */
+        struct str log_name;         /* "smtp", "relay/smtp": who speaks in the log */
         const struct params *params; /* with its overrides */
         struct tls_context
                 *tls; /* of a client; NULL: never STARTTLS. What it has to be: tls_rule.h */

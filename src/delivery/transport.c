@@ -234,6 +234,20 @@ const struct transport *transport_find(const struct transport_set *set, struct s
         return NULL;
 }
 
+/*
+ * Who speaks in the log, behind syslog_name: the program, as in Postfix, with what the service's own syslog_name
+ * adds: "relay/smtp" of postfix/relay.
+ */
+static struct str log_name(const struct config *c, const struct service *s, struct arena *arena)
+{
+        struct str all = c->params.syslog_name;
+        struct str own = s->params.syslog_name;
+        if (own.len <= all.len + 1 || !str_starts(own, all) || own.ptr[all.len] != '/')
+                return s->command;
+        return arena_printf(arena, "%.*s/%.*s", STR_ARG(str_tail(own, all.len + 1)),
+                            STR_ARG(s->command));
+}
+
 static void transport_add(struct transport_set *set, const struct config *c,
                           struct table_set *tables, const struct service *s, struct arena *arena,
                           struct findings *findings)
@@ -243,6 +257,7 @@ static void transport_add(struct transport_set *set, const struct config *c,
         *t = (struct transport){
                 .name = s->name,
                 .command = is_retry ? STR("retry") : s->command,
+                .log_name = log_name(c, s, arena),
                 .params = &s->params,
                 .process_limit = s->process_limit > 0 ? s->process_limit : 0,
         };
@@ -258,8 +273,10 @@ static void add_local(struct transport_set *set, const struct config *c, struct 
         if (transport_find(set, STR("local")))
                 return;
         struct transport *t = &set->transports[set->count++];
-        *t = (struct transport){
-                .name = STR("local"), .command = STR("local"), .params = &c->params};
+        *t = (struct transport){.name = STR("local"),
+                                .command = STR("local"),
+                                .log_name = STR("local"),
+                                .params = &c->params};
         read_limits(t, c, findings);
 }
 
