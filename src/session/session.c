@@ -82,28 +82,41 @@ struct str session_protocol(const struct session *s, bool is_utf8)
         return has_tls ? STR("ESMTPS") : STR("ESMTP");
 }
 
+/* Each greeting begins with what the connection's rules asked for, not with what the last HELO's did. */
+static struct policy_effects *early_effects(struct session *s, enum policy_event event)
+{
+        if (!s->early) {
+                s->early = calloc(1, sizeof(*s->early));
+                check(s->early);
+        }
+        if (event == POLICY_AT_HELO)
+                s->early->greeting = s->early->connection;
+        return event == POLICY_AT_CONNECT ? &s->early->connection : &s->early->greeting;
+}
+
 bool await_session_refuses(struct session *s, enum policy_event event, struct smtp_reply *reply)
 {
         struct transaction *t = s->transaction;
-        /* each greeting begins with what the connection's rules asked for, not with what the last HELO's did */
-        if (event == POLICY_AT_HELO)
-                s->greeting_effects = s->connection_effects;
-        struct policy_effects *effects = t                            ? &t->effects
-                                         : event == POLICY_AT_CONNECT ? &s->connection_effects
-                                                                      : &s->greeting_effects;
-        /* what rules ask for must live as long as what it is asked for */
-        struct arena *arena = t ? &t->arena : &s->connection_arena;
-        /* VRFY and ETRN are questions: HOLD or DISCARD for that recipient says nothing about messages that come later */
-        struct policy_effects of_question = s->greeting_effects;
-        if (event == POLICY_AT_VRFY || event == POLICY_AT_ETRN) {
-                effects = &of_question;
-                arena = &s->arena;
+        struct policy_effects of_question = {0};
+        struct policy_effects *effects = &of_question;
+        struct arena *arena = &s->arena;
+        if (t) { /* what rules ask for must live as long as what it is asked for */
+                effects = &t->effects;
+                arena = &t->arena;
+        } else if (s->params->smtpd_delay_reject || event == POLICY_AT_VRFY ||
+                   event == POLICY_AT_ETRN) {
+                /* VRFY and ETRN are questions: HOLD for that recipient says nothing about messages that come later */
+                if (s->early)
+                        of_question = s->early->greeting;
+        } else {
+                effects = early_effects(s, event);
+                arena = &s->connection_arena;
         }
         struct verdict verdict;
         policy_prefetch(s->policy, event, &s->facts);
         await_policy_judge(s->policy, event, &s->facts, arena, effects, &verdict);
-        if (event == POLICY_AT_CONNECT)
-                s->greeting_effects = s->connection_effects;
+        if (event == POLICY_AT_CONNECT && s->early)
+                s->early->greeting = s->early->connection;
         if (verdict.action != VERDICT_REFUSE)
                 return false;
         *reply = verdict.reply;
@@ -683,6 +696,7 @@ static void session_free(struct session *s)
         free(s->certificate);
         free(s->helo);
         free(s->claim);
+        free(s->early);
         free(s->discards);
         free(s);
 }

@@ -86,8 +86,11 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                                                          : STR("Syntax: HELO hostname"));
         session_transaction_end(s);
         enum session_greeting before = s->greeting;
-        struct policy_effects *effects_before = arena_new(&s->arena, struct policy_effects);
-        *effects_before = s->greeting_effects;
+        struct session_early *early_before = NULL;
+        if (s->early) {
+                early_before = arena_new(&s->arena, struct session_early);
+                *early_before = *s->early;
+        }
         char *old = s->helo;
         s->helo = strndup(args.ptr, args.len);
         check(s->helo);
@@ -101,7 +104,8 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 free(s->helo);
                 s->helo = old;
                 s->greeting = before;
-                s->greeting_effects = *effects_before;
+                if (early_before)
+                        *s->early = *early_before;
                 s->facts.helo = str_from(old);
                 s->facts.protocol = session_protocol(s, false);
                 return refusal;

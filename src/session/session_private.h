@@ -37,6 +37,12 @@ struct session_claim {
         char reverse_name[256];
 };
 
+/* What rules before MAIL asked for: there are such without smtpd_delay_reject alone. */
+struct session_early {
+        struct policy_effects connection;
+        struct policy_effects greeting; /* and of the last HELO with it */
+};
+
 struct session_forward; /* what XFORWARD said about the next message */
 
 /* postscreen's tests of this client (screen.c) */
@@ -69,12 +75,10 @@ struct session {
         char peer_port[8], here_port[8]; /* as the facts show them */
         char instance[40];
         char tls[200];
-        struct milters *milters; /* NULL: no filter is asked */
-        struct policy_effects
-                connection_effects;             /* without smtpd_delay_reject: of the connection, */
-        struct policy_effects greeting_effects; /* and of the last HELO with it */
-        struct arena connection_arena;          /* theirs */
-        struct arena arena;                     /* of the command that is being done */
+        struct milters *milters;       /* NULL: no filter is asked */
+        struct session_early *early;   /* NULL with smtpd_delay_reject */
+        struct arena connection_arena; /* theirs */
+        struct arena arena;            /* of the command that is being done */
         struct str asked;            /* of this command: the recipient that RCPT names; in arena */
         struct session_claim *claim; /* NULL: never */
         struct session_forward *forward; /* NULL: nothing */

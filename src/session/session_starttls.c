@@ -141,6 +141,7 @@ struct smtp_reply await_session_starttls(struct session *s, struct str args)
         s->greeting = NOT_GREETED;
         s->facts.helo = STR("");
         s->facts.protocol = STR("SMTP");
-        s->greeting_effects = s->connection_effects;
+        if (s->early)
+                s->early->greeting = s->early->connection;
         return session_no_reply();
 }

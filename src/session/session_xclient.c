@@ -94,7 +94,8 @@ static void become(struct session *s, const struct smtp_attributes *a)
         take_greeting(s, a);
         session_set_address(s);
         /* what rules asked for the other client is not this one's */
-        s->connection_effects = s->greeting_effects = (struct policy_effects){0};
+        free(s->early);
+        s->early = NULL;
         arena_clear(&s->connection_arena);
         s->facts.has_early_input = false;
         s->screen = (struct screen){0};

@@ -32,7 +32,8 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .protocol = session_protocol(s, mail->smtputf8),
                 .arrival_us = clock_wall_us(),
         };
-        t->effects = s->greeting_effects;
+        if (s->early)
+                t->effects = s->early->greeting;
         s->facts.sender = t->sender;
         s->facts.has_sender = true;
         s->facts.declared_bytes = mail->size;
