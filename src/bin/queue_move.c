@@ -4,13 +4,12 @@
  * They work as the user whom the files belong to (mail_owner), as the server does.
  */
 #include "bin/queue.h"
-#include "loop/pool.h"
 #include "ops/identity.h"
 #include "spool/move.h"
 
 #include <unistd.h>
 
-enum { UNDO = 1, FINISH = 2, ABORT = 4, POOL_THREADS = 2 };
+enum { UNDO = 1, FINISH = 2, ABORT = 4 };
 
 /* ---- who, and where ---- */
 
@@ -171,12 +170,8 @@ static int run_import(const struct args *args)
                 .free_bytes_min = p->queue_minfree,
         };
         bool aborts = args->flags & ABORT;
-        int rc = pool_start(POOL_THREADS, &why);
-        if (rc == 0) {
-                rc = aborts ? spool_import_abort(&options, &m, &why)
-                            : spool_import(&options, STDIN_FILENO, &m, &why);
-                pool_stop();
-        }
+        int rc = aborts ? spool_import_abort(&options, &m, &why)
+                        : spool_import(&options, STDIN_FILENO, &m, &why);
         config_unref(&c);
         if (rc < 0) {
                 fail(rc, &why);

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "delivery/delivery_private.h"
 
-enum { PARKED_US = 60 * 1000 * 1000 }; /* one that nobody calls comes back after this */
+enum { PARKED_US = 300 * 1000 * 1000 }; /* one that nobody calls comes back after this */
 
 static const struct params *params_of(const struct delivery_attempt *a)
 {

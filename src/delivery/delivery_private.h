@@ -196,7 +196,9 @@ struct destination {
         struct timer pause;   /* until the next delivery may begin */
         int64_t may_begin_ms; /* booked; 0: nothing is booked */
 
-        struct buf parked;   /* queue ids of those who found no room in `jobs` */
+        struct buf
+                parked; /* queue ids of those who found no room in `jobs`; the first byte 0: no more */
+        size_t parked_at;    /* what counts of them begins here */
         struct buf stranded; /* queue ids of those who failed with it, QUEUE_ID_BYTES_MAX each */
         struct timer probe;  /* sends one of them ahead */
         int64_t probe_ms;    /* the last wait for that; 0: none since the last success */
@@ -232,6 +234,7 @@ void revival_free(struct destination *dest);
 void revival_note(struct destination *dest, const struct spool_message *m);
 /* This message finds no room in the queue. False: too many are parked already. */
 bool revival_park(struct destination *dest, const struct spool_message *m);
+bool revival_has_parked(const struct destination *dest);
 /* There is room again: some of those who were parked come back. */
 void revival_unpark(struct destination *dest, size_t count);
 /* The destination lives: those who were noted are tried now. */

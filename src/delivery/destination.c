@@ -136,7 +136,7 @@ void destination_let_go(struct destination *dest)
 {
         if (dest->jobs.count || dest->worker_count || dest->rest_ms)
                 return;
-        if (dest->parked.len && !dest->delivery->is_stopping) {
+        if (revival_has_parked(dest) && !dest->delivery->is_stopping) {
                 revival_unpark(dest, jobs_max(dest) / 4 + 1);
                 return;
         }
@@ -157,7 +157,7 @@ void destination_sweep(struct delivery *d)
         const struct map_slot *slot;
         for (size_t i = 0; (slot = map_next(&d->destinations, &i));) {
                 struct destination *dest = slot->value;
-                if (dest->parked.len && !dest->jobs.count && !dest->worker_count) {
+                if (revival_has_parked(dest) && !dest->jobs.count && !dest->worker_count) {
                         revival_unpark(dest, jobs_max(dest) / 4 + 1);
                         resting++;
                 }
@@ -229,7 +229,7 @@ static struct delivery_job *take(struct destination *dest)
 {
         struct delivery_job *job = turns_take(&dest->jobs);
         dest->may_begin_ms = 0;
-        if (dest->parked.len && dest->jobs.count < jobs_max(dest) / 2)
+        if (revival_has_parked(dest) && dest->jobs.count < jobs_max(dest) / 2)
                 revival_unpark(dest, jobs_max(dest) / 4 + 1);
         return job;
 }
@@ -351,7 +351,7 @@ void destination_succeeded(struct destination *dest)
         dest->rest_ms = 0;
         dest->failed_cohorts = 0;
         revival_tell(dest);
-        if (dest->parked.len && !dest->jobs.count)
+        if (revival_has_parked(dest) && !dest->jobs.count)
                 revival_unpark(dest, jobs_max(dest) / 4 + 1);
         double max = window_max(dest);
         double reach = (double)dest->busy_count + window_initial(dest);

@@ -119,6 +119,8 @@ static void await_other(struct rig *rig)
         await_rig_mail(rig, "bulk@sender.test", "v@relay.test");
         await_sent(rig, 1, 2000);
         assert_true(clock_mono_ms() - begin_ms < 2000);
+        /* the one that hangs has to be told */
+        await_delivery_stop(&rig->delivery, loop_now_ms() + 20);
 }
 
 /* The first next hop hangs with five times as much mail as may be under way. */
@@ -130,6 +132,53 @@ static void a_flood_fills_no_other_queue(void **state)
                 "qmgr_message_active_limit = 40\nqmgr_message_recipient_limit = 40\n",
                 scripts, 2, await_other);
         assert_int_equal(rig_log_count(&r, "to=<v@relay.test>"), 1);
+}
+
+static size_t parked_count(const struct destination *dest)
+{
+        size_t count = 0;
+        for (size_t at = dest->parked_at; at < dest->parked.len; at += QUEUE_ID_BYTES_MAX)
+                count += dest->parked.ptr[at] != 0;
+        return count;
+}
+
+/* Messages that nobody calls come back by themselves, and are parked again: each once. */
+static void await_parked_twice(struct rig *rig)
+{
+        struct destination dest = {.delivery = rig->delivery};
+        char ids[3][QUEUE_ID_BYTES_MAX];
+        struct spool_message *m[3];
+        revival_init(&dest);
+        for (int i = 0; i < 3; i++) {
+                struct recipient to = {.address = STR("u@later.test")};
+                struct envelope e = {
+                        .sender = STR("from@sender.test"), .recipients = &to, .recipient_count = 1};
+                await_rig_send(rig, &e, STR("text\r\n"), ids[i]);
+                await_rig_quiet(rig);
+                m[i] = spool_find(rig->kit.spool, rig->kit.loop, str_from(ids[i]));
+                assert_non_null(m[i]);
+        }
+        for (int round = 0; round < 4; round++)
+                for (int i = 0; i < 3; i++)
+                        assert_true(revival_park(&dest, m[i]));
+        assert_int_equal(parked_count(&dest), 3);
+        /* out of order, as they may come when some were called */
+        assert_true(revival_park(&dest, m[1]));
+        assert_int_equal(parked_count(&dest), 3);
+        assert_true(revival_park(&dest, m[0]));
+        assert_int_equal(parked_count(&dest), 3);
+        revival_unpark(&dest, SIZE_MAX); /* all are tried now */
+        assert_false(revival_has_parked(&dest));
+        await_rig_quiet(rig);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(spool_message_attempts(m[i]), 2);
+        revival_free(&dest);
+}
+
+static void each_is_parked_once(void **state)
+{
+        const char *scripts[] = {"@serve"};
+        rig_run(&r, "", scripts, 1, await_parked_twice);
 }
 
 /* ---- pauses ---- */
@@ -198,6 +247,7 @@ int main(void)
                 cmocka_unit_test(bookings),
                 RIG_TEST(a_flood_delays_nobody_else),
                 RIG_TEST(a_flood_fills_no_other_queue),
+                RIG_TEST(each_is_parked_once),
                 RIG_TEST(a_pause_after_each),
         };
         if (getenv("TEST"))

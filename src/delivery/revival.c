@@ -17,7 +17,7 @@
 #include "delivery/delivery_private.h"
 #include "message/queue_id.h"
 
-enum { STRANDED_MAX = 100 * 1000, PARKED_MAX = 1000 * 1000 };
+enum { STRANDED_MAX = 100 * 1000, PARKED_MAX = 1000 * 1000, LOOK_AT_PARKED = 32 };
 
 static struct str take_first(struct destination *dest, char id[QUEUE_ID_BYTES_MAX])
 {
@@ -63,22 +63,52 @@ void revival_free(struct destination *dest)
         buf_done(&dest->parked);
 }
 
+bool revival_has_parked(const struct destination *dest)
+{
+        return dest->parked_at < dest->parked.len;
+}
+
+/* What stands before parked_at is done with; it is moved out of the way when it is half of all. */
+static void tidy_parked(struct destination *dest)
+{
+        while (revival_has_parked(dest) && !dest->parked.ptr[dest->parked_at])
+                dest->parked_at += QUEUE_ID_BYTES_MAX;
+        if (!revival_has_parked(dest))
+                buf_done(&dest->parked);
+        else if (dest->parked_at > dest->parked.len / 2)
+                buf_consume(&dest->parked, dest->parked_at);
+        else
+                return;
+        dest->parked_at = 0;
+}
+
+/*
+ * One that nobody called comes back by its own time, in the order in which all were parked: then its id stands at the
+ * front, and is not to stand there twice.
+ */
+static void forget_parked(struct destination *dest, const char *id)
+{
+        size_t seen = 0;
+        for (size_t at = dest->parked_at; at < dest->parked.len && seen < LOOK_AT_PARKED;
+             at += QUEUE_ID_BYTES_MAX, seen++)
+                if (memcmp(dest->parked.ptr + at, id, QUEUE_ID_BYTES_MAX) == 0)
+                        dest->parked.ptr[at] = 0;
+        tidy_parked(dest);
+}
+
 bool revival_park(struct destination *dest, const struct spool_message *m)
 {
         char id[QUEUE_ID_BYTES_MAX] = "";
         snprintf(id, sizeof(id), "%s", spool_message_id(m));
+        forget_parked(dest, id);
         return buf_append(&dest->parked, id, sizeof(id)) == 0;
 }
 
 void revival_unpark(struct destination *dest, size_t count)
 {
-        size_t taken = 0;
-        for (; count && taken < dest->parked.len; taken += QUEUE_ID_BYTES_MAX)
-                count -= send_ahead(dest, str_from(dest->parked.ptr + taken));
-        if (taken == dest->parked.len)
-                buf_done(&dest->parked);
-        else
-                buf_consume(&dest->parked, taken);
+        for (; count && revival_has_parked(dest); dest->parked_at += QUEUE_ID_BYTES_MAX)
+                count -= send_ahead(dest, str_from(dest->parked.ptr + dest->parked_at));
+        tidy_parked(dest);
 }
 
 void revival_note(struct destination *dest, const struct spool_message *m)

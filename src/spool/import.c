@@ -13,6 +13,7 @@
  * A message whose id belongs to another one here gets the letter z behind its id.
  */
 #include "base/map.h"
+#include "loop/pool.h"
 #include "spool/look.h"
 #include "spool/move.h"
 #include "spool/spool_io.h"
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 #define KEPT_US (60 * 86400 * INT64_C(1000000))
-enum { LEDGER_BYTES_MAX = 1 << 30, COMMITS_MAX = 200, ID_TRIES = 3 };
+enum { LEDGER_BYTES_MAX = 1 << 30, COMMITS_MAX = 200, ID_TRIES = 3, POOL_THREADS = 2 };
 
 static const char ledger_name[] = "imported";
 static char known; /* what the maps hold */
@@ -388,10 +389,15 @@ static int run(const struct spool_options *given, struct import *im)
         im->loop = loop_new(im->why);
         if (!im->loop)
                 return -ENOMEM;
+        int rc = pool_start(POOL_THREADS, im->why);
+        if (rc < 0) {
+                loop_free(&im->loop);
+                return rc;
+        }
         struct spool_options options = *given;
         options.loops = &im->loop;
         options.loop_count = 1;
-        int rc = spool_open(&options, &im->spool, im->why);
+        rc = spool_open(&options, &im->spool, im->why);
         if (rc == 0) {
                 const struct directory *d = &im->spool->directory;
                 rc = ledger_read(d, &im->ledger);
@@ -405,6 +411,7 @@ static int run(const struct spool_options *given, struct import *im)
                 }
                 spool_close(&im->spool);
         }
+        pool_stop(); /* before the loop that its threads write to */
         loop_free(&im->loop);
         return rc;
 }

@@ -10,7 +10,8 @@
  * Each step can be cut short at any instant and be done again: nothing is lost, and nothing is delivered twice. An import
  * that has been done remembers what it took (a file "imported"), also after those messages have been delivered.
  *
- * Threads: any, with no spool open in this process on the same directory. They block. spool_import() needs the pool.
+ * Threads: any, with no spool open in this process on the same directory. They block. Imports start
+ *          the pool: none may run.
  */
 #ifndef SPOOL_MOVE_H
 #define SPOOL_MOVE_H

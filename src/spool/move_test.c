@@ -105,9 +105,7 @@ static int import_bytes(struct str bytes, struct spool_moved *out)
         assert_true(fd >= 0 && unlink(path) == 0);
         assert_int_equal(write(fd, bytes.ptr, bytes.len), bytes.len);
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        assert_int_equal(pool_start(2, &why), 0);
         int rc = spool_import(&new.options, fd, out, &why);
-        pool_stop();
         close(fd);
         return rc;
 }
@@ -280,9 +278,7 @@ static void aborted(void **state)
                                                stream.len - STREAM_FRAME_BYTES - STREAM_END_BYTES),
                                       &moved),
                          -EBADMSG);
-        assert_int_equal(pool_start(2, &why), 0);
         assert_int_equal(spool_import_abort(&new.options, &moved, &why), 0);
-        pool_stop();
         assert_int_equal(moved.messages,
                          MESSAGES - 1); /* the last is committed when the next frame has come */
         run(&new, look);
