@@ -342,6 +342,41 @@ static void lint_schedule(struct lint *l)
                      "maximal_queue_lifetime ends before mail is tried a second time");
 }
 
+/* ---- limits that contradict each other ---- */
+
+static void lint_limits(struct lint *l)
+{
+        const struct params *p = l->params;
+        if (p->smtpd_soft_error_limit > p->smtpd_hard_error_limit)
+                warn(l, "limits-conflict", "smtpd_soft_error_limit",
+                     "make it smaller than smtpd_hard_error_limit",
+                     "smtpd_soft_error_limit is over smtpd_hard_error_limit: no client is ever slowed "
+                     "down before it is cut off");
+        if (p->default_process_limit &&
+            p->smtpd_client_connection_count_limit > p->default_process_limit)
+                warn(l, "limits-conflict", "smtpd_client_connection_count_limit",
+                     "make it a half of default_process_limit, or less",
+                     "smtpd_client_connection_count_limit is over default_process_limit: one client "
+                     "may take all places");
+        if (p->smtpd_recipient_limit < 100)
+                warn(l, "low-limit", "smtpd_recipient_limit", "write 100 or more",
+                     "smtpd_recipient_limit is under the 100 that a client may count on (RFC 5321 "
+                     "4.5.3.1.8)");
+        if (p->message_size_limit && p->header_size_limit > p->message_size_limit)
+                warn(l, "limits-conflict", "header_size_limit", "make it smaller",
+                     "header_size_limit is over message_size_limit");
+        if (p->virtual_mailbox_limit && p->virtual_mailbox_limit < p->message_size_limit)
+                warn(l, "limits-conflict", "virtual_mailbox_limit",
+                     "make it larger than message_size_limit, or 0",
+                     "virtual_mailbox_limit is under message_size_limit: a message that is accepted "
+                     "may fit into no mailbox");
+        if (p->queue_minfree && p->message_size_limit &&
+            p->queue_minfree < p->message_size_limit + p->message_size_limit / 2)
+                warn(l, "limits-conflict", "queue_minfree",
+                     "make it at least one and a half of message_size_limit, or 0",
+                     "queue_minfree leaves no room for a message of message_size_limit");
+}
+
 /* ---- paths ---- */
 
 static const char *const path_names[] = {"command_directory",   "daemon_directory", "sendmail_path",
@@ -455,6 +490,7 @@ void config_lint(const struct config *c, struct findings *findings)
         lint_domains(&l);
         lint_bcc(&l);
         lint_schedule(&l);
+        lint_limits(&l);
         lint_paths(&l);
         lint_dns(&l);
         lint_lists(&l);

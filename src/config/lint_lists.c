@@ -84,6 +84,12 @@ static void lint_list(struct lint *l, struct str list, struct place other)
                 if (at.line == 0)
                         at = other;
                 struct str keyword = arena_str_lower(&l->arena, item);
+                if (str_eq_nocase(before, STR("warn_if_reject")) &&
+                    str_starts(keyword, STR("permit")))
+                        findings_add(l->findings, SEVERITY_WARNING, "warns-of-nothing", at,
+                                     "put warn_if_reject in front of what may reject",
+                                     "warn_if_reject has no effect on %.*s, which rejects nobody",
+                                     STR_ARG(keyword));
                 if (asks_dns_list(before))
                         lint_dnsbl(l, item, at);
                 else if (str_find(item, ':') >= 0)

@@ -358,9 +358,15 @@ static void compile_item(struct compiler *c, struct str item, struct str *rest)
                      nearest.len ? "?" : "");
                 return;
         }
-        if (is_old)
-                tell(c, SEVERITY_NOTE, "old-restriction-name", item, "%.*s is now called %s",
-                     STR_ARG(item), restriction->name);
+        struct place at = item_place(c, item);
+        if (is_old && c->findings &&
+            at.line) { /* nobody wants to be told what a default contains */
+                char cure[100];
+                snprintf(cure, sizeof(cure), "write %s", restriction->name);
+                findings_add(c->findings, SEVERITY_NOTE, "old-restriction-name", at, cure,
+                             "%s: %.*s is now called %s", c->parameter, STR_ARG(item),
+                             restriction->name);
+        }
         compile_restriction(c, restriction, item, rest);
 }
 
