@@ -51,6 +51,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
             !await_cleanup_sender(s->transaction->cleanup, &mail.sender, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */
                 refusal.text = arena_str(&s->arena, refusal.text);
+                if (refusal.enhanced)
+                        refusal.enhanced = arena_str(&s->arena, str_from(refusal.enhanced)).ptr;
                 session_transaction_end(s);
                 return refusal;
         }

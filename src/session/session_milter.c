@@ -332,7 +332,11 @@ static bool await_filtered(struct message *m, struct buf *text, size_t ours, str
                        await_milters_message(s->milters, &header, &doors, &s->transaction->effects,
                                              arena, reply),
                        reply)) {
-                reply->text = arena_str(&s->transaction->arena, reply->text);
+                /* what lies in `arena` ends with it */
+                struct arena *kept = &s->transaction->arena;
+                reply->text = arena_str(kept, reply->text);
+                if (reply->enhanced)
+                        reply->enhanced = arena_str(kept, str_from(reply->enhanced)).ptr;
                 return true;
         }
         if (s->transaction->effects.is_discarded || (!header.is_changed && !m->body))

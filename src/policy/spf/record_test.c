@@ -81,8 +81,7 @@ static void one_wrong_term_spoils_a_record(void **state)
                 "ip5:1.2.3.4",
                 "a\x01",
                 "al\xc3\xa4",
-                "-\x80"
-                "all",
+                "-\200all",
                 "a:ex\x0d.com",
                 /* arguments that are missing, empty, or too many */
                 "include",
