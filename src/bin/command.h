@@ -34,6 +34,8 @@ extern const struct command command_map_build;
 extern const struct command command_map_import;
 extern const struct command command_spf;
 extern const struct command command_dns;
+extern const struct command command_explain;
+extern const struct command command_replay;
 extern const struct command command_queue_list;
 extern const struct command command_queue_show;
 extern const struct command command_queue_count;

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 
+#include <errno.h>
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -43,6 +45,17 @@ struct dns *dns_new_given(struct str text, struct why *why)
                 return d;
         dns_free(d);
         return NULL;
+}
+
+int dns_give(struct dns *d, struct str text, struct why *why)
+{
+        check(d->given);
+        struct given *given = given_new(text, why);
+        if (!given)
+                return -EINVAL;
+        given_free(&d->given);
+        d->given = given;
+        return 0;
 }
 
 /* What the anchor file held is part of it. */

@@ -101,6 +101,8 @@ struct dns *dns_new(const struct dns_settings *settings, struct why *why);
  * it has other records). NULL with *why, which has the line.
  */
 struct dns *dns_new_given(struct str text, struct why *why);
+/* Other answers for a struct dns made by dns_new_given(), while nobody asks it. 0 or -EINVAL: it keeps the old ones. */
+int dns_give(struct dns *d, struct str text, struct why *why);
 struct dns *dns_ref(struct dns *d);
 void dns_unref(struct dns **d);
 /*

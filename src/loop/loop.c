@@ -215,4 +215,5 @@ void loop_run(struct loop *l)
         run_chores(l);
         log_collect_end();
         this_loop = NULL;
+        __atomic_store_n(&l->is_stopping, false, __ATOMIC_RELEASE);
 }

@@ -22,7 +22,10 @@ struct loop *loop_new(struct why *why);
 /* After loop_run() has returned. What was still waiting is the owners' to free. */
 void loop_free(struct loop **l);
 
-/* Runs on the calling thread until loop_stop(). Letters posted before the stop are still opened. */
+/*
+ * Runs on the calling thread until loop_stop(); may be called again then. Letters posted before the stop are still
+ * opened.
+ */
 void loop_run(struct loop *l);
 /* From any thread. */
 void loop_stop(struct loop *l);

@@ -228,6 +228,9 @@ static void await_answer(struct conversation *c, const struct request *request)
         case REQUEST_STATUS:
                 await_control_status(c, request);
                 break;
+        case REQUEST_EXPLAIN:
+                await_control_explain(c, request);
+                break;
         case REQUEST_DNSBL:
                 await_control_lists(c, request);
                 break;

@@ -43,6 +43,7 @@ struct worker {
         struct site *site;
         struct spool *spool;
         struct front_door *door;
+        struct refusals *refusals; /* NULL: none are kept */
         struct listen_set listen;
 
         int signal_fd;
@@ -72,6 +73,8 @@ struct worker {
 /* worker.c */
 /* Errors and warnings, for those who were not there when it started. */
 void worker_log_findings(const struct findings *findings);
+/* Makes the services of a site, which call back to this worker. */
+void worker_open_site(struct worker *w, struct site *site);
 void worker_stop(struct worker *w);
 /* Tells the supervisor to stop us: it closes its sockets first. */
 void worker_ask_for_stop(struct worker *w);
@@ -112,6 +115,7 @@ void await_control_drain(struct conversation *c, const struct request *request);
 void conversation_end_not_found(struct conversation *c, struct str id);
 void await_control_queue(struct conversation *c, const struct request *request);
 void await_control_status(struct conversation *c, const struct request *request);
+void await_control_explain(struct conversation *c, const struct request *request);
 void await_control_lists(struct conversation *c, const struct request *request);
 /* A task of the office: lists in the DNS are tested when they are due (arg: the worker). */
 void await_keep_lists(void *arg);

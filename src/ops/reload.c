@@ -126,7 +126,7 @@ static void reopen_log(const struct worker *w, const struct config *c)
 
 static void await_change(struct worker *w, struct making *m)
 {
-        site_open(m->site, w->spool, flusher_ask, w);
+        worker_open_site(w, m->site);
         core_mailboxes_use(m->site->mailboxes);
         m->listen = w->incoming;
         w->incoming = (struct listen_set){0};

@@ -49,6 +49,12 @@ static struct dns *make_dns(struct config *c, struct findings *findings)
 
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings)
 {
+        return site_new_with_dns(c, keys, NULL, findings);
+}
+
+struct site *site_new_with_dns(struct config *c, struct keys *keys, struct dns *dns,
+                               struct findings *findings)
+{
         struct site *s = calloc(1, sizeof(*s));
         check(s);
         s->refs = 1;
@@ -61,7 +67,7 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         s->tables = table_set_new(dir);
         table_set_use_config(s->tables, c);
         free(dir);
-        s->dns = make_dns(c, findings);
+        s->dns = dns ? dns_ref(dns) : make_dns(c, findings);
         s->policy = policy_new(c, &c->params, s->tables, s->dns, findings);
         s->cleanup = cleanup_rules_new(c, &c->params, s->tables, s->policy, findings);
         s->routes = routes_new(c, s->tables, s->policy, findings);
@@ -77,7 +83,8 @@ struct site *site_new(struct config *c, struct keys *keys, struct findings *find
         return s;
 }
 
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context)
+void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context,
+               const struct site_hearing *hearing)
 {
         for (size_t i = 0; i < s->service_count; i++) {
                 struct site_service *service = &s->services[i];
@@ -96,6 +103,11 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                         .dns = s->dns,
                         .flush = flush,
                         .flush_context = flush_context,
+                        .hear = hearing->hear,
+                        .hear_context = hearing->context,
+                        .hears_all = hearing->hears_all,
+                        .await_record = hearing->await_record,
+                        .record_context = hearing->record_context,
                 };
                 service->session = session_service_new(&parts);
         }

@@ -44,10 +44,21 @@ struct site {
  * made from it.
  */
 struct site *site_new(struct config *c, struct keys *keys, struct findings *findings);
+/* The same with answers from elsewhere; `dns` may be NULL: as configured. */
+struct site *site_new_with_dns(struct config *c, struct keys *keys, struct dns *dns,
+                               struct findings *findings);
 /* What the dns_* parameters ask for; NULL with *why, which begins "dns_parameter: ". */
 struct dns *site_dns_new(const struct params *p, struct why *why);
 /* Makes the services that sessions are made from; `flush` is what ETRN calls. */
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context);
+struct site_hearing { /* who hears of refusals, or of all replies (session.h) */
+        session_hear *hear;
+        void *context;
+        bool hears_all;
+        void (*await_record)(void *context, struct str record); /* NULL: no records of sessions */
+        void *record_context;
+};
+void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context,
+               const struct site_hearing *hearing);
 
 /* The service of those who submit on this machine, after site_open(). */
 struct session_service *site_submission(const struct site *s);

@@ -13,6 +13,8 @@
 #include "ops/crash.h"
 #include "ops/log_setup.h"
 #include "ops/queue_directory.h"
+#include "ops/recorder.h"
+#include "ops/refusals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -287,6 +289,26 @@ static int start_threads(struct worker *w, struct why *why)
         return 0;
 }
 
+/* Without a ring there are no codes; that is no reason not to serve. */
+__attribute__((noinline)) static void open_refusals(struct worker *w)
+{
+        struct why why;
+        const struct params *p = &w->site->config->params;
+        w->refusals = refusals_new((size_t)p->refusal_trace_size, p->refusal_trace_file, &why);
+        if (!w->refusals)
+                log_warning("master", "%s; refusals are not kept for forepost explain", why.text);
+}
+
+void worker_open_site(struct worker *w, struct site *site)
+{
+        const bool records = site->config->params.session_record_file.len > 0;
+        const struct site_hearing hearing = {.hear = w->refusals ? refusals_hear : NULL,
+                                             .context = w->refusals,
+                                             .await_record = records ? await_recorder_add : NULL,
+                                             .record_context = site->config};
+        site_open(site, w->spool, flusher_ask, w, &hearing);
+}
+
 static int open_all(struct worker *w, struct why *why)
 {
         int rc = log_thread_start(why);
@@ -302,7 +324,8 @@ static int open_all(struct worker *w, struct why *why)
                 return rc;
         core_register();
         core_mailboxes_use(w->site->mailboxes);
-        site_open(w->site, w->spool, flusher_ask, w);
+        open_refusals(w);
+        worker_open_site(w, w->site);
         w->door = front_door_new();
         return start_threads(w, why);
 }
@@ -321,6 +344,7 @@ static void close_all(struct worker *w)
         core_mailboxes_use(NULL);
         site_unref(&w->site);
         front_door_free(&w->door);
+        refusals_free(&w->refusals);
         for (size_t i = 0; i < w->station_count; i++)
                 loop_free(&w->stations[i].loop);
         free(w->stations);

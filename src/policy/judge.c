@@ -11,6 +11,7 @@
  * left to ask.
  */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "policy/policy_private.h"
 
@@ -115,6 +116,7 @@ static enum outcome refuse_with(struct judge *j, struct smtp_reply reply, struct
 enum outcome judge_refuse(struct judge *j, int code, const char *enhanced, struct str text)
 {
         if (j->warns_only) {
+                j->has_warned = true;
                 struct smtp_reply reply = make_reply(j, code, enhanced, text);
                 policy_log_refusal("reject_warning", j->event, j->facts, &reply);
                 return OUTCOME_DUNNO;
@@ -199,7 +201,72 @@ int await_judge_class(struct judge *j, enum address_class *out, struct why *why)
         return 0;
 }
 
+/* ---- the trace ---- */
+
+void judge_note_table(struct judge *j, const struct table *t, struct str key,
+                      enum table_result found, struct str value)
+{
+        static const char *const words[] = {
+                [TABLE_FOUND] = "found", [TABLE_NOT_FOUND] = "not found", [TABLE_ERROR] = "failed"};
+        if (!j->facts->trace)
+                return;
+        const struct trace_look look = {.kind = "table",
+                                        .table = table_name(t),
+                                        .asked = key,
+                                        .said = value,
+                                        .result = words[found]};
+        trace_look(j->facts->trace, &look);
+}
+
+void judge_note_dns(struct judge *j, struct str name, enum dns_type type,
+                    const struct dns_answer *a)
+{
+        if (!j->facts->trace)
+                return;
+        struct trace_look look = {.kind = "dns",
+                                  .asked = name,
+                                  .type = dns_type_name(type),
+                                  .result = dns_result_name(a->result),
+                                  .took_us = a->took_us,
+                                  .was_cached = a->was_cached};
+        if (a->result == DNS_FOUND)
+                look.said = a->records[0].name.len ? a->records[0].name : a->records[0].text;
+        else if (a->result == DNS_FAILED)
+                look.said = str_from(a->why ? a->why : "");
+        trace_look(j->facts->trace, &look);
+}
+
 /* ---- lists ---- */
+
+static const char *outcome_words(enum outcome outcome)
+{
+        switch (outcome) {
+        case OUTCOME_DUNNO:
+                return "dunno";
+        case OUTCOME_PERMIT:
+                return "permit";
+        case OUTCOME_REFUSE:
+                return "refuse";
+        }
+        return "?";
+}
+
+/* Asks one rule, and notes in the trace how that went. */
+static enum outcome await_step(struct judge *j, struct str list, const struct step *step)
+{
+        struct policy_trace *trace = j->facts->trace;
+        restriction_ask *await_ask = step->restriction->await_ask;
+        if (!trace)
+                return await_ask(j, step);
+        struct trace_step *outer = trace->now;
+        struct trace_step *note =
+                trace_step_begin(trace, j->event, list, step->source, j->depth, clock_mono_us());
+        j->has_warned = false;
+        enum outcome outcome = await_ask(j, step);
+        trace_step_end(trace, note, outer, j->has_warned ? "warn" : outcome_words(outcome),
+                       clock_mono_us());
+        return outcome;
+}
 
 enum outcome await_judge_list(struct judge *j, const struct step_list *list)
 {
@@ -217,7 +284,7 @@ enum outcome await_judge_list(struct judge *j, const struct step_list *list)
                 j->step = step;
                 j->key = (struct str){"", 0};
                 j->warns_only |= step->is_warning;
-                outcome = step->restriction->await_ask(j, step);
+                outcome = await_step(j, list->name, step);
                 j->warns_only = warned_only;
                 j->step = outer;
         }
@@ -248,11 +315,12 @@ static bool deferral_refuses(struct judge *j)
 /* The rules that need no place in a list; `source` is their parameter. */
 static bool await_rule_refuses(struct judge *j, const char *source, restriction_ask *await_ask)
 {
-        struct step step = {.source = str_from(source)};
+        const struct restriction rule = {.name = source, .await_ask = await_ask};
+        struct step step = {.restriction = &rule, .source = str_from(source)};
         j->step = &step;
         j->key = (struct str){"", 0};
         j->if_reject.is_set = false;
-        enum outcome outcome = await_ask(j, &step);
+        enum outcome outcome = await_step(j, str_from(source), &step);
         j->step = NULL;
         return outcome == OUTCOME_REFUSE;
 }

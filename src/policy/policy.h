@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "dns/dns.h"
 #include "policy/dnsbl.h"
+#include "policy/trace.h"
 #include "smtp/command.h"
 #include "table/table.h"
 #include "wire/tls.h"
@@ -92,7 +93,10 @@ struct policy_facts {
         struct str queue_id;    /* for log lines; may be empty */
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
-        struct policy_spf *spf;    /* likewise */
+        struct policy_spf *spf; /* likewise */
+        struct policy_trace
+                *trace; /* each rule that is asked is noted in it; NULL: nobody wants to know */
+        struct str refusal_code;   /* shown in the log line of a refusal; may be empty */
         struct dnsbl_visit *visit; /* what lists in the DNS say about it; NULL: none is asked */
 };
 

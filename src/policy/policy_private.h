@@ -264,6 +264,7 @@ struct judge {
         struct deferral if_reject;
         int depth;
         bool warns_only;
+        bool has_warned; /* this step refused, and was only a warning */
         bool is_sender_listed_asked;
         bool is_recipient_listed_asked;
         bool has_class;
@@ -298,6 +299,11 @@ enum outcome judge_defer_if_reject(struct judge *j, enum subject subject, int co
 void judge_log(const struct judge *j, const char *what, struct str text);
 /* The recipient's class, asked once. 0 or -EAGAIN. */
 int await_judge_class(struct judge *j, enum address_class *out, struct why *why);
+/* What a rule has looked up goes into the trace, if there is one. `value`: of what was found, else empty. */
+void judge_note_table(struct judge *j, const struct table *t, struct str key,
+                      enum table_result found, struct str value);
+void judge_note_dns(struct judge *j, struct str name, enum dns_type type,
+                    const struct dns_answer *a);
 /* "main.cf:21 check_client_access hash:/etc/access (192.0.2)" */
 struct str judge_source(const struct judge *j);
 

@@ -54,6 +54,7 @@ void policy_log_refusal(const char *what, enum policy_event event, const struct 
         add_field(&line, facts->recipient.text.len > 0, "to=<", facts->recipient.text, ">");
         add_field(&line, facts->protocol.len > 0, "proto=", facts->protocol, "");
         add_field(&line, facts->helo.len > 0, "helo=<", facts->helo, ">");
+        add_field(&line, facts->refusal_code.len > 0, "code=", facts->refusal_code, "");
 
         char queue_id[32] = "NOQUEUE";
         if (facts->queue_id.len > 0 && facts->queue_id.len < sizeof(queue_id)) {

@@ -19,7 +19,10 @@ const struct dns_answer *await_judge_dns(struct judge *j, struct str name, enum 
         /* an address is no name, and what cannot be a host's is not asked for */
         if (!smtp_domain_is_valid(name) || network_address_parse(name, bits))
                 return &no_name;
-        return j->facts->dns ? await_dns(j->facts->dns, name, type, CLOCK_NEVER) : &failed;
+        const struct dns_answer *a =
+                j->facts->dns ? await_dns(j->facts->dns, name, type, CLOCK_NEVER) : &failed;
+        judge_note_dns(j, name, type, a);
+        return a;
 }
 
 void prefetch_dns(const struct policy_facts *facts, struct str name, enum dns_type type)

@@ -211,6 +211,33 @@ static bool filter_wants(const struct dnsbl_filter *filter, const struct dnsbl_f
         return false;
 }
 
+/* For the trace: what the list said. Its key, where it has one, stays here. */
+static void note_finding(struct inquiry *q, const struct dnsbl_finding *found)
+{
+        struct judge *j = q->j;
+        if (!j->facts->trace)
+                return;
+        struct trace_look look = {.kind = "list", .table = dnsbl_list_shown(q->step->dnsbl)};
+        struct str replies = STR("");
+        for (size_t i = 0; i < found->reply_count; i++)
+                replies = arena_printf(j->arena, "%.*s%s%u.%u.%u.%u", STR_ARG(replies),
+                                       i ? " " : "", found->replies[i][0], found->replies[i][1],
+                                       found->replies[i][2], found->replies[i][3]);
+        describe(q);
+        look.asked = q->what;
+        look.said = replies;
+        look.result = found->is_off                   ? "switched off"
+                      : found->answer == DNSBL_LISTED ? "listed"
+                      : found->answer == DNSBL_FAILED ? "failed"
+                                                      : "not listed";
+        const struct dns_answer *a = j->facts->dns ? dns_peek(j->facts->dns, q->name, DNS_A) : NULL;
+        if (a) {
+                look.took_us = a->took_us;
+                look.was_cached = a->was_cached;
+        }
+        trace_look(j->facts->trace, &look);
+}
+
 /* Asks the list. True: it has the client, and the filter wants that; else *failed tells why not. */
 static bool await_is_listed(struct inquiry *q, bool *has_failed)
 {
@@ -221,6 +248,7 @@ static bool await_is_listed(struct inquiry *q, bool *has_failed)
         if (!j->visit || !find_question(j->policy, j->facts, step, q->room, &q->name))
                 return false;
         await_dnsbl_visit(j->visit, step->dnsbl, q->name, &found);
+        note_finding(q, &found);
         *has_failed = found.answer == DNSBL_FAILED && !found.is_off;
         if (found.answer != DNSBL_LISTED)
                 return false;

@@ -252,6 +252,13 @@ static enum outcome await_rule(struct judge *j, enum spf_identity identity, enum
 {
         enum outcome fate;
         const struct spf_outcome *o = await_judged(j, identity, &fate);
+        if (o) {
+                const struct trace_look look = {.kind = "spf",
+                                                .asked = o->domain,
+                                                .said = o->problem,
+                                                .result = spf_result_name(o->result)};
+                trace_look(j->facts->trace, &look);
+        }
         if (!o || o->result != result)
                 return fate;
         bool is_error = result == SPF_TEMPERROR || result == SPF_PERMERROR;

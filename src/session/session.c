@@ -24,6 +24,7 @@ enum {
 void await_session_put_reply(struct session *s, const struct smtp_reply *reply)
 {
         struct smtp_reply r = *reply;
+        session_explain_reply(s, &r);
         if (smtp_reply_refuses(&r))
                 r.text = await_session_footer_add(s, &r);
         if (smtp_reply_format(&r, wire_out(s->wire)) == -ENOBUFS)
@@ -120,6 +121,7 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
         if (verdict.action != VERDICT_REFUSE)
                 return false;
         *reply = verdict.reply;
+        session_explain_refusal(s, verdict.source);
         policy_log_refusal("reject", event, &s->facts, reply);
         listener_counts(s->listener)->refused++;
         if (reply->code == 421 || reply->code == 521)
@@ -402,6 +404,7 @@ static void await_commands(struct session *s)
                         reply = too_many_greetings(s);
                 await_reply(s, &reply);
                 arena_done(&s->arena);
+                session_explain_begin(s);
                 s->asked = STR("");
         }
 }
@@ -707,11 +710,14 @@ void await_session(void *arg)
         arena_init(&s->arena, ARENA_BYTES_MAX);
         arena_init(&s->connection_arena, ARENA_BYTES_MAX);
         s->last_verb = "CONNECT";
+        session_explain_begin(s);
         bool is_met = await_meet_client(s);
         if (is_met) {
                 session_log_connect(s);
+                session_record_begin(s);
                 await_talk(s);
                 session_screen_end(s);
+                await_session_record_end(s);
         }
         /* the last words have a moment to leave, whatever ended the session */
         await_wire_flush(s->wire, loop_now_ms() + 5000);

@@ -28,6 +28,18 @@ struct session_service;
  */
 typedef bool session_flush(void *context, struct str domain);
 
+/* What was said to a client, and how it came to that. Views are valid during the call. */
+struct session_judged {
+        const char *verb; /* "CONNECT", "EHLO", "RCPT"... */
+        const struct policy_facts *facts;
+        const struct policy_trace *trace;
+        const struct smtp_reply *reply;
+        struct str code;   /* of a refusal; else empty */
+        struct str source; /* of a refusal: which rule, as far as one is known */
+};
+/* Called on the session's loop; does not wait. */
+typedef void session_hear(void *context, const struct session_judged *judged);
+
 struct session_service_parts {
         struct config *config;
         const struct service *service; /* of that config; its params rule the session */
@@ -41,6 +53,13 @@ struct session_service_parts {
         struct dns *dns;
         session_flush *flush; /* for ETRN; NULL: there is none */
         void *flush_context;
+        session_hear
+                *hear; /* each refusal with a code, with `hears_all` each reply; NULL: nobody */
+        void *hear_context;
+        bool hears_all;
+        /* Each session's record (record.c) when it is over; suspends. NULL: none are made. */
+        void (*await_record)(void *context, struct str record);
+        void *record_context;
 };
 
 /* Takes references of its own. Makes the TLS context's absence or presence what EHLO offers. */

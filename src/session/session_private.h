@@ -58,6 +58,8 @@ struct screen {
         struct smtp_reply denial;
 };
 
+enum { REFUSAL_CODE_BYTES = 8 };
+
 struct session {
         struct list link; /* in the listener's sessions */
         struct listener *listener;
@@ -107,7 +109,11 @@ struct session {
         bool is_check;   /* a balancer's own connection, not logged before it begins a message */
         bool is_excused; /* the refusal that is being made is not the client's error */
         bool is_closing; /* the reply that is being made is the last */
-        bool wants_to_leave; /* the service stops: no new transaction */
+        struct policy_trace trace;             /* of this command; in `arena` */
+        struct buf *record;                    /* for forepost replay; NULL: none is made */
+        struct str refusal_source;             /* which rule refused it */
+        char refusal_code[REFUSAL_CODE_BYTES]; /* of this command; empty: none was needed yet */
+        bool wants_to_leave;                   /* the service stops: no new transaction */
 };
 
 struct session_service {
@@ -220,6 +226,25 @@ void session_screen_end(struct session *s);
 void session_text_begin(struct session *s);
 /* As await_wire_bytes(), with the deadline of smtpd_timeout and smtpd_min_data_rate. */
 int await_session_text(struct session *s, struct str *bytes);
+
+/* ---- explain.c: what was refused, and why ---- */
+
+/* A command begins: nothing has been asked or refused for it yet. */
+void session_explain_begin(struct session *s);
+/* A rule has refused: makes the code, which the log line will show. */
+void session_explain_refusal(struct session *s, struct str source);
+/*
+ * The reply is about to be said: a refusal gets its code behind the text (in s->arena), and who wants to hear of it does.
+ */
+void session_explain_reply(struct session *s, struct smtp_reply *reply);
+
+/* ---- record.c: a session's inputs and replies, for forepost replay ---- */
+
+/* The client is known; the record begins, where one is wanted. */
+void session_record_begin(struct session *s);
+void session_record_reply(struct session *s, const struct smtp_reply *reply);
+/* Hands it over, with the DNS's answers. */
+void await_session_record_end(struct session *s);
 
 /* ---- footer.c ---- */
 

@@ -1,5 +1,6 @@
 """dialogue.py - one SMTP connection, as the client sees it: lines in, bytes out, a transcript"""
 
+import re
 import socket
 import ssl
 import time
@@ -7,10 +8,14 @@ import time
 from harness.places import Broken
 
 
+REFUSAL_CODE = re.compile(r' \(([0-9A-HJKMNP-TV-Z]{7})\)$')
+
+
 class Dialogue:
     def __init__(self, port, address='127.0.0.1', source=None, timeout=10):
         self.timeout = timeout
         self.transcript = []
+        self.code = None        # of the last refusal, for forepost explain
         self.received = b''
         self.socket = socket.create_connection(
             (address, port), timeout=timeout, source_address=(source, 0) if source else None)
@@ -48,7 +53,11 @@ class Dialogue:
         self._tell('S', line)
         if not line.endswith(b'\r'):
             raise Broken(f'a reply line without CR: {line!r}')
-        return line[:-1].decode('utf-8', 'backslashreplace')
+        text = line[:-1].decode('utf-8', 'backslashreplace')
+        found = REFUSAL_CODE.search(text)
+        if found:               # random, so no test expects it in the text
+            self.code, text = found.group(1), text[:found.start()]
+        return text
 
     def reply(self):
         """The next whole reply as a list of lines; None when the server closed the connection."""
