@@ -6,9 +6,12 @@
  * once; a file that has become wrong keeps the old contents and says so in the log. Look-ups that
  * are under way keep what they found: values are copied into the caller's arena.
  *
- * Types: hash btree texthash inline static cidr regexp pcre. proxy: is looked through. cidr,
- * regexp and pcre may also have their rules in main.cf: pcre:{ {/pattern/ result}, ... }. (More to
- * come behind the same face.)
+ * Types from text: hash btree texthash inline static cidr regexp pcre pcre-utf8. Mapped, made by table_build()
+ * (build.h) or Debian's postmap: cdb lmdb. Asked of a server: pgsql mysql sqlite ldap socketmap tcp
+ * (server.h: cached, with a time limit, and what happens when it is down). Made of others: unionmap
+ * pipemap. And randmap environ fail. proxy: is looked through. cidr, regexp and pcre may also have
+ * their rules in main.cf: pcre:{ {/pattern/ result}, ... }. A type whose library was not there when the
+ * program was built says so.
  *
  * Limits: a key of a hash-like table 1000 bytes, a value 1 MiB, a text of rules 16 MiB and 100,000
  * rules, a pattern 16 KiB, a value after $1 was put in 64 KiB. A match that needs too many steps
@@ -16,8 +19,8 @@
  *
  * Threads: look-ups from any thread, while another refreshes or opens. A table_set is freed when
  * nobody looks.
- * Waits:   await_* may suspend the task for types that ask a server; the types above never do, and
- *          for those it may be called without a task (tools, tests).
+ * Waits:   await_* may suspend the task for types that ask a server, and types made of those. Without a
+ *          task (tools, tests, the reading of a configuration) it blocks; not on a loop's own stack.
  */
 #ifndef TABLE_TABLE_H
 #define TABLE_TABLE_H
