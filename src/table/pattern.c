@@ -382,9 +382,17 @@ static bool matches_all(const struct pattern_rule *rule)
 struct pattern_doubts {
         int quantifier;
         int matches_all;
+        int matches_nothing;
+        int example;
         int escape;
         int other;
 };
+
+static int probe_holds(const void *rule, struct str text)
+{
+        struct why why;
+        return rule_holds(rule, scratch_get(), text, &why);
+}
 
 static void pattern_lint(const struct table_text *text, const struct pattern_source *p,
                          bool is_posix, const struct pattern_rule *rule,
@@ -442,6 +450,12 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
                         return error;
                 rule->is_negated = p.is_negated;
                 pattern_lint(text, &p, table->is_posix, rule, doubts);
+                const struct pattern_probe probe = {rule, probe_holds};
+                if (text->findings) {
+                        pattern_examples_check(text, line, &probe, &doubts->example);
+                        pattern_lint_nothing(text, line->number, &p, table->is_utf,
+                                             &doubts->matches_nothing);
+                }
         }
         if (rule->kind == RULE_MATCH && str_is_empty(rest))
                 return text_fault(text, line->number, -EINVAL, "pattern-no-result",

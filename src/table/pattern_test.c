@@ -102,6 +102,26 @@ static void doubts_name_the_line(void **state)
                 {"if /x/ text\nendif", "table-extra-text"},
                 {"if /x/\nendif text", "table-extra-text"},
                 {"/a/X x", "pattern-flag"},
+                {"/a^b/ x", "pattern-matches-nothing"},
+                {"/a$b/ x", "pattern-matches-nothing"},
+                {"/^Subject$: x/ x", "pattern-matches-nothing"},
+                {"/\\p{Han}/ x", "pattern-matches-nothing"},
+                {"/\\p{Latin}/ x", NULL},
+                {"/(*UTF)\\p{Han}/ x", NULL},
+                {"/(^a|b$)/ x", NULL},
+                {"/a?^b|[a^$b]|a\\^b|a\\$b/ x", NULL},
+                {"/a^b/m x", NULL},
+                {"# matches: a spam\n# not: ham\n/spam/ x", NULL},
+                {"# matches: ham\n/spam/ x", "pattern-example"},
+                {"# not: spam\n/spam/ x", "pattern-example"},
+                {"## NOT: a spam\n# why\n/spam/ x", "pattern-example"},
+                {"# matches: ham\n\n/spam/ x", NULL}, /* not right above it */
+                {"# matches: ham\n!/spam/ x", NULL},
+                {"# not: ham\n!/spam/ x", "pattern-example"},
+                {"# matches: a\\nb\n/a\\nb/ x", NULL},
+                {"/x/ y\n  z\n# matches: ham\n/spam/ x", "pattern-example"},
+                {"# matches: ham\nif /spam/\n# matches: b\n/b/ x\nendif", "pattern-example"},
+                {"# matches:\n/^$/ x", NULL},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct bench b;
@@ -334,9 +354,35 @@ static void rules_may_stand_in_main_cf(void **state)
         bench_done(&b);
 }
 
+static void characters_or_bytes(void **state)
+{
+        struct bench b;
+        struct str value;
+        struct why why;
+        bench_init(&b);
+        bench_write(&b, "t", "# matches: \xe4\xb8\xad\n/\\p{Han}/ han\n/^.$/ one\n");
+        struct table *utf8 = bench_must_open(&b, "pcre-utf8:t");
+        assert_null(b.findings.first);
+        struct table *bytes = bench_must_open(&b, "pcre:t");
+        assert_non_null(bench_finding(&b, "pattern-matches-nothing"));
+        assert_int_equal(await_table_find(utf8, STR("a\xe4\xb8\xad"), &b.arena, &value, &why),
+                         TABLE_FOUND);
+        assert_str_equal(value, "han");
+        assert_int_equal(await_table_find(utf8, STR("\xc3\xa4"), &b.arena, &value, &why),
+                         TABLE_FOUND);
+        assert_str_equal(value, "one");
+        assert_int_equal(await_table_find(utf8, STR("\xe4"), &b.arena, &value, &why),
+                         TABLE_NOT_FOUND);
+        assert_int_equal(await_table_find(bytes, STR("a\xe4\xb8\xad"), &b.arena, &value, &why),
+                         TABLE_NOT_FOUND);
+        assert_int_equal(await_table_find(bytes, STR("\xe4"), &b.arena, &value, &why), TABLE_FOUND);
+        bench_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(characters_or_bytes),
                 cmocka_unit_test(rules_answer_in_order),
                 cmocka_unit_test(an_encoded_word_needs_a_backslash),
                 cmocka_unit_test(doubts_name_the_line),

@@ -236,6 +236,18 @@ char pattern_source_plain_escape(struct str source);
 /* Does it say plainly that it takes every text? */
 bool pattern_source_is_catch_all(struct str source);
 
+/* pattern_examples.c: asks whether a rule holds for a text; 1, 0, or negative. */
+struct pattern_probe {
+        const void *rule;
+        int (*holds)(const void *rule, struct str text);
+};
+/* The examples in the comment lines above this rule (doubt "pattern-example"). */
+void pattern_examples_check(const struct table_text *text, const struct line *line,
+                            const struct pattern_probe *probe, int *doubts);
+/* Patterns that cannot match (doubt "pattern-matches-nothing"). */
+void pattern_lint_nothing(const struct table_text *text, int line, const struct pattern_source *p,
+                          bool is_utf, int *doubts);
+
 /* ---- files ---- */
 struct file_stamp {
         dev_t dev;
