@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "smtp/command.h"
 #include "table/table_private.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -134,9 +135,10 @@ static int match_error(int code, const struct pattern_rule *rule, struct why *wh
 
 /* 1: the condition holds. 0: it does not. Negative: an error. */
 static int rule_holds(const struct pattern_rule *rule, struct scratch *s, struct str key,
-                      struct why *why)
+                      uint32_t options, struct why *why)
 {
-        int n = pcre2_match(rule->code, (PCRE2_SPTR)key.ptr, key.len, 0, 0, s->data, s->context);
+        int n = pcre2_match(rule->code, (PCRE2_SPTR)key.ptr, key.len, 0, options, s->data,
+                            s->context);
         if (n >= 0)
                 return !rule->is_negated;
         /* A pattern that begins with (*UTF) does not match what is not UTF-8. */
@@ -202,11 +204,13 @@ static enum table_result pattern_find(const void *contents, const struct table_q
 {
         const struct pattern_table *table = contents;
         struct scratch *s = scratch_get();
+        /* looked at once, and not by each pattern */
+        uint32_t options = table->is_utf && smtp_utf8_is_valid(query->key) ? PCRE2_NO_UTF_CHECK : 0;
         for (uint32_t i = 0; i < table->count; i++) {
                 const struct pattern_rule *rule = &table->rules[i];
                 if (rule->kind == RULE_ENDIF)
                         continue;
-                int holds = rule_holds(rule, s, query->key, query->why);
+                int holds = rule_holds(rule, s, query->key, options, query->why);
                 if (holds < 0)
                         return TABLE_ERROR;
                 if (rule->kind == RULE_IF) {
@@ -374,7 +378,7 @@ static bool matches_all(const struct pattern_rule *rule)
         struct scratch *s = scratch_get();
         struct why why;
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-                if (rule_holds(rule, s, str_from(texts[i]), &why) != 1)
+                if (rule_holds(rule, s, str_from(texts[i]), 0, &why) != 1)
                         return false;
         return true;
 }
@@ -391,7 +395,7 @@ struct pattern_doubts {
 static int probe_holds(const void *rule, struct str text)
 {
         struct why why;
-        return rule_holds(rule, scratch_get(), text, &why);
+        return rule_holds(rule, scratch_get(), text, 0, &why);
 }
 
 static void pattern_lint(const struct table_text *text, const struct pattern_source *p,
