@@ -69,7 +69,7 @@ static enum check_result act_reject(struct match *m)
         const char *enhanced = policy_enhanced_take(&text, "5.7.1", arena);
         if (str_is_empty(text))
                 text = STR("message content rejected");
-        int code = enhanced[0] == '4' ? 450 : 550;
+        int code = enhanced[0] == '4' ? 451 : 550;
         if (m->c->params->soft_bounce && code == 550) {
                 code = 450;
                 enhanced = arena_printf(arena, "4%s", enhanced + 1).ptr;
