@@ -257,7 +257,7 @@ static void strict_rules_refuse(void **state)
                 {"strict_8bitmime_body = yes\n", "Content-Transfer-Encoding: 8bit\r\n\r\n\xe4\r\n",
                  NULL},
                 {"strict_8bitmime_body = yes\n",
-                 "Content-Transfer-Encoding: base64\r\n\r\n\xe4\r\n", BODY_8BIT},
+                 "Content-Transfer-Encoding: base64\r\n\r\n\xe4\r\n", NULL},
                 {"strict_8bitmime = yes\n", "A: \xe4\r\n\r\nb\r\n", HEADER_8BIT},
                 {"strict_8bitmime = yes\n", "A: a\r\n\r\n\xe4\r\n", BODY_8BIT},
                 {"strict_mime_encoding_domain = yes\n",

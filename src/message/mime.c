@@ -171,7 +171,10 @@ static void read_type(struct mime *m, struct str value)
         if (str_eq_nocase(type, STR("message"))) {
                 bool is_whole = str_eq_nocase(subtype, STR("rfc822")) ||
                                 str_eq_nocase(subtype, STR("global"));
-                m->type = is_whole ? MIME_TYPE_RFC822 : MIME_TYPE_MESSAGE;
+                bool is_partial = str_eq_nocase(subtype, STR("partial"));
+                m->type = is_whole     ? MIME_TYPE_RFC822
+                          : is_partial ? MIME_TYPE_PARTIAL
+                                       : MIME_TYPE_MESSAGE;
         } else if (str_eq_nocase(type, STR("multipart"))) {
                 m->type = MIME_TYPE_MULTIPART;
                 m->is_digest = str_eq_nocase(subtype, STR("digest"));
@@ -216,8 +219,10 @@ static bool is_encoding_wrong(const struct mime *m)
         case MIME_TYPE_MULTIPART:
         case MIME_TYPE_RFC822:
                 return m->encoding == MIME_ENCODED;
-        case MIME_TYPE_MESSAGE: /* partial, external-body: seven bits, RFC 2046 5.2.2 and 5.2.3 */
-                return m->encoding != MIME_7BIT && m->encoding != MIME_8BIT;
+        case MIME_TYPE_PARTIAL: /* RFC 2046 5.2.2: seven bits */
+                return m->encoding == MIME_8BIT || m->encoding == MIME_BINARY;
+        case MIME_TYPE_MESSAGE: /* as Postfix has it */
+                return m->encoding == MIME_BINARY;
         }
         return false;
 }
@@ -412,8 +417,7 @@ static bool take_line(struct mime *m, struct str *text, bool is_all, struct mime
         out->begins_line = !m->is_in_line;
         m->offset += end;
         m->is_in_line = !str_ends(out->raw, STR("\n"));
-        if (!m->limits.is_one_body && m->encoding != MIME_8BIT && m->encoding != MIME_BINARY &&
-            has_8bit(out->raw))
+        if (!m->limits.is_one_body && m->encoding == MIME_7BIT && has_8bit(out->raw))
                 out->faults |= MIME_FAULT_8BIT_BODY;
         if (out->begins_line)
                 look_for_boundary(m, out->raw);

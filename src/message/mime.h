@@ -23,7 +23,7 @@ enum mime_kind {
 enum mime_fault {
         MIME_FAULT_NESTING = 1,         /* over nesting_max */
         MIME_FAULT_8BIT_HEADER = 2,     /* a byte over 127 in a header */
-        MIME_FAULT_8BIT_BODY = 4,       /* the same in a body that is said to have seven bits */
+        MIME_FAULT_8BIT_BODY = 4,       /* the same in a body of seven bits, that is not encoded */
         MIME_FAULT_ENCODING_DOMAIN = 8, /* an encoded multipart or message (RFC 2045 6.4) */
 };
 
@@ -46,7 +46,13 @@ struct mime_unit {
 };
 
 enum mime_domain { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_ENCODED };
-enum mime_type { MIME_TYPE_OTHER, MIME_TYPE_MULTIPART, MIME_TYPE_RFC822, MIME_TYPE_MESSAGE };
+enum mime_type {
+        MIME_TYPE_OTHER,
+        MIME_TYPE_MULTIPART,
+        MIME_TYPE_RFC822,
+        MIME_TYPE_PARTIAL,
+        MIME_TYPE_MESSAGE,
+};
 
 struct mime {
         struct mime_limits limits;

@@ -191,13 +191,16 @@ static void finds_faults(void **state)
                 {"text/plain", "7bit", "a", 0},
                 {"text/plain", "8bit", "\xe4", 0},
                 {"text/plain", "binary", "\xe4", 0},
-                {"text/plain", "quoted-printable", "\xe4", MIME_FAULT_8BIT_BODY},
+                {"text/plain", "quoted-printable", "\xe4", 0},
                 {"text/plain", "unknown", "\xe4", MIME_FAULT_8BIT_BODY},
                 {"text/plain", "base64", "a", 0},
                 {"multipart/mixed", "base64", "a", MIME_FAULT_ENCODING_DOMAIN},
                 {"multipart/mixed", "8bit", "a", 0},
                 {"message/rfc822", "quoted-printable", "a", MIME_FAULT_ENCODING_DOMAIN},
                 {"message/partial", "binary", "a", MIME_FAULT_ENCODING_DOMAIN},
+                {"message/partial", "8bit", "a", MIME_FAULT_ENCODING_DOMAIN},
+                {"message/partial", "base64", "a", 0},
+                {"message/delivery-status", "8bit", "a", 0},
         };
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 char text[300];
