@@ -6,7 +6,6 @@
  * (local_header_rewrite_clients, remote_header_rewrite_domain), hops are counted. At its end, what is
  * missing is put in, for the same clients or with always_add_missing_headers.
  */
-#include "base/check.h"
 #include "base/log.h"
 #include "cleanup/cleanup_private.h"
 #include "message/address_list.h"
@@ -42,7 +41,6 @@ static const struct known_field {
         {STR_INIT("Return-Receipt-To"), NOTE_NONE, USE_HEADER_SENDER},
         {STR_INIT("Disposition-Notification-To"), NOTE_NONE, USE_HEADER_SENDER},
         {STR_INIT("Mail-Followup-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Mail-Reply-To"), NOTE_NONE, USE_HEADER_SENDER},
         {STR_INIT("Resent-From"), NOTE_RESENT_FROM, USE_HEADER_SENDER},
         {STR_INIT("Resent-Sender"), NOTE_RESENT, USE_HEADER_SENDER},
         {STR_INIT("Resent-Reply-To"), NOTE_RESENT, USE_HEADER_SENDER},
@@ -88,7 +86,7 @@ static void log_message_id(struct cleanup *c, const char *what, struct str value
 
 static void note_field(struct cleanup *c, enum field_note note, const struct header_field *field)
 {
-        c->is_resent |= note >= NOTE_RESENT_MESSAGE_ID;
+        c->is_resent |= str_starts_nocase(field->name, STR("Resent-"));
         switch (note) {
         case NOTE_NONE:
         case NOTE_RESENT:
@@ -259,17 +257,11 @@ static void put_date(struct cleanup *c, const char *name)
         cleanup_put(c, arena_printf(c->arena, "%s: %s\r\n", name, date));
 }
 
-/* Postfix's form: when it came, and the queue id, which makes it the only one. */
+/* Postfix's form: the queue id, which makes it the only one. */
 static void put_message_id(struct cleanup *c, const char *name)
 {
-        char when[32];
-        struct tm tm;
-        time_t seconds = (time_t)(c->work.envelope->arrival_us / 1000000);
-        check(gmtime_r(&seconds, &tm));
-        check(strftime(when, sizeof(when), "%Y%m%d%H%M%S", &tm));
-        struct str id =
-                arena_printf(c->arena, "<%s.%.*s@%.*s>", when, STR_ARG(c->work.facts->queue_id),
-                             STR_ARG(c->params->outside_name));
+        struct str id = arena_printf(c->arena, "<%.*s@%.*s>", STR_ARG(c->work.facts->queue_id),
+                                     STR_ARG(c->params->outside_name));
         cleanup_put(c, arena_printf(c->arena, "%s: %.*s\r\n", name, STR_ARG(id)));
         log_message_id(c, c->is_resent ? "resent-message-id" : "message-id", id);
 }

@@ -221,8 +221,8 @@ static bool is_encoding_wrong(const struct mime *m)
                 return m->encoding == MIME_ENCODED;
         case MIME_TYPE_PARTIAL: /* RFC 2046 5.2.2: seven bits */
                 return m->encoding == MIME_8BIT || m->encoding == MIME_BINARY;
-        case MIME_TYPE_MESSAGE: /* as Postfix has it */
-                return m->encoding == MIME_BINARY;
+        case MIME_TYPE_MESSAGE: /* the others say nothing of it, and Postfix lets them pass */
+                return false;
         }
         return false;
 }

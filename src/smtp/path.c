@@ -268,6 +268,8 @@ static int path_take(struct str *text, const struct smtp_path_rules *rules, stru
         struct str local = str_make(s.local, s.local_bytes);
         if (local.len == 0 ? !rules->allows_null : domain.len == 0 && !rules->allows_no_domain)
                 return -EBADMSG;
+        if (rules->refuses_minus && local.len && local.ptr[0] == '-')
+                return -EBADMSG;
         for (size_t i = 0; i < taken; i++)
                 if (char_is_control(in.ptr[i]) && in.ptr[i] != '\t')
                         return -EBADMSG;

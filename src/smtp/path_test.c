@@ -238,12 +238,28 @@ static void puts_addresses_together(void **state)
         arena_done(&a);
 }
 
+static void a_minus_may_be_refused(void **state)
+{
+        struct arena arena;
+        arena_init(&arena, 0);
+        for (int refuses = 0; refuses < 2; refuses++) {
+                struct smtp_path_rules rules = {.refuses_minus = refuses};
+                struct smtp_address address;
+                struct smtp_reply refusal;
+                struct str text = STR("<-f@b.example>");
+                assert_int_equal(smtp_path_parse(&text, &rules, &arena, &address, &refusal) != 0,
+                                 refuses);
+                text = STR("<f-@b.example>");
+                assert_int_equal(smtp_path_parse(&text, &rules, &arena, &address, &refusal), 0);
+        }
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(parses),
-                cmocka_unit_test(follows_the_rules),
-                cmocka_unit_test(keeps_limits),
+                cmocka_unit_test(a_minus_may_be_refused),  cmocka_unit_test(parses),
+                cmocka_unit_test(follows_the_rules),       cmocka_unit_test(keeps_limits),
                 cmocka_unit_test(puts_addresses_together),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,7 +237,7 @@ def plainly(message, server):
     header, blank, body = text.partition(b'\r\n\r\n')
     header = re.sub(rb'\r\n[ \t]+', b' ', header)
     sender = re.sub(r' SIZE=\d+', '', message.sender)
-    return (message.helo, sender, tuple(message.recipients), header.decode('utf-8', 'replace'),
+    return (message.helo, sender, tuple(sorted(message.recipients)), header.decode('utf-8', 'replace'),
             body.decode('utf-8', 'replace'))
 
 
