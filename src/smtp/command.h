@@ -53,11 +53,11 @@ struct smtp_address {
 };
 
 struct smtp_path_rules {
-        bool is_strict;     /* strict_rfc821_envelopes: <> needed, no comments, no display names */
-        bool allows_null;   /* MAIL FROM:<> */
-        bool refuses_minus; /* allow_min_user = no: <-f@x> could be an option of a program */
+        bool is_strict;   /* strict_rfc821_envelopes: <> needed, no comments, no display names */
+        bool allows_null; /* MAIL FROM:<> */
         bool allows_no_domain; /* RCPT TO:<postmaster>; true when policy refuses the others */
         bool allows_utf8;      /* SMTPUTF8 was asked for, or is not insisted on */
+        bool refuses_minus;    /* allow_min_user = no: <-f@x> could be an option of a program */
 };
 
 /* RFC 5321 4.5.3.1 says 64, 255, 256; Postfix takes longer local parts, and so do we. */
