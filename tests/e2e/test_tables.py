@@ -105,6 +105,51 @@ def look_ups(client):
     assert client.recipient('editor@elsewhere.test').startswith('554')
 
 
+class Groups(Slapd):
+    """A group with members, one of which is a group, an address of its own, and a URL."""
+    extra = (
+        'dn: cn=all,dc=test\nobjectClass: groupOfNames\nobjectClass: extensibleObject\ncn: all\n'
+        'mail: all@relay.test\nemployeeType: list@else.test\nmember: uid=0,ou=users,dc=test\n'
+        'member: cn=some,dc=test\nmember: cn=gone,dc=test\n',
+        'dn: cn=some,dc=test\nobjectClass: groupOfNames\nobjectClass: extensibleObject\ncn: some\n'
+        'mail: some@relay.test\nmember: uid=1,ou=users,dc=test\n'
+        'labeledURI: ldap:///ou=users,dc=test?mail?one?(mail=user2@relay.test)\n',
+        'dn: cn=circle,dc=test\nobjectClass: groupOfNames\nobjectClass: extensibleObject\ncn: circle\n'
+        'mail: circle@relay.test\nmember: cn=circle,dc=test\n')
+
+
+def test_groups_in_ldap(network):
+    users = {f'user{n}@relay.test': f'box{n}@core.test' for n in range(3)}
+    database = Groups({'users': users})
+    try:
+        database.start()
+        relay = network.relay(1)
+        base = database.settings('users').replace('ou=users,dc=test', 'dc=test')
+
+        def ask(key, settings):
+            relay.write('groups.cf', base.replace('result_attribute = employeeType\n', '') + settings)
+            return relay.command('map', 'query', f'ldap:{relay.etc}/groups.cf', key)
+
+        special = 'special_result_attribute = member, labeledURI\n'
+        both = 'result_attribute = employeeType\n' + special
+        leaves = 'result_attribute =\nleaf_result_attribute = employeeType\n' + special
+        assert ask('user1@relay.test', both).stdout == 'box1@core.test\n'
+        assert ask('all@relay.test', both).stdout == \
+            'list@else.test,box0@core.test,box1@core.test,box2@core.test\n'
+        assert ask('all@relay.test', leaves).stdout == 'box0@core.test,box1@core.test,box2@core.test\n'
+        terminal = leaves + 'terminal_result_attribute = employeeType\n'
+        assert ask('all@relay.test', terminal).stdout == 'list@else.test\n'
+        assert ask('some@relay.test', terminal).stdout == 'box1@core.test,box2@core.test\n'
+        assert ask('some@relay.test', leaves + 'result_format = <%u>\n').stdout == '<box1>,<box2>\n'
+        for limit in ('expansion_limit = 2\n', 'recursion_limit = 1\n'):
+            refused = ask('all@relay.test', leaves + limit)
+            assert refused.returncode == 1 and 'limit' in refused.stderr
+        assert 'recursion_limit' in ask('circle@relay.test', leaves).stderr
+        assert ask('gone@relay.test', leaves).returncode == 1
+    finally:
+        database.done()
+
+
 class Load:
     """Sessions that ask for known and unknown users all the time, and what they were told."""
 

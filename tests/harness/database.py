@@ -184,6 +184,7 @@ class MariaDB(Database):
 
 class Slapd(Database):
     name, type = 'slapd', 'ldap'
+    extra = ()      # more entries, as LDIF
 
     def make(self):
         (self.directory / 'data').mkdir()
@@ -201,7 +202,7 @@ class Slapd(Database):
             for number, (key, value) in enumerate(rows.items()):
                 entries.append(f'dn: uid={number},ou={table},dc=test\nobjectClass: inetOrgPerson\n'
                                f'uid: {number}\nsn: x\ncn: x\nmail: {key}\nemployeeType: {value}\n')
-        (self.directory / 'ldif').write_text('\n'.join(entries))
+        (self.directory / 'ldif').write_text('\n'.join([*entries, *self.extra]))
         if os.geteuid() == 0:
             os.chown(self.directory / 'data', 65534, 65534)
         self.run('usr/sbin/slapadd', '-q', '-f', self.inside(self.directory / 'slapd.conf'), '-l',
