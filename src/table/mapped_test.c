@@ -167,7 +167,8 @@ static void aliases_lose_their_colons(void **state)
                 assert_string_equal(bench_find(&b, t, "root"), "admin,  other");
                 assert_string_equal(bench_find(&b, t, "two words"), "x");
         }
-        bench_expect(&b, "table-no-value", 4, "no alias");
+        if (types[0])
+                bench_expect(&b, "table-no-value", 4, "no alias");
         bench_done(&b);
 }
 
