@@ -7,6 +7,7 @@ import pytest
 from harness import places
 from harness.dialogue import Dialogue
 from harness.milter import Milter, texts
+from harness.names import Names
 
 CONTINUE = [b'c']
 HEAD = 'Subject: test\r\nX-Fold: one\r\n two\r\nX-Twice: a\r\nX-Twice: b\r\n'
@@ -299,3 +300,14 @@ def test_maps_choose_filters(milter, relay):
     other = milter(lambda what, it: [b'y554 5.7.1 other\0'] if what == 'M' else CONTINUE)
     server = relay(refusing, smtpd_milter_maps='cidr:{{127.0.0.0/8 inet:127.0.0.1:%d}}' % other.port)
     assert converse(server.port, *HELLO)[-1].startswith('554 5.7.1 other')
+
+
+def test_mail_of_this_machine_has_its_own(milter, relay):
+    told = milter(lambda what, it: [b'r'] if what == 'B' and b'bad' in it.told[-1][1] else CONTINUE)
+    server = relay(non_smtpd_milters=f'inet:127.0.0.1:{told.port}')
+    names = Names(server.etc)
+    sent = names('sendmail', '-f', 'joe@from.example', 'editor@relay.test', input='Subject: x\n\nbad\n')
+    assert 'milter-reject' in server.log(), (sent, server.log())
+    assert told.first('R').startswith(b'<editor@relay.test>\0')
+    assert names('sendmail', '-f', 'joe@from.example', 'editor@relay.test', input='Subject: x\n\ngood\n').returncode == 0
+    assert passed_on(server).body == b'good\r\n'
