@@ -272,6 +272,8 @@ void config_unref(struct config **pointer)
         settings_done(&p->found);
         for (struct service_source *s = p->services; s; s = s->next)
                 settings_done(&s->overrides);
+        if (p->passed)
+                settings_done(&p->passed->overrides);
         names_done(&p->service_names);
         names_done(&p->user_names);
         free(p->traced.list);

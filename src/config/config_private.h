@@ -228,10 +228,11 @@ struct config_private {
         struct traced_list traced;
         struct service_source *services; /* in the order of the file */
         size_t service_count;
-        struct names service_names;   /* all of master.cf, also those that do not run here */
-        bool is_service_name_used;    /* some value has $service_name in it */
-        struct names user_names;      /* made up, and referred to by what counts */
-        struct master_entry *entries; /* the lines of master.cf */
+        struct service_source *passed; /* "smtpd pass": what stands behind postscreen; or NULL */
+        struct names service_names;    /* all of master.cf, also those that do not run here */
+        bool is_service_name_used;     /* some value has $service_name in it */
+        struct names user_names;       /* made up, and referred to by what counts */
+        struct master_entry *entries;  /* the lines of master.cf */
         struct master_entry *last_entry;
 };
 

@@ -340,6 +340,32 @@ static void read_service(struct config_private *p, const struct row *row, bool i
         read_arguments(p, s, r, row->arguments, findings);
 }
 
+/* In Postfix the smtpd to which postscreen passes the clients that it likes. */
+static void read_passed(struct config_private *p, const struct row *row,
+                        const struct line_reader *r, struct findings *findings)
+{
+        if (p->passed)
+                settings_done(&p->passed->overrides);
+        p->passed = arena_new(&p->arena, struct service_source);
+        settings_init(&p->passed->overrides);
+        set_service(p->passed, arena_str(&p->arena, row->columns[0]), false,
+                    arena_str(&p->arena, row->command));
+        read_arguments(p, p->passed, r, row->arguments, findings);
+}
+
+/* Here the two are one listener: what either line says holds, and postscreen's own comes first. */
+static void join_passed(struct config_private *p)
+{
+        for (struct service_source *s = p->services; s && p->passed; s = s->next) {
+                if (!str_eq(s->service.command, STR("postscreen")))
+                        continue;
+                for (const struct setting *o = p->passed->overrides.first; o; o = o->next)
+                        if (!settings_find(&s->overrides, o->name))
+                                settings_put(&s->overrides, &p->arena, o->name, o->raw, o->at,
+                                             &o->marks, 0, NULL);
+        }
+}
+
 static void read_row(struct config_private *p, const struct row *row, const struct line_reader *r,
                      struct findings *findings)
 {
@@ -371,6 +397,8 @@ static void read_row(struct config_private *p, const struct row *row, const stru
                 read_service(p, row, is_inet, process_limit, r, findings);
                 break;
         case ROLE_INTERNAL:
+                if (str_eq(row->columns[1], STR("pass")) && str_eq(row->command, STR("smtpd")))
+                        read_passed(p, row, r, findings);
                 break;
         case ROLE_FOREIGN:
                 findings_add(findings, SEVERITY_NOTE, "foreign-program", row->at,
@@ -431,6 +459,7 @@ void master_cf_read(struct config_private *p, struct str text, struct findings *
                         read_row(p, &row, &reader, findings);
                 }
         }
+        join_passed(p);
         line_reader_done(&reader);
 }
 

@@ -56,6 +56,32 @@ static void reads_the_stock_file(void **state)
         fixture_done(&c, &f);
 }
 
+/* postscreen and the smtpd behind it are one listener. */
+static void postscreen_with_its_smtpd(void **state)
+{
+        struct findings f;
+        struct config *c = fixture_read("",
+                                        "smtp inet n - y - 1 postscreen\n"
+                                        "  -o smtpd_timeout=7s\n"
+                                        "smtpd pass - - y - - smtpd\n"
+                                        "  -o smtpd_timeout=9s -o { smtpd_banner = hello you }\n",
+                                        &f);
+        const struct service *s = find(c, "smtp", true);
+        assert_str_equal(s->command, "postscreen");
+        assert_int_equal(s->params.smtpd_timeout, 7000);
+        assert_str_equal(s->params.smtpd_banner, "hello you");
+        assert_int_equal(config_place_of(c, s->params.smtpd_banner).line, 4);
+        fixture_done(&c, &f);
+        /* a name that is not known is told with its line, once */
+        c = fixture_read("",
+                         "smtp inet n - y - 1 postscreen\n25 inet n - y - 1 postscreen\n"
+                         "smtpd pass - - y - - smtpd\n  -o smtpd_timeut=9s\n",
+                         &f);
+        assert_int_equal(f.count[SEVERITY_ERROR], 1);
+        assert_non_null(fixture_find(&f, "unknown-parameter"));
+        fixture_done(&c, &f);
+}
+
 static void without_the_file(void **state)
 {
         struct findings f;
@@ -253,6 +279,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_the_stock_file),
                 cmocka_unit_test(without_the_file),
+                cmocka_unit_test(postscreen_with_its_smtpd),
                 cmocka_unit_test(addresses),
                 cmocka_unit_test(overrides),
                 cmocka_unit_test(transports_have_their_own_limits),
