@@ -9,7 +9,20 @@ enum { ANSWER_BYTES_MAX = 16 * 1024 * 1024, KEY_BYTES_MAX = 64 * 1024 };
 static struct table *open_table(const struct args *args, struct table_set **set)
 {
         struct why why;
+        struct str spec = str_from(args->words[0]);
         *set = table_set_new(".");
+        /* settings in main.cf: pgsql:name and the like */
+        while (str_starts(spec, STR("proxy:")))
+                spec = str_tail(spec, strlen("proxy:"));
+        struct str name = spec;
+        struct str type = str_cut(&name, ':');
+        if (config_table_setting(type, 0) && name.len && name.ptr[0] != '/' && name.ptr[0] != '.') {
+                struct config *c = command_config_load(args);
+                if (!c)
+                        return NULL;
+                table_set_use_config(*set, c);
+                config_unref(&c);
+        }
         struct table *table =
                 table_open(*set, str_from(args->words[0]), (struct place){.line = 0}, NULL, &why);
         if (!table)
