@@ -280,7 +280,6 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
         int64_t time_ms = 0;
         if (!take_argument(c, restriction, name, rest, &argument, &time_ms))
                 return;
-        const char *blank = argument.len ? " " : "";
         struct table *table = NULL;
         const struct dnsbl_site *site = NULL;
         struct dnsbl_list *dnsbl = NULL;
@@ -306,11 +305,6 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
         case KIND_WARN:
                 c->is_warning = true;
                 return;
-        case KIND_NEEDS_DNS:
-                tell(c, SEVERITY_WARNING, "dns-not-yet", name,
-                     "%s%s%.*s asks DNS, which is not there yet: %s", restriction->name, blank,
-                     STR_ARG(argument), restriction->missed);
-                break;
         case KIND_INERT:
                 tell(c, SEVERITY_NOTE, "inert-restriction", name, "%s has no effect: %s",
                      restriction->name, restriction->missed);

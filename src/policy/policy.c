@@ -104,6 +104,7 @@ static void open_networks(struct policy *p, struct findings *findings)
         networks_compile(&p->to, params->name, names, policy_place(p, #name, params->name), \
                          p->tables, &p->arena, findings)
         NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
+        NETWORKS(mx_backup, permit_mx_backup_networks, NAMES_ARE_ERRORS);
         NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
         NETWORKS(hidden, hidden_clients, NAMES_ARE_ERRORS);
         NETWORKS(xclient, smtpd_authorized_xclient_hosts, NAMES_ARE_SKIPPED);

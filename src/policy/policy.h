@@ -26,8 +26,7 @@ struct policy;
 /*
  * Compiles the restriction lists, tables and checks of `params` (the service's own, with its
  * overrides). Whatever is wrong or doubtful goes to *findings: unknown restriction ("did you
- * mean"), a missing table, an open relay (error "open-relay"), restrictions that ask DNS and are
- * not there yet (warning "dns-not-yet"), old names (note). Returns a policy also when there are
+ * mean"), a missing table, an open relay (error "open-relay"), old names (note). Returns a policy also when there are
  * errors, for tools; it must not serve then.
  *
  * `params` is the configuration's own or that of one of its services. The policy keeps a reference

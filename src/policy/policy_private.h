@@ -65,7 +65,6 @@ typedef void restriction_prefetch(const struct policy *p, enum policy_event even
 
 enum restriction_kind {
         KIND_READY,
-        KIND_NEEDS_DNS, /* a warning, and no step */
         KIND_INERT,     /* nothing that it could see is there (SASL, client certificates): a note */
         KIND_NOT_YET,   /* an error: without it more would come in than was meant */
         KIND_WARN,      /* warn_if_reject: changes the step after it */
@@ -186,8 +185,8 @@ struct policy {
         struct step_list **class_list; /* the same in their order */
         size_t class_count;
 
-        struct networks mynetworks, own, unlimited, bare_newline, core_relays, hidden, balancers,
-                xclient, xforward;
+        struct networks mynetworks, own, mx_backup, unlimited, bare_newline, core_relays, hidden,
+                balancers, xclient, xforward;
 
         bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
@@ -341,7 +340,7 @@ enum outcome judge_helo_literal(struct judge *j, struct str name);
 restriction_ask await_permit, await_reject, await_defer, await_defer_if_permit,
         await_defer_if_reject, await_class, await_sleep_step, await_permit_mynetworks,
         await_permit_inet_interfaces, await_reject_unauth_pipelining,
-        await_reject_multi_recipient_bounce, await_reject_plaintext_session,
+        await_reject_multi_recipient_bounce, await_reject_plaintext_session, await_permit_mx_backup,
         await_permit_tls_clientcerts, await_permit_tls_all_clientcerts, await_check_ccert_access;
 restriction_ask await_reject_non_fqdn_helo, await_reject_invalid_helo, await_reject_non_fqdn_sender,
         await_reject_non_fqdn_recipient;

@@ -17,10 +17,6 @@
         {                                                                                       \
                 name, KIND_READY, ARGUMENT_##argument, REACH_##reach, await_ask, NULL, prefetch \
         }
-#define NEEDS_DNS(name, argument, missed)                                                 \
-        {                                                                                 \
-                name, KIND_NEEDS_DNS, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
-        }
 #define INERT(name, argument, missed)                                                 \
         {                                                                             \
                 name, KIND_INERT, ARGUMENT_##argument, REACH_NONE, NULL, missed, NULL \
@@ -148,7 +144,7 @@ static const struct restriction restrictions[] = {
                  prefetch_recipient_mx_access),
         ASKS_DNS("check_recipient_ns_access", TABLE, NONE, await_check_recipient_ns_access,
                  prefetch_recipient_ns_access),
-        NEEDS_DNS("permit_mx_backup", NONE, "mail for domains that we are a backup of is refused"),
+        READY("permit_mx_backup", NONE, NONE, await_permit_mx_backup),
         ASKS_LIST("reject_rhsbl_recipient", RECIPIENTS, await_reject_listed),
         ASKS_DNS("reject_unknown_recipient_domain", NONE, NONE,
                  await_reject_unknown_recipient_domain, prefetch_unknown_recipient),

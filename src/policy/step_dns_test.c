@@ -27,6 +27,13 @@
         "forged.example BOGUS\n"                   \
         "forged.example A 203.0.113.7\n"           \
         "deep.sub.b.example A 203.0.113.8\n"       \
+        "backed.example MX 10 mx1.b.example\n"     \
+        "backed.example MX 20 us.example\n"        \
+        "alone.example MX 10 us.example\n"         \
+        "alone.example MX 20 mx1.b.example\n"      \
+        "hurt.example MX 10 dead.example\n"        \
+        "hurt.example MX 20 us.example\n"          \
+        "us.example A 203.0.113.99\n"              \
         "xn--bcher-kva.example MX 10 mx1.b.example\n"
 
 struct row {
@@ -44,6 +51,26 @@ struct row {
 #define OK "permit"
 
 static const struct row rows[] = {
+/* permit_mx_backup: with reject_unauth_destination behind it in smtpd_relay_restrictions */
+#define MX \
+        "proxy_interfaces = 203.0.113.99\nsmtpd_relay_restrictions = permit_mx_backup, reject_unauth_destination\n"
+#define DENIED(to) "554 5.7.1 <" to ">: Relay access denied"
+        {"permit", "", H, F, "x@backed.example", OK, MX},
+        {"permit", "", H, F, T, OK, MX},
+        {"permit", "", H, F, "x@alone.example", DENIED("x@alone.example"), MX},
+        {"permit", "", H, F, "x@b.example", DENIED("x@b.example"), MX},
+        {"permit", "", H, F, "x@none.example", DENIED("x@none.example"), MX},
+        {"permit", "", H, F, "x%y@backed.example", DENIED("x%y@backed.example"), MX},
+        {"permit", "", H, F, "x@hurt.example",
+         "450 4.4.3 <x@hurt.example>: Recipient address rejected: Unable to verify host as mail exchanger",
+         MX},
+        {"permit", "", H, F, "x@dead.example",
+         "450 4.4.3 <x@dead.example>: Recipient address rejected: Unable to verify host as mail exchanger",
+         MX},
+        {"permit", "", H, F, "x@backed.example", OK,
+         MX "permit_mx_backup_networks = 203.0.113.0/30\n"},
+        {"permit", "", H, F, "x@backed.example", DENIED("x@backed.example"),
+         MX "permit_mx_backup_networks = 198.51.100.0/24\n"},
         /* HELO */
         {"reject_unknown_helo_hostname", "", H, F, T, OK, ""},
         {"reject_unknown_helo_hostname", "", "Client.Example.", F, T, OK, ""},
