@@ -33,7 +33,7 @@ static const char *take_apart(const struct mime_limits *limits, struct str text,
                                 len -= goes_on;
                                 len += (size_t)snprintf(out + len, sizeof(out) - len,
                                                         goes_on ? "%.0s%.*s>%s" : "%.1s<%.*s>%s",
-                                                        "PMNREB" + unit.kind, STR_ARG(unit.raw),
+                                                        &"PMNREB"[unit.kind], STR_ARG(unit.raw),
                                                         unit.faults ? "!" : "");
                                 assert_true(len < sizeof(out));
                         }
