@@ -141,10 +141,10 @@ void text_map_each(const void *contents, table_visit *each, void *context)
 {
         const struct text_map *m = contents;
         bool wants_more = true;
-        for (const char *at = m->block; wants_more && at < m->block + m->block_len;) {
-                struct str key = str_from(at);
-                struct str value = str_from(at + key.len + 1);
-                at = value.ptr + value.len + 1;
+        for (size_t at = 0; wants_more && at < m->block_len;) {
+                struct str key = str_from(&m->block[at]);
+                struct str value = str_from(&m->block[at + key.len + 1]);
+                at += key.len + value.len + 2;
                 wants_more = each(context, key, value);
         }
 }
