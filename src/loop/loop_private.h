@@ -13,7 +13,9 @@ struct task_room {
         struct list spare; /* stacks of ended tasks, for use again */
         size_t count;
         size_t spare_count;
-        void *loop_fiber; /* what TSan calls the loop's own stack */
+        struct timer rest; /* set while a task may come to rest */
+        size_t high_water; /* of stacks whose pages were given back */
+        void *loop_fiber;  /* what TSan calls the loop's own stack */
 };
 
 struct loop {

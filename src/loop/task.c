@@ -1,9 +1,14 @@
 /*
  * task.c - a coroutine: straight code that can wait
  *
- * A task lives at the top of its own mapping: guard page, 64 KiB of stack, the struct. Ended tasks leave
- * their mapping to the next one of the same loop. Resuming is a plain function call to stack_switch(); a
- * round trip costs some 30 ns.
+ * A task lives in a mapping of its own: guard page, and 64 KiB of stack with the struct in its top page, so that one
+ * that never went deep has one page. Ended tasks leave their mapping to the next one of the same loop. Resuming
+ * is a plain function call to stack_switch(); a round trip costs some 30 ns.
+ *
+ * What a task has touched below the point where it waits is of no use: after REST_MS of one wait these pages are given
+ * back, so that thousands of idle sessions cost what they need and not what they once needed. Each round of the rest
+ * timer marks those who wait; who is found waiting still, in the round after, rests. There is a timer only while
+ * somebody may come to rest.
  *
  * A task that waits with a deadline has a timer. Most waits end long before, and each has a later deadline
  * than the one before; so the timer is left where it is when it would only move back, and looks again
@@ -66,11 +71,20 @@
 
 /* Instrumented code needs several times the stack. */
 enum {
-        GUARD_BYTES = 4096,
-        STACK_BYTES = (TASK_ASAN || TASK_TSAN ? 256 : 64) * 1024,
+        PAGE_BYTES = 4096,
+        GUARD_BYTES = PAGE_BYTES,
+        /* an odd number of pages, or the top pages of all tasks would meet in few places of the TLB */
+        MAP_BYTES = GUARD_BYTES + (TASK_ASAN || TASK_TSAN ? 256 : 64) * 1024,
         SPARE_MAX = 256,
         CANARY = 0x7a5c,
+        REST_MS = 2000,
+        RESTS_MAX = 1000,
+        /* ucontext parks by a struct somewhat above the stack pointer */
+        BELOW_PARKED_BYTES = STACK_SWITCH_ASSEMBLY ? 0 : PAGE_BYTES,
 };
+
+/* In its present wait. */
+enum rest { REST_NOT, REST_SEEN, REST_DONE };
 
 struct task {
         struct list link;  /* in room.all or room.spare */
@@ -90,10 +104,17 @@ struct task {
         bool is_deaf; /* in await_wake_always() */
         bool has_timed_out;
         bool has_ended;
+        enum rest rest;
         unsigned canary;
         void *fake_stack; /* ASan's */
         void *fiber;      /* TSan's */
         unsigned valgrind_id;
+};
+
+/* Between the guard page and the struct. */
+enum {
+        TASK_BYTES = (sizeof(struct task) + 15) / 16 * 16,
+        STACK_BYTES = MAP_BYTES - GUARD_BYTES - TASK_BYTES,
 };
 
 static __thread struct task *running;
@@ -175,18 +196,13 @@ static void guard(char *page)
         check(mprotect(page, GUARD_BYTES, PROT_NONE) == 0);
 }
 
-static size_t map_bytes(void)
-{
-        return GUARD_BYTES + STACK_BYTES + (sizeof(struct task) + 15) / 16 * 16;
-}
-
 static struct task *task_map(void)
 {
-        char *map = mmap(NULL, map_bytes(), PROT_READ | PROT_WRITE,
+        char *map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         check(map != MAP_FAILED);
         guard(map);
-        struct task *t = (struct task *)(void *)(map + GUARD_BYTES + STACK_BYTES);
+        struct task *t = (struct task *)(void *)(map + MAP_BYTES - TASK_BYTES);
         t->map = map;
 #ifdef FOREPOST_VALGRIND
         t->valgrind_id =
@@ -201,9 +217,9 @@ static void task_unmap(struct task *t)
         VALGRIND_STACK_DEREGISTER(t->valgrind_id);
 #endif
 #if TASK_ASAN
-        __asan_unpoison_memory_region(t->map, map_bytes());
+        __asan_unpoison_memory_region(t->map, MAP_BYTES);
 #endif
-        munmap(t->map, map_bytes());
+        munmap(t->map, MAP_BYTES);
 }
 
 static size_t stack_used(const struct task *t)
@@ -214,12 +230,12 @@ static size_t stack_used(const struct task *t)
         /* pages come zeroed: the deepest touched byte is the first that is not zero */
         const uint64_t *word = (const uint64_t *)(const void *)(t->map + GUARD_BYTES);
         size_t words = STACK_BYTES / sizeof(*word);
-        unsigned char resident[STACK_BYTES / 4096];
+        unsigned char resident[(MAP_BYTES - GUARD_BYTES) / PAGE_BYTES];
         size_t from = 0;
-        if (mincore(t->map + GUARD_BYTES, STACK_BYTES, resident) == 0)
-                while (from < STACK_BYTES / 4096 && !(resident[from] & 1))
+        if (mincore(t->map + GUARD_BYTES, MAP_BYTES - GUARD_BYTES, resident) == 0)
+                while (from < sizeof(resident) && !(resident[from] & 1))
                         from++;
-        size_t i = from * (4096 / sizeof(*word));
+        size_t i = from * (PAGE_BYTES / sizeof(*word));
 #ifdef FOREPOST_VALGRIND
         VALGRIND_DISABLE_ERROR_REPORTING; /* what lies below a stack pointer is not to be read, it says */
 #endif
@@ -230,6 +246,39 @@ static size_t stack_used(const struct task *t)
 #endif
         return (words - i) * sizeof(*word);
 #endif
+}
+
+/* ---- rest ---- */
+
+static void take_rest(struct task *t)
+{
+        char *bottom = t->map + GUARD_BYTES;
+        uintptr_t parked = (uintptr_t)t->parked - BELOW_PARKED_BYTES;
+        char *top = bottom + (parked - (uintptr_t)bottom) / PAGE_BYTES * PAGE_BYTES;
+        size_t used = stack_used(t);
+        if (used > t->loop->tasks.high_water)
+                t->loop->tasks.high_water = used;
+        if (parked > (uintptr_t)bottom && top > bottom)
+                madvise(bottom, (size_t)(top - bottom), MADV_DONTNEED);
+        t->rest = REST_DONE;
+}
+
+/* Rests are so few a round that they delay nobody. */
+static void rest_due(struct timer *timer)
+{
+        struct task_room *room = heap_of(timer, struct task_room, rest);
+        int rests = 0;
+        bool may_rest = false;
+        list_each (link, &room->all) {
+                struct task *t = list_of(link, struct task, link);
+                if (t->rest == REST_NOT)
+                        t->rest = REST_SEEN;
+                else if (t->rest == REST_SEEN && t->is_waiting && rests++ < RESTS_MAX)
+                        take_rest(t);
+                may_rest |= t->rest != REST_DONE;
+        }
+        if (may_rest)
+                loop_timer_set(loop_self(), &room->rest, loop_now_ms() + REST_MS);
 }
 
 static void deadline_due(struct timer *timer)
@@ -294,6 +343,7 @@ void task_room_init(struct task_room *room)
         list_init(&room->all);
         list_init(&room->ready);
         list_init(&room->spare);
+        room->rest.due = rest_due;
 }
 
 void task_room_done(struct task_room *room)
@@ -379,6 +429,9 @@ static int wait_here(struct task *t, const char *doing, struct str what, int64_t
         t->what = what;
         t->has_timed_out = false;
         t->is_waiting = true;
+        t->rest = REST_NOT;
+        if (!t->loop->tasks.rest.item.at)
+                loop_timer_set(t->loop, &t->loop->tasks.rest, t->loop->now_ms + REST_MS);
         set_deadline(t, deadline_ms);
         park(t);
         t->is_waiting = false;
@@ -480,7 +533,7 @@ size_t task_count(const struct loop *l)
 
 size_t task_stack_high_water(const struct loop *l)
 {
-        size_t most = 0;
+        size_t most = l->tasks.high_water;
         list_each (link, (struct list *)(uintptr_t)&l->tasks.spare) {
                 size_t used = stack_used(list_of(link, struct task, link));
                 if (used > most)

@@ -154,6 +154,61 @@ static void stacks_are_their_own(void **state)
         assert_true(high < 256 * 1024);
 }
 
+enum { IDLERS = 200 };
+
+static struct task *idlers[IDLERS];
+
+static void go_deep_and_wait(void *arg)
+{
+        double *x = arg;
+        assert_true(deep(30, *x) == *x);
+        double kept[64];
+        for (int i = 0; i < 64; i++)
+                kept[i] = *x + i;
+        assert_int_equal(await_wake("idling", STR(""), CLOCK_NEVER), 0);
+        for (int i = 0; i < 64; i++)
+                assert_true(kept[i] == *x + i);
+        assert_true(deep(30, *x) == *x);
+        end_one();
+}
+
+static long resident_pages(void)
+{
+        FILE *f = fopen("/proc/self/statm", "r");
+        long all;
+        long resident;
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%ld %ld", &all, &resident), 2);
+        fclose(f);
+        return resident;
+}
+
+static void wait_for_rest(void *arg)
+{
+        long most = resident_pages();
+        int64_t until = loop_now_ms() + 20000;
+        /* each gives back more than one page */
+        while (resident_pages() > most - IDLERS && loop_now_ms() < until)
+                assert_int_equal(await_sleep(50), 0);
+        assert_true(loop_now_ms() < until);
+        for (int i = 0; i < IDLERS; i++)
+                task_wake(idlers[i]);
+        end_one();
+}
+
+static void who_waits_long_gives_back_its_stack(void **state)
+{
+        static double x[IDLERS];
+        left = IDLERS + 1;
+        for (int i = 0; i < IDLERS; i++) {
+                x[i] = i * 0.5;
+                idlers[i] = task_start(loop, go_deep_and_wait, &x[i]);
+        }
+        task_start(loop, wait_for_rest, NULL);
+        loop_run(loop);
+        assert_int_equal(task_count(loop), 0);
+}
+
 static volatile int sink;
 
 __attribute__((noinline, no_sanitize("address"))) static int overflow(int n)
@@ -293,6 +348,7 @@ int main(void)
                 WITH_LOOP(tasks_take_turns),
                 WITH_LOOP(waits_end_as_they_should),
                 WITH_LOOP(stacks_are_their_own),
+                WITH_LOOP(who_waits_long_gives_back_its_stack),
                 WITH_LOOP(overflow_hits_the_guard),
                 WITH_LOOP(tasks_start_tasks),
                 WITH_LOOP(unfinished_tasks_are_freed_with_their_loop),

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -115,3 +116,15 @@ def certificate(name='mx1.relay.test'):
         check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     give(paths[1])
     return paths
+
+
+@functools.lru_cache(maxsize=None)
+def has_sanitizer():
+    """Memory and speed of such a program are not the real ones."""
+    return bool(re.search(b'__[at]san_init', program().read_bytes()))
+
+
+def resident_kib(pid):
+    """Memory of a process that is in RAM, file pages aside."""
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    return int(re.search(r'^RssAnon:\s+(\d+)', status, re.M).group(1))
