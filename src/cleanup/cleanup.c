@@ -118,9 +118,18 @@ static void check_faults(struct cleanup *c, const struct mime_unit *unit)
                 cleanup_refuse_fault(c, faults, without_line_end(unit->raw));
 }
 
+static void put_owed_blank(struct cleanup *c)
+{
+        if (c->owes_blank)
+                cleanup_put(c, STR("\r\n"));
+        c->owes_blank = false;
+}
+
 static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 {
         check_faults(c, unit);
+        if (unit->kind != MIME_HEADER_END)
+                put_owed_blank(c);
         if (!c->has_header && !smtp_text_is_ascii(unit->raw))
                 c->has_utf8_header = true;
         if (unit->kind != MIME_FIELD_REST)
@@ -139,6 +148,8 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
         case MIME_HEADER_END:
                 if (!c->has_header)
                         await_clean_header_end(c);
+                /* "text at once": without a blank line it would become a part of our header */
+                c->owes_blank = !c->has_header && unit->raw.len == 0;
                 c->has_header = true;
                 cleanup_put(c, unit->raw);
                 break;
@@ -153,7 +164,7 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 struct buf *cleanup_input(struct cleanup *c)
 {
         bool is_done = c->has_header && (c->is_passed || !c->rules->looks_at_parts);
-        return is_done && c->input.len == 0 ? NULL : &c->input;
+        return is_done && !c->owes_blank && c->input.len == 0 ? NULL : &c->input;
 }
 
 size_t cleanup_waiting_bytes(const struct cleanup *c)
@@ -173,17 +184,46 @@ static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refus
         return CLEANUP_REFUSED;
 }
 
+/*
+ * A mailbox's "From " line in front of the header (any number of ">" before it) is kept as X-Mailbox-Line, as Postfix
+ * does: else it would end the header. False: the first line is not all here yet.
+ */
+static bool begin(struct cleanup *c, bool is_all)
+{
+        static const struct str name = STR_INIT("X-Mailbox-Line: ");
+        enum { LINE_BYTES_MAX = 4096 };
+        struct str text = buf_str(&c->input);
+        bool has_line = text.len > LINE_BYTES_MAX || memchr(text.ptr ? text.ptr : "", '\n', text.len);
+        if (!has_line && !is_all)
+                return false;
+        c->has_begun = true;
+        size_t at = 0;
+        while (at < text.len && text.ptr[at] == '>')
+                at++;
+        if (!str_starts_nocase(str_tail(text, at), STR("From ")))
+                return true;
+        struct str line = arena_str(c->arena, text);
+        buf_clear(&c->input);
+        buf_append_str(&c->input, name);
+        buf_append_str(&c->input, line);
+        return true;
+}
+
 enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, bool is_all,
                                             struct smtp_reply *refusal)
 {
-        struct str text = buf_str(&c->input);
-        size_t begin = out->len;
+        size_t before = out->len;
         enum cleanup_progress progress = CLEANUP_DONE;
         struct mime_unit unit;
         c->out = out;
+        if (!c->has_begun && !begin(c, is_all))
+                return CLEANUP_DONE;
+        struct str text = buf_str(&c->input);
         while (!c->is_refused) {
                 if (c->has_header && (c->is_passed || !c->rules->looks_at_parts)) {
                         struct str part = str_part(text, 0, CLEANUP_STEP_BYTES);
+                        if (part.len)
+                                put_owed_blank(c);
                         cleanup_put(c, part);
                         text = str_tail(text, part.len);
                         if (text.len == 0)
@@ -197,7 +237,7 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
                         cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
                 if (arena_is_over(c->arena))
                         cleanup_refuse(c, 452, "4.3.1", STR("Insufficient system storage"));
-                if (out->len - begin >= CLEANUP_STEP_BYTES) {
+                if (out->len - before >= CLEANUP_STEP_BYTES) {
                         progress = CLEANUP_MORE;
                         break;
                 }

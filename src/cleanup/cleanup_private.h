@@ -51,7 +51,9 @@ struct cleanup {
         struct buf scratch; /* a field without CR, or decoded */
         struct mime mime;
         enum rewrite_context context;
+        bool has_begun;       /* the first line has been looked at */
         bool has_header;      /* the first header is over */
+        bool owes_blank;      /* no blank line has ended it: one is put in front of the body */
         bool has_utf8_header; /* and had bytes beyond ASCII */
         bool is_passed;       /* PASS, DISCARD: nothing is checked any more */
         bool drops_rest;      /* of a long field or line that was taken out */

@@ -224,7 +224,28 @@ static enum check_kind kind_of(const struct mime_unit *unit)
         return unit->kind == MIME_NESTED_FIELD ? CHECK_NESTED : CHECK_HEADER;
 }
 
+/* "Name : value" as "Name: value" (RFC 5322 4.5: blanks there are obsolete); all else as it is. */
+static struct str without_blanks(struct cleanup *c, struct str raw, struct str name)
+{
+        size_t colon = name.len;
+        while (colon < raw.len && (raw.ptr[colon] == ' ' || raw.ptr[colon] == '\t'))
+                colon++;
+        if (colon == name.len || colon == raw.len || raw.ptr[colon] != ':')
+                return raw;
+        return arena_printf(c->arena, "%.*s%.*s", STR_ARG(name), STR_ARG(str_tail(raw, colon)));
+}
+
+static void await_clean_given(struct cleanup *c, const struct mime_unit *unit);
+
 void await_clean_field(struct cleanup *c, const struct mime_unit *unit)
+{
+        struct mime_unit given = *unit;
+        given.raw = without_blanks(c, unit->raw, unit->field.name);
+        given.field.raw = without_blanks(c, unit->field.raw, unit->field.name);
+        await_clean_given(c, &given);
+}
+
+static void await_clean_given(struct cleanup *c, const struct mime_unit *unit)
 {
         enum check_kind kind = kind_of(unit);
         struct str raw = unit->raw;

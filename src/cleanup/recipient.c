@@ -83,7 +83,7 @@ static int await_note_copy(struct cleanup *c, struct table_list *maps, const cha
 static bool has_recipient(const struct envelope *e, struct str address)
 {
         for (size_t i = 0; i < e->recipient_count; i++)
-                if (str_eq(e->recipients[i].address, address))
+                if (str_eq_nocase(e->recipients[i].address, address))
                         return true;
         return false;
 }

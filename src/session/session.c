@@ -64,12 +64,12 @@ bool session_rate_allows(struct session *s, enum front_door_event event, int64_t
 
 struct smtp_offers session_offers(const struct session *s)
 {
-        bool is_esmtp = s->greeting == GREETED_EHLO;
+        /* As in Postfix, also after HELO: devices say HELO, and SIZE all the same. */
         return (struct smtp_offers){
-                .size = is_esmtp && session_offers_keyword(s, "SIZE"),
-                .eightbitmime = is_esmtp && session_offers_keyword(s, "8BITMIME"),
-                .smtputf8 = is_esmtp && session_offers_keyword(s, "SMTPUTF8"),
-                .dsn = is_esmtp && session_offers_keyword(s, "DSN"),
+                .size = session_offers_keyword(s, "SIZE"),
+                .eightbitmime = session_offers_keyword(s, "8BITMIME"),
+                .smtputf8 = session_offers_keyword(s, "SMTPUTF8"),
+                .dsn = session_offers_keyword(s, "DSN"),
         };
 }
 

@@ -33,14 +33,14 @@ static int await_text(struct session *s)
 struct smtp_reply await_session_data(struct session *s, struct str args)
 {
         struct transaction *t = s->transaction;
-        if (!str_is_empty(args))
-                return smtp_reply_make(501, "5.5.4", STR("Syntax: DATA"));
         if (!t)
                 return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
         if (t->intake)
                 return smtp_reply_make(503, "5.5.1", STR("Error: DATA after BDAT"));
         if (t->rcpt_count == 0)
                 return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
+        if (!str_is_empty(args))
+                return smtp_reply_make(501, "5.5.4", STR("Syntax: DATA"));
         struct smtp_reply reply;
         if (await_session_refuses(s, POLICY_AT_DATA, &reply) ||
             await_session_milters_data(s, &reply))

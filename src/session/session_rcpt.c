@@ -23,7 +23,7 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
                 return false;
         /* "error:5.1.2 text": the code is the text's own, when its class is made to fit */
         struct str text = route.nexthop;
-        char code[SMTP_ENHANCED_BYTES] = "5.0.0";
+        char code[SMTP_ENHANCED_BYTES] = "5.1.1";
         smtp_enhanced_take(&text, code);
         code[0] = is_error ? '5' : '4';
         const char *enhanced = arena_str(&s->arena, str_from(code)).ptr;

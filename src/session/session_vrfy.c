@@ -11,11 +11,12 @@ struct smtp_reply await_session_vrfy(struct session *s, struct str args)
                 return smtp_reply_make(501, "5.5.4", STR("Syntax: VRFY address [SMTPUTF8]"));
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: MAIL transaction in progress"));
-        struct str rest = args;
-        struct str word;
-        str_next_word(&rest, " \t", &word);
+        /* RFC 6531 3.7.4.2: the keyword follows the address */
+        static const struct str utf8 = STR_INIT(" SMTPUTF8");
+        if (args.len > utf8.len && str_eq_nocase(str_tail(args, args.len - utf8.len), utf8))
+                args = str_trim(str_part(args, 0, args.len - utf8.len));
         struct smtp_address address;
-        if (smtp_address_parse(word, &s->arena, &address) < 0 || str_is_empty(address.local))
+        if (smtp_address_parse(args, &s->arena, &address) < 0 || str_is_empty(address.local))
                 return smtp_reply_make(501, "5.1.3", STR("Bad recipient address syntax"));
         s->facts.recipient = address;
         struct smtp_reply reply;

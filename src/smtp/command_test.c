@@ -100,7 +100,7 @@ static void counts_chunks(void **state)
                         assert_true(bytes == cases[i].bytes);
                         assert_int_equal(is_last, cases[i].is_last);
                 } else {
-                        assert_int_equal(refusal.code, 501);
+                        assert_int_equal(refusal.code, 521);
                         assert_string_equal(refusal.enhanced, "5.5.4");
                 }
         }

@@ -7,11 +7,12 @@
  *      SMTPUTF8                                                        (RFC 6531 3.4)
  *      RET=    "FULL" / "HDRS"                                         (RFC 3461 4.3)
  *      ENVID=  xtext, at most 100 characters                           (RFC 3461 4.4)
+ *      AUTH=   "<>", taken and forgotten, though AUTH is not offered   (RFC 4954 5)
  */
 #include "smtp/grammar.h"
 
 enum { ENVID_BYTES_MAX = 100, SIZE_DIGITS_MAX = 20 };
-enum { SEEN_SIZE = 1, SEEN_BODY = 2, SEEN_UTF8 = 4, SEEN_RET = 8, SEEN_ENVID = 16 };
+enum { SEEN_SIZE = 1, SEEN_BODY = 2, SEEN_UTF8 = 4, SEEN_RET = 8, SEEN_ENVID = 16, SEEN_AUTH = 32 };
 
 /* A size that no int64_t holds is larger than every limit: the largest number says so. */
 static int size_parse(struct str value, int64_t *size)
@@ -64,6 +65,8 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad ENVID parameter syntax"));
                 out->envid = smtp_xtext_keep(p->value, arena);
+        } else if (smtp_parameter_has(p, STR("AUTH")) && str_eq(p->value, STR("<>"))) {
+                *bit = SEEN_AUTH; /* nobody vouches for the sender (RFC 4954 5): nothing to keep */
         } else {
                 return smtp_parameter_refuse(p, arena, refusal);
         }
@@ -105,7 +108,7 @@ int smtp_bdat_parse(struct str args, int64_t *bytes, bool *is_last, struct smtp_
             str_to_int64(number, 0, INT64_MAX, bytes) ||
             (has_marker && !str_eq_nocase(marker, STR("LAST"))) ||
             str_next_word(&args, " \t", &more))
-                return smtp_refuse(refusal, 501, "5.5.4", STR("Syntax: BDAT count [LAST]"));
+                return smtp_refuse(refusal, 521, "5.5.4", STR("Syntax: BDAT count [LAST]"));
         *is_last = has_marker;
         return 0;
 }

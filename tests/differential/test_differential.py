@@ -10,24 +10,36 @@ A case begins with a comment that says what it is. Sections:
     == main.cf          lines over COMMON below; "unset NAME" removes one
     == master.cf        the inet service, instead of one smtpd on @PORT@
     == file NAME        a file in the configuration directory
-    == zone             what the DNS says: records as in a zone file
+    == zone             what the DNS says, to both, in the lines of harness/dns.py; without it nothing has a name
+    == policy           a policy server on @POLICY@: "regex -> action" a line, the first that is found in the request
     == talk NAME        a conversation; its lines are below
+    == each NAME        a conversation a line, its steps parted by " ; "
     == use NAME         all talks of talks/NAME.talks, as if they stood here
 
-@DIR@, @PORT@ and @SINK@ (the port of the scripted next hop) may be used in all of them.
+@DIR@, @PORT@, @SINK@ (the port of the scripted next hop), @CERT@ and @KEY@ (a certificate of mx1.relay.test) may be used
+in all of them. Clients may come from any address of 127.0.0.0/8, 203.0.113.0/24 and 198.51.100.0/24.
 
     C: text             a line is sent and its reply compared ("C:" alone sends an empty line). {a*3000} is 3000
                         times "a"; \\r \\n \\t \\0 \\\\ \\xNN as in C
     > text              a line is sent that has no reply: content, the first commands of a pipeline
+    ask FROM TO...      EHLO client.example.org (if nothing was said yet), MAIL, RCPT of each, RSET; "-" is the null sender
+    send FROM TO...     the same with DATA and a small message in the place of RSET
+    B: bytes            bytes are sent that have no reply, without CRLF
     R                   a reply is compared
+    first TEXT          a line that is sent before the greeting: a PROXY header
+    starttls            the TLS handshake, after C: STARTTLS
+    again               the connection is closed; the next line opens another
     from ADDRESS        the client's address, before the first C:
     closed              the server has closed
     sink VERB: reply    what the next hop answers in this talk (harness/sink.py)
     delivered N         this many messages reach the next hop, and are compared
     held N              this many messages stay in the queue, with both
+    ~mail reason        what reaches the next hop differs, on purpose
 
 After a C: or R line, "~ reason" on a line of its own: here the two differ, on purpose, for this reason. It is an error
 when they do not. Where only the enhanced code may differ the line is "~code reason".
+
+What is left out of the comparison, with the reasons, is said by KEYWORDS_OF_OURS and plainly() below.
 
 Needs root: Postfix runs by chroot, and all in a network namespace of its own, so that port 53 is free.
 """
@@ -36,12 +48,15 @@ import ctypes
 import os
 import pathlib
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
 from harness import places
 from harness.dialogue import Dialogue
+from harness.dns import NameServer
 from harness.places import Broken, await_true
 from harness.postfix import Postfix
 from harness.server import Server, parse_main_cf
@@ -49,6 +64,11 @@ from harness.sink import Sink
 
 HERE = pathlib.Path(__file__).parent
 CASES = sorted(HERE.glob('*.case'))
+
+KEYWORDS_OF_OURS = {
+    'LIMITS': 'RFC 9422: tells the client the limit on recipients, which Postfix has too but does not tell',
+}
+NETWORKS = ['203.0.113.1/24', '198.51.100.1/24']
 
 COMMON = {
     'compatibility_level': '3.6',
@@ -77,7 +97,8 @@ ENHANCED = re.compile(r'[245]\.\d{1,3}\.\d{1,3}(?= |$)')
 class Case:
     def __init__(self, path):
         self.name = path.stem
-        self.main, self.files, self.master, self.zone, self.talks = dict(COMMON), {}, MASTER, '', {}
+        self.main, self.files, self.master, self.talks = dict(COMMON), {}, MASTER, {}
+        self.zone, self.policy = '', []
         self.read(path, path.read_text())
 
     def read(self, path, text, prefix=''):
@@ -104,10 +125,16 @@ class Case:
             self.files[name] = '\n'.join(lines) + '\n'
         elif kind == 'zone':
             self.zone = '\n'.join(lines) + '\n'
+        elif kind == 'policy':
+            self.policy = [tuple(l.split(' -> ', 1)) for l in lines if l.strip() and not l.startswith('#')]
         elif kind == 'talk':
             name = prefix + name
             assert name not in self.talks, f'{path.name}: two talks "{name}"'
             self.talks[name] = [l for l in lines if l.strip() and not l.startswith('#')]
+        elif kind == 'each':
+            lines = [l for l in lines if l.strip() and not l.startswith('#')]
+            for number, line in enumerate(lines, 1):
+                self.talks[f'{prefix}{name} {number}'] = line.split(' ; ')
         elif kind == 'use':
             other = HERE / 'talks' / f'{name}.talks'
             self.read(other, other.read_text(), f'{name}, ')
@@ -144,7 +171,7 @@ class Line:
         found = ENHANCED.match(lines[-1][4:]) if lines else None
         self.enhanced = found.group() if found else ''
         # The keywords of EHLO; all else about a reply's text is each server's own.
-        self.keywords = sorted(l[4:].upper() for l in lines[1:]) if len(lines) > 1 else []
+        self.keywords = sorted(l[4:].upper() for l in lines[1:] if l[4:].split(' ')[0] not in KEYWORDS_OF_OURS)
 
     def __eq__(self, other):
         return (self.code, self.enhanced, self.keywords) == (other.code, other.enhanced, other.keywords)
@@ -158,16 +185,42 @@ class Step:
         self.text, self.reply, self.differs, self.is_code_alone = text, None, None, False
 
 
+def spelled_out(talk):
+    """The lines with "ask" and "send" as the commands that they stand for."""
+    has_greeted = False
+    for line in talk:
+        kind, _, rest = line.partition(' ')
+        has_greeted = has_greeted and kind != 'again' or kind == 'C:'
+        if kind not in ('ask', 'send'):
+            yield line
+            continue
+        if not has_greeted:
+            yield 'C: EHLO client.example.org'
+        has_greeted = True
+        sender, *recipients = rest.split()
+        yield f'C: MAIL FROM:<{sender.removeprefix("-")}>'
+        for recipient in recipients:
+            yield f'C: RCPT TO:<{recipient}>'
+        yield from ['C: RSET'] if kind == 'ask' else MESSAGE
+
+
+MESSAGE = ['C: DATA', '> From: "Some Body" <a@example.org>', '> To: <editor@relay.test>', '> Subject: a message',
+           '> Date: Thu, 1 Jan 2015 00:00:00 +0000', '> Message-ID: <1@example.org>', '> ', '> Hello.', 'C: .']
+
+
 def act(talk, server, sink):
     """Holds the conversation with one server: its steps with their replies, and what the next hop got."""
     source, steps, dialogue, keys = None, [], None, []
     words = server.words
     delivered = held = 0
+    first = None
 
     def connection():
         nonlocal dialogue
         if not dialogue:
             dialogue = Dialogue(server.port, source=source, timeout=20)
+            if first is not None:
+                dialogue.send(spelled(first) + b'\r\n')
             greeting = Step('(greeting)')
             greeting.reply = Line(dialogue.reply() or [])
             steps.append(greeting)
@@ -175,21 +228,30 @@ def act(talk, server, sink):
 
     before = len(sink.messages)
     try:
-        for line in talk:
+        for line in spelled_out(talk):
             kind, _, rest = line.partition(' ')
             for word, value in words.items():
                 rest = rest.replace(word, value)
             if kind in ('C:', 'R'):
                 step = Step(line)
+                connection()
                 steps.append(step)
-                if connection() and steps[-1] is not step:      # the greeting comes first
-                    steps.remove(step)
-                    steps.append(step)
                 if kind == 'C:':
                     dialogue.send(spelled(rest) + b'\r\n')
                 step.reply = Line(dialogue.reply() or [])
             elif kind == '>':
                 connection().send(spelled(rest) + b'\r\n')
+            elif kind == 'B:':
+                connection().send(spelled(rest))
+            elif kind == 'first':
+                first = rest
+            elif kind == 'starttls':
+                connection().starttls()
+            elif kind == 'again':
+                connection().close()
+                dialogue = None
+            elif kind == '~mail':
+                pass
             elif kind in ('~', '~code'):
                 steps[-1].differs, steps[-1].is_code_alone = rest, kind == '~code'
             elif kind == 'from':
@@ -197,6 +259,7 @@ def act(talk, server, sink):
             elif kind == 'closed':
                 step = Step(line)
                 step.reply = Line(connection().reply() or [])
+                assert step.reply.code == 'closed', f'not closed: {step.reply}'
                 steps.append(step)
             elif kind == 'sink':
                 key, _, reply = rest.partition(': ')
@@ -217,28 +280,46 @@ def act(talk, server, sink):
         for key in keys:
             sink.reply(key, None)
     assert len(sink.messages) == before + delivered, 'more or fewer messages than said reached the next hop'
-    return steps, sorted((plainly(m, server) for m in sink.messages[before:]), key=repr)
+    return steps, sorted((plainly(m) for m in sink.messages[before:]), key=repr)
 
 
 VARIABLE = [
     (re.compile(rb'\bid [0-9A-Za-z]{6,20}\b'), b'id ID'),
-    (re.compile(rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}(?: \(\w*\))?'), b'DATE'),
+    (re.compile(rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?\d{1,2} \w{3} 20[2-9]\d \d\d:\d\d:\d\d [+-]\d{4}(?: \(\w*\))?'), b'DATE'),
     (re.compile(rb'\(Postfix\)|\(Forepost\)'), b'(MTA)'),
-    (re.compile(rb'(?im)^(Message-ID: )<\d{14}\.[0-9A-Za-z]+@'), rb'\1<ID@'),
+    # Postfix has the queue id alone in front of the "@" (enable_long_queue_ids), or the time too
+    (re.compile(rb'(?im)^((?:Resent-)?Message-ID: )<(?:\d{14}\.)?[0-9A-Za-z]+@mx1'), rb'\1<ID@mx1'),
     (re.compile(rb'[0-9A-Za-z]+\.\d+/mx1'), b'BOUNDARY/mx1'),
 ]
 
 
-def plainly(message, server):
-    """What is compared of a message at the next hop: ids, dates and the order of header lines' folding are taken out."""
+def plainly(message):
+    """What is compared of a message at the next hop. Left out: ids, dates, how lines are folded, the order of recipients
+    (Postfix sorts them), and an ORCPT that says what RCPT says: Postfix adds it to each RCPT, and we only where one came
+    or the recipient was rewritten (RFC 3461 5.2.1: it "MAY be added")."""
     text = message.wire
     for pattern, word in VARIABLE:
         text = pattern.sub(word, text)
     header, blank, body = text.partition(b'\r\n\r\n')
-    header = re.sub(rb'\r\n[ \t]+', b' ', header)
+    header = re.sub(rb'\r\n[ \t]+', b' ', header).replace(b' \r\n', b'\r\n')
     sender = re.sub(r' SIZE=\d+', '', message.sender)
-    return (message.helo, sender, tuple(sorted(message.recipients)), header.decode('utf-8', 'replace'),
-            body.decode('utf-8', 'replace'))
+    recipients = sorted(re.sub(r'(?i)^<([^>]*)>(.*) ORCPT=rfc822;\1$', r'<\1>\2', r) for r in message.recipients)
+    return {'hello': message.helo, 'sender': sender, 'recipients': recipients,
+            'header': header.decode('utf-8', 'replace').split('\r\n'),
+            'body': body.decode('utf-8', 'replace')}
+
+
+def mail_differences(theirs, ours):
+    for number, (a, b) in enumerate(zip(theirs, ours), 1):
+        for part in a:
+            if a[part] == b[part]:
+                continue
+            x, y = a[part], b[part]
+            if isinstance(x, list):
+                x, y = [l for l in x if l not in y], [l for l in y if l not in x]
+                if not x and not y:
+                    x, y = a[part], b[part]
+            yield f'message {number}, {part}\n    Postfix:  {x!r}\n    Forepost: {y!r}'
 
 
 # ---- the servers ----
@@ -253,40 +334,91 @@ def namespace():
     if libc.unshare(clone_newnet) != 0:
         pytest.skip(f'no network namespace here: {os.strerror(ctypes.get_errno())}')
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    for network in NETWORKS:
+        subprocess.run(['ip', 'address', 'add', network, 'dev', 'lo'], check=True)
+
+
+class PolicyServer:
+    """Answers requests by the first rule whose expression is found in them; "action=dunno" else."""
+
+    def __init__(self, rules):
+        self.rules = [(re.compile(pattern), action) for pattern, action in rules]
+        self.port = places.free_port()
+        self.listener = socket.create_server(('127.0.0.1', self.port), backlog=50)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection, connection.makefile('rw', encoding='utf-8', errors='replace', newline='\n') as stream:
+            request = ''
+            for line in stream:
+                if line != '\n':
+                    request += line
+                    continue
+                action = next((action for pattern, action in self.rules if pattern.search(request)), 'dunno')
+                try:
+                    stream.write(f'action={action}\n\n')
+                    stream.flush()
+                except OSError:
+                    return
+                request = ''
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Pair:
     def __init__(self, case):
-        self.sinks = [Sink().start(), Sink().start()]
-        words = [{'@SINK@': str(s.port)} for s in self.sinks]
-        self.postfix = Postfix(case.name, case.main, case.files, case.master, words[0])
-        forepost = Server.__new__(Server)
-        self.forepost = forepost
-        main = {**case.main, 'queue_directory': '@DIR@/queue', 'maillog_file': '@DIR@/maillog',
-                'maillog_file_prefixes': '@DIR@'}
-        Server.__init__(forepost, case.name, master=case.master)
-        forepost.words.update(words[1])
-        forepost.main = main
-        for file, text in case.files.items():
-            forepost.write(file, text)
-        forepost.write_configuration()
+        self.started = []
+        sinks = self.sinks = [self.with_stop(Sink().start()) for _ in range(2)]
+        certificate, key = places.certificate('mx1.relay.test')
+        policy = self.with_stop(PolicyServer(case.policy)).port if case.policy else 0
+        words = [{'@SINK@': str(s.port), '@POLICY@': str(policy), '@CERT@': '@DIR@/etc/mx1.crt',
+                  '@KEY@': '@DIR@/etc/mx1.key'} for s in sinks]
+        files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text()}
+        dns = self.with_stop(NameServer(case.zone, port=53)) if case.zone else None
         try:
-            self.postfix.start()
-            self.forepost.start()
-        except Exception:
+            self.postfix = Postfix(case.name, case.main, files, case.master, words[0])
+            # Names: Postfix asks 127.0.0.1, as the resolver does when nothing is written in resolv.conf.
+            main = {**case.main, 'queue_directory': '@DIR@/queue', 'maillog_file': '@DIR@/maillog',
+                    'maillog_file_prefixes': '@DIR@', 'dns_forward': '127.0.0.1@53', 'dns_validation': 'no',
+                    **(dns.main() if dns else {})}
+            self.forepost = Server(case.name, master=case.master)
+            self.forepost.words.update(words[1])
+            self.forepost.main = main
+            for file, text in files.items():
+                self.forepost.write(file, text)
+            self.forepost.write_configuration()
+            self.with_stop(self.postfix).start()
+            self.with_stop(self.forepost).start()
+        except BaseException:
             self.stop()
             raise
 
+    def with_stop(self, what):
+        self.started.append(what)
+        return what
+
     def stop(self):
-        try:
-            self.postfix.stop()
-        finally:
+        """Ends all, and says only then what went wrong."""
+        errors = []
+        while self.started:
             try:
-                self.forepost.stop()
-            finally:
-                self.forepost.kill()
-                for sink in self.sinks:
-                    sink.stop()
+                self.started.pop().stop()
+            except Exception as error:      # pylint: disable=broad-except
+                errors.append(error)
+        if hasattr(self, 'forepost'):
+            self.forepost.kill()
+        if errors:
+            raise errors[0]
 
 
 @pytest.fixture(scope='module')
@@ -325,6 +457,10 @@ def test_talk(pairs, case, talk):
             wrong.append(f'{a.text}\n    Postfix:  {a.reply}\n    Forepost: {b.reply}')
         elif a.is_code_alone and a.reply == b.reply:
             wrong.append(f'{a.text}\n    said to differ in the enhanced code, but both say: {a.reply}')
-    if our_mail != their_mail:
-        wrong.append(f'at the next hop\n    Postfix:  {their_mail}\n    Forepost: {our_mail}')
+    mail = list(mail_differences(their_mail, our_mail))
+    if any(line.startswith('~mail ') for line in lines):
+        if not mail:
+            wrong.append('what reaches the next hop is said to differ, but is the same')
+    else:
+        wrong += mail
     assert not wrong, f'{case}: {talk}\n' + '\n'.join(wrong)

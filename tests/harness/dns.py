@@ -87,7 +87,7 @@ def question_of(packet):
 
 
 class NameServer:
-    def __init__(self, zone='', address='127.0.0.1'):
+    def __init__(self, zone='', address='127.0.0.1', port=None):
         self.lock = threading.Lock()
         self.records = collections.defaultdict(list)    # name -> [(type, ttl, rdata)]
         self.manners = {}                               # name -> [word, ...]
@@ -98,7 +98,7 @@ class NameServer:
         self.tcp = socket.socket()
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for _ in range(20):                             # a port that is free for both
-            self.port = places.free_port()
+            self.port = port or places.free_port()
             self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 self.udp.bind((address, self.port))
