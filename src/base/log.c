@@ -253,10 +253,13 @@ static size_t count_lines(const char *bytes, size_t len)
         return count;
 }
 
+/* In the thread that writes: what it has to say itself never waits in a write(), also not at the end. */
+static __thread bool is_writer;
+
 static void emit(const char *lines, size_t len)
 {
         pthread_mutex_lock(&writer.lock);
-        bool is_taken = writer.is_on;
+        bool is_taken = writer.is_on || is_writer;
         if (is_taken && writer.waiting_len + len <= LOG_WAITING_BYTES_MAX) {
                 memcpy(writer.waiting + writer.waiting_len, lines, len);
                 writer.waiting_len += len;
@@ -309,8 +312,8 @@ static size_t write_piece(const char *bytes, size_t len)
         return (size_t)n;
 }
 
-/* Until all of it is out, or the end has come and nobody takes it. */
-static void write_out(size_t len)
+/* Until all of it is out, or the end has come and nobody takes it: then false. */
+static bool write_out(size_t len)
 {
         size_t at = 0;
         while (at < len) {
@@ -322,8 +325,9 @@ static void write_out(size_t len)
                         writer.dropped += count_lines(writer.writing + at, len - at);
                 pthread_mutex_unlock(&writer.lock);
                 if (gives_up)
-                        return;
+                        return false;
         }
+        return true;
 }
 
 static void tell_dropped(void)
@@ -341,6 +345,7 @@ static void tell_dropped(void)
 
 static void *writer_main(void *arg)
 {
+        is_writer = true;
         pthread_mutex_lock(&writer.lock);
         while (!writer.is_stopping || writer.waiting_len) {
                 if (writer.waiting_len == 0) {
@@ -354,8 +359,8 @@ static void *writer_main(void *arg)
                 writer.waiting_len = 0;
                 writer.is_writing = true;
                 pthread_mutex_unlock(&writer.lock);
-                write_out(len);
-                tell_dropped();
+                if (write_out(len))
+                        tell_dropped();
                 pthread_mutex_lock(&writer.lock);
                 writer.is_writing = false;
                 pthread_cond_broadcast(&writer.emptied);

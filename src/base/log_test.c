@@ -207,10 +207,17 @@ static void the_end_waits_for_nobody(void **state)
         read_log(all, sizeof(all));
         assert_non_null(strstr(all, "after the reload"));
 
+        /* not one byte more fits into the pipe, also not the line that tells of those that were dropped */
+        int filler = open(name, O_WRONLY | O_NONBLOCK);
+        while (write(filler, "x", 1) == 1)
+                ;
+        close(filler);
+        size_t before = log_dropped();
         assert_int_equal(log_open(&o, &why), 0);
         for (int i = 0; i < 200; i++)
                 log_info("smtpd", "%s", words);
         log_thread_stop(100);
+        assert_int_equal(log_dropped() - before, 200);
         close(reader);
         unlink(name);
         rmdir(fifo);
