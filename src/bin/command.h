@@ -53,6 +53,7 @@ extern const struct command command_reload;
 extern const struct command command_stop;
 extern const struct command command_status;
 extern const struct command command_dnsbl;
+extern const struct command command_sessions;
 
 extern const struct command command_manual;
 /* All of them, in the order of the overview, those of a group together; NULL past the last. */

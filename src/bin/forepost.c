@@ -18,7 +18,7 @@ static const struct command *const commands[] = {
         &command_queue_export, &command_queue_import,  &command_reload,
         &command_stop,         &command_status,        &command_dnsbl,
         &command_spf,          &command_dns,           &command_manual,
-        &command_explain,      &command_replay,
+        &command_explain,      &command_replay,        &command_sessions,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 

@@ -231,6 +231,9 @@ static void await_answer(struct conversation *c, const struct request *request)
         case REQUEST_EXPLAIN:
                 await_control_explain(c, request);
                 break;
+        case REQUEST_SESSIONS:
+                await_control_sessions(c, request);
+                break;
         case REQUEST_DNSBL:
                 await_control_lists(c, request);
                 break;

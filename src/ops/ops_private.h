@@ -116,6 +116,7 @@ void conversation_end_not_found(struct conversation *c, struct str id);
 void await_control_queue(struct conversation *c, const struct request *request);
 void await_control_status(struct conversation *c, const struct request *request);
 void await_control_explain(struct conversation *c, const struct request *request);
+void await_control_sessions(struct conversation *c, const struct request *request);
 void await_control_lists(struct conversation *c, const struct request *request);
 /* A task of the office: lists in the DNS are tested when they are due (arg: the worker). */
 void await_keep_lists(void *arg);

@@ -32,6 +32,7 @@ enum request_verb {
         REQUEST_STOP,
         REQUEST_STATUS,
         REQUEST_DNSBL,
+        REQUEST_SESSIONS,
         REQUEST_EXPLAIN,
         REQUEST_SUBMIT, /* on the public socket: what follows the answer is SMTP */
         REQUEST_QUEUE_LIST,

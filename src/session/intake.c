@@ -267,6 +267,7 @@ static struct smtp_reply await_commit(struct session *s)
         int rc = await_spool_commit(&t->draft, &t->envelope, flags, &why);
         if (rc == 0) {
                 listener_counts(s->listener)->messages++;
+                s->messages++;
                 return queued;
         }
         refuse_for(s, rc, &why);

@@ -44,6 +44,7 @@ static struct session *session_new(struct listener *li, int fd)
         s->policy = li->service->parts.policy;
         s->wire = wire_new(li->loop, fd);
         list_add_last(&li->sessions, &s->link);
+        session_roll_add(s);
         li->counts.connections++;
         li->counts.open++;
         return s;
@@ -173,6 +174,7 @@ int64_t listener_sessions_max(const struct listener *li)
 void listener_session_ended(struct listener *li, struct session *s)
 {
         list_remove(&s->link);
+        session_roll_remove(s);
         li->counts.open--;
         if (li->stopper)
                 task_wake(li->stopper);

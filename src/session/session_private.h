@@ -5,6 +5,7 @@
 #include "cleanup/cleanup.h"
 #include "message/envelope.h"
 #include "session/front_door.h"
+#include "session/roll.h"
 #include "session/screen_cache.h"
 #include "session/session.h"
 #include "wire/tls.h"
@@ -62,6 +63,9 @@ enum { REFUSAL_CODE_BYTES = 8 };
 
 struct session {
         struct list link; /* in the listener's sessions */
+        struct list on_roll;
+        uint64_t number; /* of the loop's sessions */
+        int64_t since_us;
         struct listener *listener;
         struct session_service *service;
         const struct params *params;
@@ -92,8 +96,9 @@ struct session {
 
         struct screen screen;
 
-        unsigned errors; /* since the last message */
-        unsigned junk;   /* NOOP, RSET, VRFY, ETRN since the last message */
+        unsigned errors;   /* since the last message */
+        unsigned junk;     /* NOOP, RSET, VRFY, ETRN since the last message */
+        unsigned messages; /* accepted */
         struct {
                 unsigned done;   /* commands of this kind that succeeded */
                 unsigned failed; /* that were refused */

@@ -11,7 +11,7 @@ from harness import places
 from harness.dialogue import Dialogue
 from test_outage import queue, send
 
-COMMANDS = ['serve', 'check', 'config', 'map', 'queue', 'reload', 'stop', 'status']
+COMMANDS = ['serve', 'check', 'config', 'map', 'queue', 'reload', 'stop', 'status', 'sessions']
 
 
 def forepost(*arguments):
