@@ -11,6 +11,19 @@
 
 #include <cmocka.h>
 
+/* Under a sanitizer: memory is not what it is without, and all takes several times as long. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
 #define assert_str_equal(s, literal)                                               \
         do {                                                                       \
                 struct str unit_str = (s);                                         \

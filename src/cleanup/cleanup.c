@@ -193,7 +193,8 @@ static bool begin(struct cleanup *c, bool is_all)
         static const struct str name = STR_INIT("X-Mailbox-Line: ");
         enum { LINE_BYTES_MAX = 4096 };
         struct str text = buf_str(&c->input);
-        bool has_line = text.len > LINE_BYTES_MAX || memchr(text.ptr ? text.ptr : "", '\n', text.len);
+        bool has_line =
+                text.len > LINE_BYTES_MAX || memchr(text.ptr ? text.ptr : "", '\n', text.len);
         if (!has_line && !is_all)
                 return false;
         c->has_begun = true;

@@ -65,9 +65,9 @@ typedef void restriction_prefetch(const struct policy *p, enum policy_event even
 
 enum restriction_kind {
         KIND_READY,
-        KIND_INERT,     /* nothing that it could see is there (SASL, client certificates): a note */
-        KIND_NOT_YET,   /* an error: without it more would come in than was meant */
-        KIND_WARN,      /* warn_if_reject: changes the step after it */
+        KIND_INERT,   /* nothing that it could see is there (SASL, client certificates): a note */
+        KIND_NOT_YET, /* an error: without it more would come in than was meant */
+        KIND_WARN,    /* warn_if_reject: changes the step after it */
 };
 enum restriction_argument {
         ARGUMENT_NONE,
