@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static struct settings initial = {.name = "forepost", .hostname = "localhost", .
 static struct {
         pthread_rwlock_t lock; /* over fd */
         int fd;
+        unsigned changes; /* of fd, so that the writer knows that its own is old */
         struct settings *now;
         struct settings *all;
 } out = {.lock = PTHREAD_RWLOCK_INITIALIZER, .fd = 2, .now = &initial};
@@ -70,7 +72,7 @@ static void watch_forks(void)
         pthread_atfork(NULL, NULL, forget_pid);
 }
 
-static int own_pid(void)
+int log_pid(void)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         int pid = atomic_load_explicit(&known_pid, memory_order_relaxed);
@@ -170,6 +172,7 @@ int log_open(const struct log_options *o, struct why *why)
         pthread_rwlock_wrlock(&out.lock);
         close_target();
         out.fd = fd;
+        out.changes++;
         use_settings(o, path);
         pthread_rwlock_unlock(&out.lock);
         return 0;
@@ -182,6 +185,7 @@ int log_reopen(struct why *why)
         if (fd >= 0) {
                 close_target();
                 out.fd = fd;
+                out.changes++;
         }
         pthread_rwlock_unlock(&out.lock);
         return fd < 0 ? fd : 0;
@@ -224,7 +228,8 @@ static void emit_now(const char *line, size_t len)
 
 /*
  * Whole lines wait in one buffer while those of the other are being written. The writer waits in poll() alone, and
- * looks up often: where lines go may have changed, or the server is to end.
+ * looks up often: where lines go may have changed, or the server is to end. It lets lines gather for a moment, so that
+ * a busy loop has to wake it a hundred times a second and not for every turn.
  */
 static struct {
         pthread_mutex_t lock;
@@ -234,7 +239,8 @@ static struct {
         bool is_on;
         bool is_stopping;
         bool is_writing;
-        char *waiting; /* LOG_WAITING_BYTES_MAX */
+        unsigned hurries; /* who waits until all is out */
+        char *waiting;    /* LOG_WAITING_BYTES_MAX */
         size_t waiting_len;
         char *writing;
         size_t dropped;      /* lines, since the start */
@@ -243,7 +249,15 @@ static struct {
             .filled = PTHREAD_COND_INITIALIZER,
             .emptied = PTHREAD_COND_INITIALIZER};
 
-enum { LOOK_UP_MS = 100 };
+enum { LOOK_UP_MS = 100, GATHER_MS = 8 };
+
+/* The writer's own: where lines go, kept open over a reload that closes it elsewhere. */
+static struct {
+        int fd; /* -1: none yet */
+        unsigned changes;
+        bool is_syslog;
+        bool is_file; /* which takes as much as there is, and has always room */
+} target = {.fd = -1};
 
 static size_t count_lines(const char *bytes, size_t len)
 {
@@ -279,37 +293,55 @@ static int await_room(int fd)
         return poll(&p, 1, LOOK_UP_MS) > 0 ? 0 : -1;
 }
 
-/*
- * Writes one piece. A pipe that is writable takes PIPE_BUF bytes at once; syslog takes a line. Returns how many bytes
- * are out; 0: nobody takes them now.
- */
+/* Looks where lines go now. False: no descriptor is left. */
+static bool find_target(void)
+{
+        bool is_there = true;
+        pthread_rwlock_rdlock(&out.lock);
+        if (target.fd < 0 || target.changes != out.changes) {
+                struct stat st;
+                if (target.fd >= 0)
+                        close(target.fd);
+                target.fd = fcntl(out.fd, F_DUPFD_CLOEXEC, 3); /* a reload must not wait for us */
+                target.changes = out.changes;
+                target.is_syslog = out.now->target == LOG_TO_SYSLOG;
+                is_there = target.fd >= 0;
+                target.is_file = is_there && fstat(target.fd, &st) == 0 && S_ISREG(st.st_mode);
+        }
+        pthread_rwlock_unlock(&out.lock);
+        return is_there;
+}
+
+/* A pipe that is writable takes PIPE_BUF bytes at once; syslog takes a line. */
+static size_t piece_of(const char *bytes, size_t len)
+{
+        if (target.is_file)
+                return len;
+        size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
+        if (len == piece && !target.is_syslog)
+                return piece;
+        const char *lf = target.is_syslog ? memchr(bytes, '\n', len) : memrchr(bytes, '\n', piece);
+        return lf ? (size_t)(lf - bytes) + 1 : len;
+}
+
+/* Returns how many bytes are out; 0: nobody takes them now. */
 static size_t write_piece(const char *bytes, size_t len)
 {
-        pthread_rwlock_rdlock(&out.lock);
-        int fd = fcntl(out.fd, F_DUPFD_CLOEXEC, 3); /* a reload must not wait for us */
-        bool is_syslog = out.now->target == LOG_TO_SYSLOG;
-        pthread_rwlock_unlock(&out.lock);
-        if (fd < 0)
-                return len; /* no descriptor is left: as when nobody is there to be told */
-        size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
-        if (len > piece || is_syslog) {
-                const char *lf = is_syslog ? memchr(bytes, '\n', len) : memrchr(bytes, '\n', piece);
-                piece = lf ? (size_t)(lf - bytes) + 1 : len;
-        }
-        ssize_t n = 0;
-        bool is_gone = false;
-        if (await_room(fd) == 0) {
-                n = is_syslog ? send(fd, bytes, piece, MSG_NOSIGNAL | MSG_DONTWAIT)
-                              : write(fd, bytes, piece);
-                is_gone = n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS;
-                if (n < 0)
-                        n = 0;
-        }
-        close(fd);
+        if (!find_target())
+                return len; /* as when nobody is there to be told */
+        if (!target.is_file && await_room(target.fd) < 0)
+                return 0;
+        size_t piece = piece_of(bytes, len);
+        ssize_t n = target.is_syslog ? send(target.fd, bytes, piece, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                     : write(target.fd, bytes, piece);
+        if (n >= 0)
+                return (size_t)n;
         struct why why;
-        if (is_gone && (!is_syslog || log_reopen(&why) < 0))
-                return piece; /* a line that cannot be told is not kept for ever */
-        return (size_t)n;
+        if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+                return 0;
+        if (target.is_syslog && log_reopen(&why) == 0)
+                return 0;
+        return piece; /* a line that cannot be told is not kept for ever */
 }
 
 /* Until all of it is out, or the end has come and nobody takes it: then false. */
@@ -343,6 +375,17 @@ static void tell_dropped(void)
                             count);
 }
 
+/* Under the lock, which is not held meanwhile. */
+static void gather(void)
+{
+        if (writer.hurries || writer.is_stopping)
+                return;
+        const struct timespec moment = {.tv_nsec = GATHER_MS * 1000000};
+        pthread_mutex_unlock(&writer.lock);
+        nanosleep(&moment, NULL);
+        pthread_mutex_lock(&writer.lock);
+}
+
 static void *writer_main(void *arg)
 {
         is_writer = true;
@@ -352,6 +395,7 @@ static void *writer_main(void *arg)
                         pthread_cond_wait(&writer.filled, &writer.lock);
                         continue;
                 }
+                gather();
                 size_t len = writer.waiting_len;
                 char *taken = writer.waiting;
                 writer.waiting = writer.writing;
@@ -366,6 +410,9 @@ static void *writer_main(void *arg)
                 pthread_cond_broadcast(&writer.emptied);
         }
         pthread_mutex_unlock(&writer.lock);
+        if (target.fd >= 0)
+                close(target.fd);
+        target.fd = -1;
         return NULL;
 }
 
@@ -401,9 +448,11 @@ void log_sync(int ms)
         }
         pthread_mutex_lock(&writer.lock);
         int rc = 0;
+        writer.hurries++;
         while (rc == 0 && writer.is_on && (writer.waiting_len || writer.is_writing) &&
                !pthread_equal(writer.thread, pthread_self()))
                 rc = pthread_cond_timedwait(&writer.emptied, &writer.lock, &until);
+        writer.hurries--;
         pthread_mutex_unlock(&writer.lock);
 }
 
@@ -505,7 +554,7 @@ static size_t format_json(char *line, size_t room, enum log_level level, const c
                               "\"service\":\"%s\",\"pid\":%d,",
                               tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday, tm->tm_hour,
                               tm->tm_min, tm->tm_sec, (int)(now_us % 1000000), level_names[level],
-                              service ? service : "forepost", own_pid()),
+                              service ? service : "forepost", log_pid()),
                      room);
         if (queue_id)
                 len += clip(snprintf(line + len, room - len, "\"queue_id\":\"%s\",", queue_id),
@@ -516,32 +565,71 @@ static size_t format_json(char *line, size_t room, enum log_level level, const c
         return len;
 }
 
+/* What a line is put together with: a message has seven, and printf for each part of each was much of its cost. */
+static size_t add(char *line, size_t room, size_t len, const char *text)
+{
+        size_t bytes = strlen(text);
+        if (bytes > room - 1 - len)
+                bytes = room - 1 - len;
+        memcpy(line + len, text, bytes);
+        return len + bytes;
+}
+
+/* "Nov 22 16:00:33 " */
+static const char *date_text(int64_t now_us)
+{
+        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        static __thread time_t last = -1;
+        static __thread char text[64];
+        time_t second = (time_t)(now_us / 1000000);
+        if (second != last) {
+                const struct tm *tm = broken_down(second, LOG_AS_POSTFIX);
+                snprintf(text, sizeof(text), "%.3s %2d %02d:%02d:%02d ", months + 3 * tm->tm_mon,
+                         tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec);
+                last = second;
+        }
+        return text;
+}
+
+static const char *pid_text(void)
+{
+        static __thread int last;
+        static __thread char text[16];
+        int pid = log_pid();
+        if (pid != last)
+                snprintf(text, sizeof(text), "[%d]: ", pid);
+        last = pid;
+        return text;
+}
+
 static size_t format_postfix(const struct settings *s, char *line, size_t room,
                              enum log_level level, const char *service, const char *queue_id,
                              const char *text, int64_t now_us)
 {
-        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        const struct tm *tm = broken_down((time_t)(now_us / 1000000), LOG_AS_POSTFIX);
         size_t len = 0;
         if (s->target == LOG_TO_SYSLOG)
-                len += clip(snprintf(line, room, "<%d>", s->facility | level_severity[level]),
-                            room);
-        len += clip(snprintf(line + len, room - len, "%.3s %2d %02d:%02d:%02d ",
-                             months + 3 * tm->tm_mon, tm->tm_mday, tm->tm_hour, tm->tm_min,
-                             tm->tm_sec),
-                    room - len);
-        if (s->target != LOG_TO_SYSLOG) /* syslog knows its host */
-                len += clip(snprintf(line + len, room - len, "%s ", s->hostname), room - len);
-        len += clip(snprintf(line + len, room - len, "%s%s%s[%d]: ", s->name, service ? "/" : "",
-                             service ? service : "", own_pid()),
-                    room - len);
-        if (queue_id)
-                len += clip(snprintf(line + len, room - len, "%s: ", queue_id), room - len);
-        if (level != LOG_LEVEL_INFO)
-                len += clip(snprintf(line + len, room - len, "%s: ", level_names[level]),
-                            room - len);
+                len = clip(snprintf(line, room, "<%d>", s->facility | level_severity[level]), room);
+        len = add(line, room, len, date_text(now_us));
+        if (s->target != LOG_TO_SYSLOG) { /* syslog knows its host */
+                len = add(line, room, len, s->hostname);
+                len = add(line, room, len, " ");
+        }
+        len = add(line, room, len, s->name);
+        if (service) {
+                len = add(line, room, len, "/");
+                len = add(line, room, len, service);
+        }
+        len = add(line, room, len, pid_text());
+        if (queue_id) {
+                len = add(line, room, len, queue_id);
+                len = add(line, room, len, ": ");
+        }
+        if (level != LOG_LEVEL_INFO) {
+                len = add(line, room, len, level_names[level]);
+                len = add(line, room, len, ": ");
+        }
         size_t start = len;
-        len += clip(snprintf(line + len, room - len - 1, "%s", text), room - len - 1);
+        len = add(line, room - 1, len, text);
         for (size_t i = start; i < len; i++)
                 if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] >= 0x7f)
                         line[i] = '?';

@@ -73,6 +73,9 @@ void log_sync(int ms);
 /* How many lines were dropped since the start. */
 size_t log_dropped(void);
 
+/* This process's id, as lines show it: getpid() would be a system call each time. */
+int log_pid(void);
+
 /* From now on this thread's lines wait for log_flush(); until log_collect_end(). */
 void log_collect(void);
 void log_collect_end(void);

@@ -227,6 +227,35 @@ static void the_end_waits_for_nobody(void **state)
         assert_non_null(strstr(text, "at once again"));
 }
 
+/* What logrotate does, while the thread writes. */
+static void the_thread_follows_a_new_file(void **state)
+{
+        char old[sizeof(path) + 8], text[4096];
+        struct why why;
+        open_as(LOG_AS_POSTFIX);
+        assert_int_equal(log_thread_start(&why), 0);
+        log_info("smtpd", "before the move");
+        log_sync(5000);
+        snprintf(old, sizeof(old), "%s.1", path);
+        assert_int_equal(rename(path, old), 0);
+        log_info("smtpd", "after the move");
+        log_sync(5000);
+        assert_int_equal(log_reopen(&why), 0);
+        log_info("smtpd", "in the new file");
+        log_thread_stop(5000);
+        read_log(text, sizeof(text));
+        assert_non_null(strstr(text, "in the new file"));
+        assert_null(strstr(text, "the move"));
+        FILE *f = fopen(old, "r");
+        assert_non_null(f);
+        text[fread(text, 1, sizeof(text) - 1, f)] = 0;
+        fclose(f);
+        unlink(old);
+        assert_non_null(strstr(text, "before the move"));
+        assert_non_null(strstr(text, "after the move"));
+        assert_null(strstr(text, "in the new file"));
+}
+
 int main(void)
 {
         int fd = mkstemp(path);
@@ -236,6 +265,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_pipe_that_nobody_reads),
                 cmocka_unit_test(the_end_waits_for_nobody),
+                cmocka_unit_test(the_thread_follows_a_new_file),
                 cmocka_unit_test(speaks_postfix),
                 cmocka_unit_test(speaks_json),
                 cmocka_unit_test(cuts_long_lines),
