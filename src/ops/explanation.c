@@ -7,18 +7,33 @@ enum { FIELDS_MAX = 9 };
 
 /* ---- writing ---- */
 
+/* This is done for each refusal, whether somebody asks later or not: no printf, no call for each byte. */
 static void put_field(struct buf *out, struct str value)
 {
-        buf_append_char(out, '\t');
+        char *at = buf_reserve(out, value.len + 1);
+        if (!at) {
+                buf_append_char(out, '\t'); /* the fields behind it stay at their places */
+                return;
+        }
+        *at++ = '\t';
         for (size_t i = 0; i < value.len; i++) {
                 unsigned char c = (unsigned char)value.ptr[i];
-                buf_append_char(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
+                at[i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
         }
+        buf_grow(out, value.len + 1);
 }
 
 static void put_number(struct buf *out, int64_t value)
 {
-        buf_printf(out, "\t%lld", (long long)value);
+        char digits[24];
+        char *at = digits + sizeof(digits);
+        uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+        do
+                *--at = (char)('0' + left % 10);
+        while (left /= 10);
+        if (value < 0)
+                *--at = '-';
+        put_field(out, str_make(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
 static void put_fact(struct buf *out, const char *name, struct str value)

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { RECORD_BYTES_USUAL = 1024 }; /* of one record, for a start */
+
 struct ring {
         char magic[16];
         uint64_t bytes; /* of `data` */
@@ -107,6 +109,7 @@ void refusals_hear(void *refusals, const struct session_judged *judged)
                 return;
         struct buf record;
         buf_init(&record, EXPLANATION_BYTES_MAX);
+        buf_reserve(&record, RECORD_BYTES_USUAL);
         explanation_write(&record, judged, clock_wall_us());
         refusals_add(refusals, buf_str(&record));
         buf_done(&record);

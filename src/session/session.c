@@ -11,7 +11,6 @@
 #include "table/table.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 enum {
         ARENA_BYTES_MAX = 256 * 1024, /* of one command: no honest one comes near */
@@ -36,15 +35,15 @@ int64_t session_deadline_ms(const struct session *s)
         return loop_now_ms() + s->params->smtpd_timeout;
 }
 
-bool session_offers_keyword(const struct session *s, const char *keyword)
+bool session_offers_keyword(const struct session *s, struct str keyword)
 {
         struct str rest =
                 s->discards ? str_from(s->discards) : s->params->smtpd_discard_ehlo_keywords;
         struct str word;
         while (config_list_next(&rest, &word))
-                if (str_eq_nocase(word, str_from(keyword)))
+                if (str_eq_nocase(word, keyword))
                         return false;
-        return s->params->smtputf8_enable || strcmp(keyword, "SMTPUTF8") != 0;
+        return s->params->smtputf8_enable || !str_eq(keyword, STR("SMTPUTF8"));
 }
 
 bool session_rate_allows(struct session *s, enum front_door_event event, int64_t rate_max,
@@ -66,10 +65,10 @@ struct smtp_offers session_offers(const struct session *s)
 {
         /* As in Postfix, also after HELO: devices say HELO, and SIZE all the same. */
         return (struct smtp_offers){
-                .size = session_offers_keyword(s, "SIZE"),
-                .eightbitmime = session_offers_keyword(s, "8BITMIME"),
-                .smtputf8 = session_offers_keyword(s, "SMTPUTF8"),
-                .dsn = session_offers_keyword(s, "DSN"),
+                .size = session_offers_keyword(s, STR("SIZE")),
+                .eightbitmime = session_offers_keyword(s, STR("8BITMIME")),
+                .smtputf8 = session_offers_keyword(s, STR("SMTPUTF8")),
+                .dsn = session_offers_keyword(s, STR("DSN")),
         };
 }
 
@@ -595,7 +594,7 @@ static int64_t lists_deadline_ms(const struct session *s)
 
 void session_new_instance(struct session *s)
 {
-        snprintf(s->instance, sizeof(s->instance), "%x.%llx", (unsigned)getpid(),
+        snprintf(s->instance, sizeof(s->instance), "%x.%llx", (unsigned)log_pid(),
                  (unsigned long long)rand_u64());
         s->facts.instance = str_from(s->instance);
 }

@@ -9,9 +9,7 @@ static void add_keyword(const struct session *s, struct buf *text, const char *k
         struct str rest = str_from(keyword);
         struct str word;
         str_next_word(&rest, " ", &word);
-        char name[32];
-        snprintf(name, sizeof(name), "%.*s", STR_ARG(word));
-        if (session_offers_keyword(s, name)) {
+        if (session_offers_keyword(s, word)) {
                 buf_append_char(text, '\n');
                 buf_append_str(text, str_from(keyword));
         }

@@ -180,7 +180,7 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
 void session_new_instance(struct session *s);
 struct smtp_offers session_offers(const struct session *s);
 /* May this EHLO keyword be shown? smtpd_discard_ehlo_keywords */
-bool session_offers_keyword(const struct session *s, const char *keyword);
+bool session_offers_keyword(const struct session *s, struct str keyword);
 
 /*
  * One more of these by this client: false when that is over rate_max in anvil_rate_time_unit (0: no limit);

@@ -103,7 +103,7 @@ struct smtp_reply await_session_starttls(struct session *s, struct str args)
 {
         if (!str_is_empty(args))
                 return smtp_reply_make(501, "5.5.4", STR("Syntax: STARTTLS"));
-        if (!s->service->parts.tls || !session_offers_keyword(s, "STARTTLS"))
+        if (!s->service->parts.tls || !session_offers_keyword(s, STR("STARTTLS")))
                 return smtp_reply_make(502, "5.5.1", STR("Error: command not implemented"));
         if (s->greeting != GREETED_EHLO)
                 return smtp_reply_make(503, "5.5.1", STR("Error: send EHLO first"));

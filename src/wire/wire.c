@@ -439,8 +439,10 @@ static int take_apart(struct wire *w)
         int fd = w->fd;
         loop_watch_remove(w->loop, &w->watch);
         list_remove(&w->chore.link);
-        SSL_free(w->ssl);
-        ERR_clear_error();
+        if (w->ssl) {
+                SSL_free(w->ssl);
+                ERR_clear_error(); /* asks the system for our process id */
+        }
         if (w->block)
                 block_give(w->block);
         buf_done(&w->out);
