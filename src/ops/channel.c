@@ -1,7 +1,11 @@
 /* channel.c - what supervisor and worker say to each other */
 #include "ops/channel.h"
 
+#include "base/check.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,7 +38,7 @@ int channel_send(int channel, const struct channel_message *message, int fd)
         }
         ssize_t n;
         do {
-                n = sendmsg(channel, &m, MSG_NOSIGNAL);
+                n = sendmsg(channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
         } while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : 0;
 }
@@ -76,4 +80,95 @@ int channel_receive(int channel, struct channel_message *message, int *fd, int f
         }
         message->text[sizeof(message->text) - 1] = 0;
         return 1;
+}
+
+/* ---- what waits to be sent ---- */
+
+struct waiting {
+        struct list link;
+        struct channel_message message;
+        int fd; /* our own copy; -1: none */
+};
+
+static void drop(struct channel_queue *q, struct waiting *w)
+{
+        list_remove(&w->link);
+        q->count--;
+        if (w->fd >= 0)
+                close(w->fd);
+        free(w);
+}
+
+void channel_queue_init(struct channel_queue *q)
+{
+        list_init(&q->waiting);
+        q->count = 0;
+}
+
+void channel_queue_clear(struct channel_queue *q)
+{
+        list_each (link, &q->waiting) {
+                drop(q, list_of(link, struct waiting, link));
+        }
+}
+
+static int append(struct channel_queue *q, const struct channel_message *message, int fd)
+{
+        if (q->count >= CHANNEL_QUEUE_MAX)
+                return -ENOBUFS;
+        int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0 && copy < 0)
+                return -errno;
+        struct waiting *w = malloc(sizeof(*w));
+        check(w);
+        *w = (struct waiting){.message = *message, .fd = copy};
+        list_add_last(&q->waiting, &w->link);
+        q->count++;
+        return 0;
+}
+
+int channel_queue_send(struct channel_queue *q, int channel, const struct channel_message *message,
+                       int fd)
+{
+        if (q->count)
+                return append(q, message, fd);
+        int rc = channel_send(channel, message, fd);
+        return rc == -EAGAIN ? append(q, message, fd) : rc;
+}
+
+int channel_queue_flush(struct channel_queue *q, int channel)
+{
+        while (q->count) {
+                struct waiting *w = list_of(q->waiting.next, struct waiting, link);
+                int rc = channel_send(channel, &w->message, w->fd);
+                if (rc == -EAGAIN)
+                        return rc;
+                if (rc < 0) {
+                        channel_queue_clear(q);
+                        return rc;
+                }
+                drop(q, w);
+        }
+        return 0;
+}
+
+/* ---- questions ---- */
+
+uint32_t channel_question_ask(struct channel_question *q)
+{
+        if (++q->number == 0) /* what is nobody's answer */
+                q->number = 1;
+        q->is_open = true;
+        return q->number;
+}
+
+void channel_question_give_up(struct channel_question *q)
+{
+        q->is_open = false;
+}
+
+bool channel_question_is_answer(const struct channel_question *q,
+                                const struct channel_message *message)
+{
+        return q->is_open && message->number == q->number;
 }

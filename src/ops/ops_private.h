@@ -63,6 +63,7 @@ struct worker {
         struct task *reloader;
         struct listen_set incoming; /* where the supervisor's sockets go; NULL list: none wanted */
         struct key_files key_files; /* the supervisor's copies */
+        struct channel_question question; /* to the supervisor */
         bool has_answer;
         char refusal[sizeof(((struct channel_message *)0)->text)]; /* empty: it agreed */
         uint64_t reloads;

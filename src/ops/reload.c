@@ -74,14 +74,26 @@ static int unmake_site(void *arg)
         return 0;
 }
 
+/* The supervisor sends all of them: what we serve already is not taken twice, else nobody could close it. */
+static void take_socket(struct worker *w, const struct channel_message *m, int fd)
+{
+        struct listen_address *a = listen_find(&w->incoming, m->text);
+        if (a && !listen_find(&w->listen, m->text) && m->loop < w->incoming.loop_count &&
+            a->fds[m->loop] < 0)
+                a->fds[m->loop] = fd;
+        else
+                close(fd);
+}
+
 void reload_receive(struct worker *w, const struct channel_message *m, int fd)
 {
+        if (!channel_question_is_answer(&w->question, m)) {
+                if (fd >= 0)
+                        close(fd); /* too late: that reload was given up */
+                return;
+        }
         if (m->kind == CHANNEL_SOCKET && fd >= 0) {
-                struct listen_address *a = listen_find(&w->incoming, m->text);
-                if (a && m->loop < w->incoming.loop_count && a->fds[m->loop] < 0)
-                        a->fds[m->loop] = fd;
-                else
-                        close(fd);
+                take_socket(w, m, fd);
                 return;
         }
         if (m->kind == CHANNEL_KEY && fd >= 0) {
@@ -102,7 +114,8 @@ void reload_receive(struct worker *w, const struct channel_message *m, int fd)
  */
 static int await_supervisor(struct worker *w, enum channel_kind kind, struct why *why)
 {
-        const struct channel_message m = {.kind = kind};
+        const struct channel_message m = {.kind = kind,
+                                          .number = channel_question_ask(&w->question)};
         w->has_answer = false;
         w->reloader = task_self();
         int rc = channel_send(w->options->channel, &m, -1);
@@ -110,6 +123,7 @@ static int await_supervisor(struct worker *w, enum channel_kind kind, struct why
         while (rc == 0 && !w->has_answer)
                 rc = await_wake("waiting for", STR("the supervisor"), deadline_ms);
         w->reloader = NULL;
+        channel_question_give_up(&w->question);
         if (rc < 0)
                 return why_set(why, rc, "the supervisor does not answer: %s", why_errno(rc));
         if (w->refusal[0])

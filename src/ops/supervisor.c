@@ -54,6 +54,10 @@ struct supervisor {
 
         pid_t worker; /* 0: none */
         int channel;  /* to it; -1: it has closed its end */
+        struct channel_queue unsent;
+        bool is_deaf;      /* it was told in the log that the worker takes nothing */
+        uint32_t question; /* that is being answered */
+        int answer_error;  /* some part of the answer cannot be sent */
         int64_t worker_started_ms;
         int64_t start_at_ms; /* the next one; CLOCK_NEVER: it runs */
         int64_t backoff_ms;
@@ -203,13 +207,70 @@ static void close_channel(struct supervisor *s)
         if (s->channel >= 0)
                 close(s->channel);
         s->channel = -1;
+        s->is_deaf = false;
+        channel_queue_clear(&s->unsent);
+}
+
+/* Never waits for the worker: one that hangs is not to hold us. */
+static int send_message(struct supervisor *s, const struct channel_message *m, int fd)
+{
+        if (s->channel < 0)
+                return -EPIPE;
+        int rc = channel_queue_send(&s->unsent, s->channel, m, fd);
+        if (rc == -ENOBUFS && !s->is_deaf) {
+                s->is_deaf = true;
+                log_warning("master", "worker process %d does not listen to us: %d messages wait",
+                            (int)s->worker, CHANNEL_QUEUE_MAX);
+        }
+        return rc;
+}
+
+static void send_unsent(struct supervisor *s)
+{
+        if (s->channel >= 0 && channel_queue_flush(&s->unsent, s->channel) == 0)
+                s->is_deaf = false;
 }
 
 static void tell(struct supervisor *s, enum channel_kind kind)
 {
         const struct channel_message m = {.kind = kind};
-        if (s->channel >= 0)
-                channel_send(s->channel, &m, -1);
+        send_message(s, &m, -1);
+}
+
+/* ---- answers: parts, and what ends them ---- */
+
+static void begin_answer(struct supervisor *s, uint32_t question)
+{
+        s->question = question;
+        s->answer_error = 0;
+}
+
+static void answer_part(struct supervisor *s, struct channel_message *m, int fd)
+{
+        m->number = s->question;
+        if (s->answer_error == 0)
+                s->answer_error = send_message(s, m, fd);
+}
+
+static void answer_failed(struct supervisor *s, const char *text)
+{
+        struct channel_message m = {.kind = CHANNEL_FAILED, .number = s->question};
+        snprintf(m.text, sizeof(m.text), "%s", text);
+        send_message(s, &m, -1); /* if that fails too, the worker does not wait for ever */
+}
+
+/* "done"; or, when a part of it could not be sent, that it failed. */
+static __attribute__((noinline)) void end_answer(struct supervisor *s)
+{
+        struct channel_message m = {.kind = CHANNEL_DONE};
+        struct why why;
+        if (s->answer_error == 0)
+                answer_part(s, &m, -1);
+        if (s->answer_error == 0)
+                return;
+        why_set(&why, s->answer_error, "the supervisor cannot send what was asked for: %s",
+                why_errno(s->answer_error));
+        answer_failed(s, why.text);
 }
 
 /* Nobody can connect from here on; the worker ends what is under way. */
@@ -235,7 +296,7 @@ static void send_key(void *context, struct str path)
         if (fd < 0)
                 return; /* the worker will find out, and say so */
         snprintf(m.text, sizeof(m.text), "%.*s", STR_ARG(path));
-        channel_send(s->channel, &m, fd);
+        answer_part(s, &m, fd);
         close(fd);
 }
 
@@ -248,21 +309,23 @@ static void send_keys(struct supervisor *s)
                 keys_each_file(c, send_key, s);
         config_unref(&c);
         findings_done(&findings);
-        tell(s, CHANNEL_DONE);
+        end_answer(s);
 }
 
 /* ---- reload: the worker has found the new configuration good ---- */
 
+/* All of them: which ones the worker has is for it to say, after a reload that it gave up too. */
 static void send_sockets(struct supervisor *s, const struct listen_set *listen)
 {
         for (size_t i = 0; i < listen->count; i++) {
                 const struct listen_address *a = &listen->list[i];
-                if (listen_find(&s->listen, a->text))
-                        continue; /* the worker has it */
+                const struct listen_address *old = listen_find(&s->listen, a->text);
+                const int *fds = old ? old->fds : a->fds;
                 for (size_t k = 0; k < listen->loop_count; k++) {
                         struct channel_message m = {.kind = CHANNEL_SOCKET, .loop = (uint32_t)k};
                         snprintf(m.text, sizeof(m.text), "%s", a->text);
-                        channel_send(s->channel, &m, a->fds[k]);
+                        if (fds[k] >= 0)
+                                answer_part(s, &m, fds[k]);
                 }
         }
 }
@@ -275,17 +338,16 @@ static const struct finding *first_error(const struct findings *findings)
         return f;
 }
 
-static void refuse_reload(struct supervisor *s, const struct findings *findings)
+static __attribute__((noinline)) void refuse_reload(struct supervisor *s,
+                                                    const struct findings *findings)
 {
-        struct channel_message m = {.kind = CHANNEL_FAILED};
+        char text[sizeof(((struct channel_message *)0)->text)] = "the server is stopping";
         const struct finding *f = first_error(findings);
         if (f) {
-                finding_format(f, m.text, sizeof(m.text));
-                m.text[strcspn(m.text, "\n")] = 0;
-        } else {
-                snprintf(m.text, sizeof(m.text), "the server is stopping");
+                finding_format(f, text, sizeof(text));
+                text[strcspn(text, "\n")] = 0;
         }
-        channel_send(s->channel, &m, -1);
+        answer_failed(s, text);
 }
 
 /* What both have stays open; what only the old one has is closed; what only the new one has is opened. */
@@ -326,14 +388,19 @@ static void reload(struct supervisor *s)
         if (c && !findings_has_errors(&findings) && log_setup_make_file(c, &s->identity, &why) < 0)
                 findings_add(&findings, SEVERITY_ERROR, "no-log", config_place(c, "maillog_file"),
                              NULL, "%s", why.text);
-        if (!c || findings_has_errors(&findings)) {
+        bool is_good = c && !findings_has_errors(&findings);
+        if (is_good)
+                send_sockets(s, &listen);
+        else
                 refuse_reload(s, &findings);
+        if (is_good && s->answer_error < 0)
+                end_answer(s);
+        if (!is_good || s->answer_error < 0) {
                 listen_done(&listen);
                 config_unref(&c);
                 findings_done(&findings);
                 return;
         }
-        send_sockets(s, &listen);
         change_sockets(s, &listen);
         config_unref(&s->config);
         s->config = c;
@@ -342,7 +409,7 @@ static void reload(struct supervisor *s)
         s->findings = findings;
         if (log_setup_open(c, &s->identity, &why) < 0)
                 log_warning("master", "%s", why.text);
-        tell(s, CHANNEL_DONE);
+        end_answer(s);
 }
 
 /* ---- what happens ---- */
@@ -395,9 +462,11 @@ static void hear_worker(struct supervisor *s)
                 begin_stop(s);
                 break;
         case CHANNEL_KEYS:
+                begin_answer(s, m.number);
                 send_keys(s);
                 break;
         case CHANNEL_LISTEN:
+                begin_answer(s, m.number);
                 reload(s);
                 break;
         case CHANNEL_LAST_WORDS:
@@ -505,12 +574,14 @@ static void supervise(struct supervisor *s)
 {
         check_times(s);
         while (!s->is_worker && (s->worker || !s->is_stopping)) {
-                struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
-                                       {.fd = s->channel, .events = POLLIN}};
+                struct pollfd fds[] = {
+                        {.fd = s->signal_fd, .events = POLLIN},
+                        {.fd = s->channel, .events = s->unsent.count ? POLLIN | POLLOUT : POLLIN}};
                 if (poll(fds, 2, sleep_ms(s)) < 0 && errno != EINTR)
                         break;
-                if (fds[1].revents && s->channel >= 0)
+                if (fds[1].revents & ~POLLOUT && s->channel >= 0)
                         hear_worker(s);
+                send_unsent(s);
                 hear_signals(s);
                 check_times(s);
         }
@@ -544,6 +615,7 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
         umask(077);
         raise_limits();
         findings_init(&s.findings);
+        channel_queue_init(&s.unsent);
         s.config = config_load(dir, overrides, &s.findings);
         if (s.config)
                 prepare(&s);

@@ -151,6 +151,7 @@ static void channel_ready(struct watch *watch, uint32_t events)
                         return;
                 if (rc != 1) { /* the supervisor is gone */
                         m = (struct channel_message){.kind = CHANNEL_FAILED,
+                                                     .number = w->question.number,
                                                      .text = "the supervisor is gone"};
                         loop_watch_remove(w->office, &w->channel_watch);
                         reload_receive(w, &m, -1);

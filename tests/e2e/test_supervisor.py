@@ -1,0 +1,54 @@
+"""Supervisor and worker: one that hangs does not hold the other; what they hand over is what is served."""
+
+import os
+import signal
+import time
+
+from harness import places
+from harness.dialogue import Dialogue
+
+
+def test_a_worker_that_hangs_does_not_hold_the_supervisor(network):
+    relay = network.relay(places.free_port()).start()
+    worker = relay.children()[0]
+    os.kill(worker, signal.SIGSTOP)
+    for _ in range(800):            # more than the channel holds
+        relay.signal(signal.SIGHUP)
+        time.sleep(0.002)
+    relay.signal(signal.SIGTERM)
+    relay.await_log('terminating on signal 15')
+    os.kill(worker, signal.SIGCONT)
+    process, relay.process = relay.process, None
+    assert process.wait(25) == 0
+    relay.check_health()
+
+
+def serves(port):
+    try:
+        talk = Dialogue(port, timeout=5)
+    except ConnectionRefusedError:
+        return False
+    talk.ask('EHLO client.test', '220')     # the greeting comes first
+    talk.close()
+    return True
+
+
+def test_addresses_come_and_go(network):
+    relay = network.relay(places.free_port(), main={'worker_threads': '2'}).start()
+    first, second = relay.port, places.free_port()
+
+    def move_to(*ports):
+        relay.master = ''.join(f'127.0.0.1:{port} inet n - n - - smtpd\n' for port in ports)
+        relay.write_configuration()
+        done = relay.command('reload')
+        assert done.returncode == 0, done.stderr
+        for port in (first, second):
+            for _ in range(4):              # each loop has its own socket
+                assert serves(port) == (port in ports), (port, ports)
+
+    for ports in ([first, second], [second], [first], [first, second], [first]):
+        move_to(*ports)
+    os.kill(relay.children()[0], signal.SIGKILL)
+    places.await_true(lambda: serves(first) and not serves(second), 10, 'a new worker serves the same')
+    move_to(second)
+    relay.stop()
