@@ -6,6 +6,7 @@ import time
 
 from harness import places
 from harness.dialogue import Dialogue
+from test_tls import tls_in
 
 
 def test_a_worker_that_hangs_does_not_hold_the_supervisor(network):
@@ -51,4 +52,24 @@ def test_addresses_come_and_go(network):
     os.kill(relay.children()[0], signal.SIGKILL)
     places.await_true(lambda: serves(first) and not serves(second), 10, 'a new worker serves the same')
     move_to(second)
+    relay.stop()
+
+
+def test_keys_and_sockets_by_root(network):
+    """Only the supervisor may read the key: a reload asks it twice, and both answers are taken."""
+    main = {'mail_owner': 'nobody'} if os.getuid() == 0 else {}
+    relay = network.relay(places.free_port(), as_root=True, main={**main, **tls_in('mx1.relay.test')}).start()
+    second = places.free_port()
+    for ports in ([relay.port, second], [relay.port], [second]):
+        relay.master = ''.join(f'127.0.0.1:{port} inet n - n - - smtpd\n' for port in ports)
+        relay.write_configuration()
+        done = relay.command('reload')
+        assert done.returncode == 0, done.stderr
+        assert [port for port in (relay.port, second) if serves(port)] == ports
+    talk = Dialogue(second)
+    talk.reply()
+    talk.ask('EHLO client.test', '250')
+    talk.ask('STARTTLS', '220')
+    talk.starttls()
+    talk.close()
     relay.stop()
