@@ -34,6 +34,7 @@ typedef enum check_result check_action(struct match *m);
 /* "reject: header Subject: ... from name[address]; from=<> to=<> proto=ESMTP helo=<>: text" */
 static void log_match(const struct match *m, const char *what, struct str text)
 {
+        static const char *const kinds[] = {"header", "header", "header", "body", "content"};
         const struct policy_facts *facts = m->c->work.facts;
         struct arena *arena = m->c->arena;
         struct str to = {"", 0};
@@ -43,11 +44,10 @@ static void log_match(const struct match *m, const char *what, struct str text)
                 facts->queue_id.len ? arena_str(arena, facts->queue_id).ptr : "NOQUEUE";
         log_mail(LOG_LEVEL_INFO, "cleanup", queue_id,
                  "%s: %s %.*s from %.*s[%.*s]; from=<%.*s>%.*s proto=%.*s helo=<%.*s>%s%.*s", what,
-                 m->kind == CHECK_BODY ? "body" : "header",
-                 STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)), STR_ARG(facts->client_name),
-                 STR_ARG(facts->client_address), STR_ARG(facts->sender.text), STR_ARG(to),
-                 STR_ARG(facts->protocol), STR_ARG(facts->helo), text.len ? ": " : "",
-                 STR_ARG(text));
+                 kinds[m->kind], STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)),
+                 STR_ARG(facts->client_name), STR_ARG(facts->client_address),
+                 STR_ARG(facts->sender.text), STR_ARG(to), STR_ARG(facts->protocol),
+                 STR_ARG(facts->helo), text.len ? ": " : "", STR_ARG(text));
 }
 
 /* What the table says cannot be done: the message waits for a person to mend it. */
@@ -268,7 +268,23 @@ enum check_result await_check_decoded(struct cleanup *c, enum check_kind kind,
         return result;
 }
 
-/* ---- strict rules ---- */
+/* ---- without a table ---- */
+
+static void refuse_text(struct cleanup *c, enum check_kind kind, struct str text, const char *what,
+                        const char *enhanced, struct str words)
+{
+        struct match m = {.c = c, .kind = kind, .text = text};
+        bool is_soft = c->params->soft_bounce;
+        if (is_soft)
+                enhanced = arena_printf(c->arena, "4%s", enhanced + 1).ptr;
+        log_match(&m, what, arena_printf(c->arena, "%s %.*s", enhanced, STR_ARG(words)));
+        cleanup_refuse(c, is_soft ? 450 : 550, enhanced, words);
+}
+
+void cleanup_refuse_text(struct cleanup *c, struct str text, const char *enhanced, struct str words)
+{
+        refuse_text(c, CHECK_CONTENT, text, "reject", enhanced, words);
+}
 
 void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text)
 {
@@ -284,11 +300,8 @@ void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text)
         for (size_t i = 0; i < sizeof(faults_known) / sizeof(faults_known[0]); i++) {
                 if (!(faults & faults_known[i].fault))
                         continue;
-                struct str words = str_from(faults_known[i].text);
-                struct match m = {.c = c, .kind = CHECK_HEADER, .text = text};
-                log_match(&m, "reject: mime-error", words);
-                bool is_soft = c->params->soft_bounce;
-                cleanup_refuse(c, is_soft ? 450 : 550, is_soft ? "4.6.0" : "5.6.0", words);
+                refuse_text(c, CHECK_HEADER, text, "reject: mime-error", "5.6.0",
+                            str_from(faults_known[i].text));
                 return;
         }
 }

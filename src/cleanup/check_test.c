@@ -386,7 +386,13 @@ static void without_checks_text_passes_as_it_is(void **state)
         struct mill m;
         mill_init(&m);
         mill_load(&m, "");
+        /* parts are looked at until one says 8bit */
         assert_string_equal(mill_run(&m, PARTS), PARTS);
+        assert_non_null(cleanup_input(m.cleanup));
+        assert_string_equal(mill_run(&m, "Content-Transfer-Encoding: 8bit\r\n" PARTS),
+                            "Content-Transfer-Encoding: 8bit\r\n" PARTS);
+        assert_null(cleanup_input(m.cleanup));
+        assert_string_equal(mill_run(&m, "A: b\r\n\r\nc\r\n"), "A: b\r\n\r\nc\r\n");
         assert_null(cleanup_input(m.cleanup));
         assert_string_equal(mill_run(&m, "no header\r\n"), "\r\nno header\r\n");
         assert_string_equal(mill_run(&m, ""), "");

@@ -125,11 +125,21 @@ static void put_owed_blank(struct cleanup *c)
         c->owes_blank = false;
 }
 
+/* The first header is over: may a part, or a message inside, say that it has eight bits? */
+static void note_type(struct cleanup *c)
+{
+        if (!c->has_header)
+                c->is_composite = c->params->detect_8bit_encoding_header &&
+                                  !c->params->disable_mime_input_processing &&
+                                  (c->mime.depth || c->mime.place == MIME_NESTED_FIELD);
+}
+
 static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 {
         check_faults(c, unit);
         if (unit->kind != MIME_HEADER_END)
                 put_owed_blank(c);
+        cleanup_check_characters(c, without_line_end(unit->raw));
         if (!c->has_header && !smtp_text_is_ascii(unit->raw))
                 c->has_utf8_header = true;
         if (unit->kind != MIME_FIELD_REST)
@@ -150,6 +160,7 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
                         await_clean_header_end(c);
                 /* "text at once": without a blank line it would become a part of our header */
                 c->owes_blank = !c->has_header && unit->raw.len == 0;
+                note_type(c);
                 c->has_header = true;
                 cleanup_put(c, unit->raw);
                 break;
@@ -161,9 +172,17 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 
 /* ---- content ---- */
 
+/* Nothing of what follows is looked at. */
+static bool is_past_checks(const struct cleanup *c)
+{
+        if (!c->has_header || (c->is_composite && c->work.envelope->body != SMTP_BODY_8BITMIME))
+                return false;
+        return c->is_passed || !c->rules->looks_at_parts;
+}
+
 struct buf *cleanup_input(struct cleanup *c)
 {
-        bool is_done = c->has_header && (c->is_passed || !c->rules->looks_at_parts);
+        bool is_done = is_past_checks(c) && !c->rules->has_stripped;
         return is_done && !c->owes_blank && c->input.len == 0 ? NULL : &c->input;
 }
 
@@ -180,6 +199,7 @@ static bool header_is_too_big(const struct cleanup *c)
 static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refusal)
 {
         buf_clear(&c->input);
+        c->stripped = 0;
         *refusal = c->refusal;
         return CLEANUP_REFUSED;
 }
@@ -217,11 +237,12 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
         enum cleanup_progress progress = CLEANUP_DONE;
         struct mime_unit unit;
         c->out = out;
+        cleanup_strip(c);
         if (!c->has_begun && !begin(c, is_all))
                 return CLEANUP_DONE;
         struct str text = buf_str(&c->input);
         while (!c->is_refused) {
-                if (c->has_header && (c->is_passed || !c->rules->looks_at_parts)) {
+                if (is_past_checks(c)) {
                         struct str part = str_part(text, 0, CLEANUP_STEP_BYTES);
                         if (part.len)
                                 put_owed_blank(c);
@@ -246,5 +267,6 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
         if (c->is_refused)
                 return refused(c, refusal);
         buf_consume(&c->input, c->input.len - text.len);
+        c->stripped = text.len;
         return progress;
 }

@@ -3,6 +3,7 @@
 #define CLEANUP_CLEANUP_PRIVATE_H
 
 #include "cleanup/cleanup.h"
+#include "config/receive_override.h"
 #include "message/mime.h"
 
 /* What is rewritten by a map or by masquerading: canonical_classes and its kin. */
@@ -24,6 +25,9 @@ struct cleanup_rules {
                 *decoded_header_checks;
         bool looks_at_parts; /* something wants to see what is behind the first header */
         unsigned faults_refused;
+        unsigned overrides; /* enum receive_override */
+        bool has_rejected, has_stripped;
+        bool is_rejected[256], is_stripped[256]; /* message_reject_characters, message_strip_... */
         struct mime_limits limits;
 
         struct table_list *canonical_maps, *sender_canonical_maps, *recipient_canonical_maps,
@@ -55,7 +59,9 @@ struct cleanup {
         bool has_header;      /* the first header is over */
         bool owes_blank;      /* no blank line has ended it: one is put in front of the body */
         bool has_utf8_header; /* and had bytes beyond ASCII */
+        bool is_composite;    /* multipart or message: its parts' encodings are wanted */
         bool is_passed;       /* PASS, DISCARD: nothing is checked any more */
+        size_t stripped;      /* bytes of the input that have had their characters taken out */
         bool drops_rest;      /* of a long field or line that was taken out */
         bool has_message_id, has_date, has_from, has_visible_recipient, is_resent;
         bool has_resent_message_id, has_resent_date, has_resent_from;
@@ -72,8 +78,16 @@ void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct st
 /* To the output; over its ceiling is a refusal. */
 void cleanup_put(struct cleanup *c, struct str text);
 
+/* ---- characters.c: message_reject_characters, message_strip_characters ---- */
+void cleanup_characters_read(struct cleanup_rules *r, struct findings *findings);
+/* Takes characters out of what is new in the input. */
+void cleanup_strip(struct cleanup *c);
+/* Refuses the message when this text has a character that none may have. */
+void cleanup_check_characters(struct cleanup *c, struct str text);
+
 /* ---- check.c: one field or line against its table ---- */
-enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
+/* CHECK_CONTENT, either of them, has no table. */
+enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY, CHECK_CONTENT };
 enum check_result { CHECK_KEEPS, CHECK_DROPS, CHECK_REPLACES };
 /*
  * `text` is what the table is asked, without a line end. CHECK_REPLACES: *instead is what to use, line
@@ -86,6 +100,9 @@ enum check_result await_check_decoded(struct cleanup *c, enum check_kind kind,
                                       const struct header_field *field, struct str *instead);
 /* Lines of a table's text, with CR LF behind each. */
 void cleanup_put_lines(struct cleanup *c, struct str text);
+/* "reject: content Subject: ... from ...": the message is refused for what this text is. */
+void cleanup_refuse_text(struct cleanup *c, struct str text, const char *enhanced,
+                         struct str words);
 /* Refuses what strict rules do not let pass. */
 void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text);
 

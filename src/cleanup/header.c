@@ -84,6 +84,20 @@ static void log_message_id(struct cleanup *c, const char *what, struct str value
         log_mail(LOG_LEVEL_INFO, "cleanup", queue_id, "%s=%.*s", what, STR_ARG(id));
 }
 
+/*
+ * detect_8bit_encoding_header: a message one header of which says it has eight bits is sent on as if BODY=8BITMIME had said
+ * so, and is converted for a server that takes only seven. What the client declared is not taken back.
+ */
+static void note_encoding(struct cleanup *c, const struct header_field *field)
+{
+        if (!c->params->detect_8bit_encoding_header ||
+            !str_eq_nocase(field->name, STR("Content-Transfer-Encoding")))
+                return;
+        struct str encoding = str_trim(header_unfold(str_part(field->value, 0, 200), c->arena));
+        if (str_eq_nocase(encoding, STR("8bit")) || str_eq_nocase(encoding, STR("binary")))
+                c->work.envelope->body = SMTP_BODY_8BITMIME;
+}
+
 static void note_field(struct cleanup *c, enum field_note note, const struct header_field *field)
 {
         c->is_resent |= str_starts_nocase(field->name, STR("Resent-"));
@@ -168,7 +182,10 @@ static void await_put_field(struct cleanup *c, const struct mime_unit *unit, str
 {
         struct header_field field;
         struct str header = raw;
-        if (unit->kind != MIME_PRIMARY_FIELD || !header_next(&header, &field)) {
+        bool is_field = header_next(&header, &field);
+        if (is_field)
+                note_encoding(c, &field);
+        if (unit->kind != MIME_PRIMARY_FIELD || !is_field) {
                 cleanup_put(c, raw);
                 return;
         }

@@ -108,12 +108,25 @@ static void add(struct cleanup *c, struct str address, struct str original,
         };
 }
 
+/* virtual_alias_maps, unless receive_override_options leaves them to who comes behind */
+static int await_expand_aliases(struct cleanup *c, const struct smtp_address *clean, bool expands,
+                                struct policy_expansion *out, struct why *why)
+{
+        if (expands)
+                return await_policy_expand(c->rules->policy, clean, c->arena, out, why);
+        out->addresses = arena_array(c->arena, struct smtp_address, 1);
+        out->addresses[0] = *clean;
+        out->count = 1;
+        return 0;
+}
+
 /* All that becomes of a cleaned recipient. 0, or an error with *why. */
 static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
                         const struct smtp_address *clean, struct why *why)
 {
         struct policy_expansion expansion;
-        int rc = await_policy_expand(c->rules->policy, clean, c->arena, &expansion, why);
+        bool expands = !(c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS);
+        int rc = await_expand_aliases(c, clean, expands, &expansion, why);
         if (rc)
                 return rc;
         struct str original = arena_str(c->arena, rcpt->recipient.text);
@@ -186,6 +199,8 @@ static bool await_add_copies(struct cleanup *c, struct smtp_reply *refusal)
 {
         const struct policy_effects *effects = c->work.effects;
         struct str always = str_trim(c->params->always_bcc);
+        if (c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS)
+                always = STR("");
         struct smtp_address address = {0};
         struct why why = {"always_bcc is no address"};
         if (always.len) {

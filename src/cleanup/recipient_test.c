@@ -65,6 +65,15 @@ static void addresses_are_mapped(void **state)
                  "a@b.example>c%d.example@relay.example"},
                 {"", "a@b.example", "c%d.example%local.example@local.example",
                  "a@b.example>c@d.example"},
+                /* left to who comes behind */
+                {"canonical_maps = inline:{a@b.example=x@y.example, c@d.example=z@y.example}\n"
+                 "virtual_alias_maps = inline:{c@d.example=v@y.example}\n"
+                 "masquerade_domains = y.example\nalways_bcc = bcc@d.example\n"
+                 "sender_bcc_maps = inline:{a@b.example=s@y.example}\n"
+                 "recipient_bcc_maps = inline:{c@d.example=r@y.example}\n"
+                 "receive_override_options = no_address_mappings\n",
+                 "a@b.example", "c@d.example e@mail.y.example f%d.example",
+                 "a@b.example>c@d.example e@mail.y.example f@d.example"},
                 /* canonical */
                 {"canonical_maps = inline:{a@b.example=x@y.example, c@d.example=z@y.example}\n",
                  "a@b.example", "c@d.example", "x@y.example>z@y.example"},

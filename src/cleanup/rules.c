@@ -21,6 +21,8 @@ static struct table_list *open_tables(struct cleanup_rules *r, const char *param
 static struct table_list *open_decoded(struct cleanup_rules *r, struct findings *findings)
 {
         struct str rest = r->params->decoded_header_checks;
+        if (r->overrides & RECEIVE_NO_HEADER_BODY_CHECKS)
+                rest = STR("");
         struct buf text;
         buf_init(&text, rest.len * 2 + 16);
         while (rest.len) {
@@ -114,19 +116,35 @@ static void check_filter(struct cleanup_rules *r, struct findings *findings)
                              "content_filter: \"%.*s\" names no transport", STR_ARG(filter));
 }
 
+/* receive_override_options */
+static void read_overrides(struct cleanup_rules *r, struct findings *findings)
+{
+        struct str unknown;
+        r->overrides = receive_overrides(r->params->receive_override_options, &unknown);
+        if (unknown.len)
+                findings_add(findings, SEVERITY_ERROR, "bad-override",
+                             config_place(r->config, "receive_override_options"),
+                             "no_unknown_recipient_checks, no_address_mappings, "
+                             "no_header_body_checks and no_milters are known",
+                             "receive_override_options: there is no \"%.*s\"", STR_ARG(unknown));
+}
+
 static void open_all(struct cleanup_rules *r, struct findings *findings)
 {
         const struct params *p = r->params;
-#define TABLES(name) r->name = open_tables(r, #name, p->name, findings)
-        TABLES(header_checks);
-        TABLES(mime_header_checks);
-        TABLES(nested_header_checks);
-        TABLES(body_checks);
-        TABLES(canonical_maps);
-        TABLES(sender_canonical_maps);
-        TABLES(recipient_canonical_maps);
-        TABLES(sender_bcc_maps);
-        TABLES(recipient_bcc_maps);
+        bool has_checks = !(r->overrides & RECEIVE_NO_HEADER_BODY_CHECKS);
+        bool has_maps = !(r->overrides & RECEIVE_NO_ADDRESS_MAPPINGS);
+        struct str none = {"", 0};
+#define TABLES(name, is_on) r->name = open_tables(r, #name, (is_on) ? p->name : none, findings)
+        TABLES(header_checks, has_checks);
+        TABLES(mime_header_checks, has_checks);
+        TABLES(nested_header_checks, has_checks);
+        TABLES(body_checks, has_checks);
+        TABLES(canonical_maps, has_maps);
+        TABLES(sender_canonical_maps, has_maps);
+        TABLES(recipient_canonical_maps, has_maps);
+        TABLES(sender_bcc_maps, has_maps);
+        TABLES(recipient_bcc_maps, has_maps);
 #undef TABLES
         r->decoded_header_checks = open_decoded(r, findings);
         r->masquerade_exceptions =
@@ -138,7 +156,7 @@ static void open_all(struct cleanup_rules *r, struct findings *findings)
         USES(recipient_canonical_uses, recipient_canonical_classes);
         USES(masquerade_uses, masquerade_classes);
 #undef USES
-        if (str_is_empty(p->masquerade_domains))
+        if (str_is_empty(p->masquerade_domains) || !has_maps)
                 r->masquerade_uses = 0;
         struct str rest = p->propagate_unmatched_extensions;
         struct str word;
@@ -162,11 +180,14 @@ static void read_limits(struct cleanup_rules *r)
                 r->faults_refused |= MIME_FAULT_8BIT_BODY;
         if (p->strict_mime_encoding_domain)
                 r->faults_refused |= MIME_FAULT_ENCODING_DOMAIN;
+        if (r->overrides & RECEIVE_NO_HEADER_BODY_CHECKS)
+                r->faults_refused = 0;
         bool has_part_checks =
                 !p->disable_mime_input_processing &&
                 (is_used(r->mime_header_checks) || is_used(r->nested_header_checks) ||
                  is_used(r->decoded_header_checks));
-        r->looks_at_parts = has_part_checks || is_used(r->body_checks) || r->faults_refused;
+        r->looks_at_parts =
+                has_part_checks || is_used(r->body_checks) || r->faults_refused || r->has_rejected;
         /* where nobody looks, depth does no harm */
         if (r->looks_at_parts)
                 r->faults_refused |= MIME_FAULT_NESTING;
@@ -190,7 +211,9 @@ struct cleanup_rules *cleanup_rules_new(struct config *c, const struct params *p
         r->params = params;
         r->tables = table_set_ref(tables);
         r->policy = policy_ref(policy);
+        read_overrides(r, findings);
         open_all(r, findings);
+        cleanup_characters_read(r, findings);
         read_limits(r);
         return r;
 }

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "config/receive_override.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -105,11 +106,13 @@ struct milter_set *milter_set_new(struct config *c, const struct params *params,
         struct why why;
         const char *parameter = is_smtp ? "smtpd_milters" : "non_smtpd_milters";
         struct str list = is_smtp ? params->smtpd_milters : params->non_smtpd_milters;
+        struct str maps = is_smtp ? params->smtpd_milter_maps : STR("");
+        if (receive_overrides(params->receive_override_options, NULL) & RECEIVE_NO_MILTERS)
+                list = maps = STR("");
         if (milter_specs_parse(list, params, &s->arena, &s->specs, &why))
                 findings_add(findings, SEVERITY_ERROR, "bad-milter", config_place(c, parameter),
                              NULL, "%s: %s", parameter, why.text);
-        s->maps = table_list_open(tables, is_smtp ? params->smtpd_milter_maps : STR(""),
-                                  config_place(c, "smtpd_milter_maps"), findings);
+        s->maps = table_list_open(tables, maps, config_place(c, "smtpd_milter_maps"), findings);
         return s;
 }
 

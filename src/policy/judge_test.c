@@ -100,6 +100,12 @@ static void the_unlisted_come_last(void **state)
         assert_string_equal(rig_rcpt(&r, "a@b.example", "no@relay.example"), "permit");
         rig_done(&r);
 
+        load(&r, "smtpd_reject_unlisted_sender = yes\n"
+                 "receive_override_options = no_unknown_recipient_checks\n"
+                 "smtpd_recipient_restrictions = reject_unlisted_recipient\n");
+        assert_string_equal(rig_rcpt(&r, "no@relay.example", "no@relay.example"), "permit");
+        rig_done(&r);
+
         load(&r, "smtpd_reject_unlisted_sender = yes\n");
         assert_string_equal(rig_rcpt(&r, "no@relay.example", "user@relay.example"),
                             "550 5.1.0 <no@relay.example>: Sender address rejected: User unknown "

@@ -1,6 +1,8 @@
 /* step_destination.c - whose mail it is: relaying, and recipients that nobody knows */
 #include "policy/policy_private.h"
 
+#include "config/receive_override.h"
+
 bool policy_address_is_routed(const struct policy *p, const struct smtp_address *address)
 {
         const struct params *params = p->params;
@@ -94,13 +96,21 @@ static enum outcome refuse_unlisted(struct judge *j, enum subject subject, enum 
                                     subject == SUBJECT_SENDER ? "5.1.0" : "5.1.1", text);
 }
 
+/* receive_override_options: nobody is asked for, neither at the end nor where a list says so */
+static bool asks_nobody(const struct judge *j)
+{
+        return receive_overrides(j->params->receive_override_options, NULL) &
+               RECEIVE_NO_UNKNOWN_RECIPIENT_CHECKS;
+}
+
 enum outcome await_reject_unlisted_sender(struct judge *j, const struct step *step)
 {
         const struct smtp_address *sender = &j->facts->sender;
         struct why why;
         enum address_class class;
         bool is_listed;
-        if (!j->facts->has_sender || str_is_empty(sender->text) || j->is_sender_listed_asked)
+        if (!j->facts->has_sender || str_is_empty(sender->text) || j->is_sender_listed_asked ||
+            asks_nobody(j))
                 return OUTCOME_DUNNO;
         /* a warning is no answer: the rule at the end asks again */
         j->is_sender_listed_asked = !j->warns_only;
@@ -117,7 +127,7 @@ enum outcome await_reject_unlisted_recipient(struct judge *j, const struct step 
         struct why why;
         enum address_class class;
         bool is_listed;
-        if (str_is_empty(recipient->text) || j->is_recipient_listed_asked)
+        if (str_is_empty(recipient->text) || j->is_recipient_listed_asked || asks_nobody(j))
                 return OUTCOME_DUNNO;
         j->is_recipient_listed_asked = !j->warns_only;
         if (await_policy_unroute(j->policy, &meant, j->arena, &why) ||

@@ -302,6 +302,14 @@ def test_maps_choose_filters(milter, relay):
     assert converse(server.port, *HELLO)[-1].startswith('554 5.7.1 other')
 
 
+def test_a_service_can_leave_them_out(milter, relay):
+    refusing = milter(lambda what, it: [b'r'])
+    server = relay(refusing, smtpd_milter_maps='cidr:{{127.0.0.0/8 inet:127.0.0.1:%d}}' % refusing.port,
+                   receive_override_options='no_milters')
+    assert converse(server.port, *HELLO)[-1].startswith('250 ')
+    assert not refusing.told
+
+
 def test_mail_of_this_machine_has_its_own(milter, relay):
     told = milter(lambda what, it: [b'r'] if what == 'B' and b'bad' in it.told[-1][1] else CONTINUE)
     server = relay(non_smtpd_milters=f'inet:127.0.0.1:{told.port}')
