@@ -64,11 +64,13 @@ bool session_rate_allows(struct session *s, enum front_door_event event, int64_t
 struct smtp_offers session_offers(const struct session *s)
 {
         /* As in Postfix, also after HELO: devices say HELO, and SIZE all the same. */
+        bool offers_dsn = session_offers_keyword(s, STR("DSN"));
         return (struct smtp_offers){
+                .dsn = offers_dsn,
                 .size = session_offers_keyword(s, STR("SIZE")),
                 .eightbitmime = session_offers_keyword(s, STR("8BITMIME")),
                 .smtputf8 = session_offers_keyword(s, STR("SMTPUTF8")),
-                .dsn = session_offers_keyword(s, STR("DSN")),
+                .refuses_dsn = !offers_dsn,
         };
 }
 

@@ -109,6 +109,7 @@ enum smtp_ret { SMTP_RET_UNSET, SMTP_RET_FULL, SMTP_RET_HDRS };
 /* What the server offers now; a parameter of an extension that is not offered is refused (555). */
 struct smtp_offers {
         bool size, eightbitmime, smtputf8, dsn;
+        bool refuses_dsn; /* this client is not to have it: 501 5.7.1, as in Postfix */
 };
 
 struct smtp_mail_command {

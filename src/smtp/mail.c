@@ -65,6 +65,9 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad ENVID parameter syntax"));
                 out->envid = smtp_xtext_keep(p->value, arena);
+        } else if (offers->refuses_dsn &&
+                   (smtp_parameter_has(p, STR("RET")) || smtp_parameter_has(p, STR("ENVID")))) {
+                return smtp_refuse(refusal, 501, "5.7.1", STR("DSN is not for this client"));
         } else if (smtp_parameter_has(p, STR("AUTH")) && str_eq(p->value, STR("<>"))) {
                 *bit = SEEN_AUTH; /* nobody vouches for the sender (RFC 4954 5): nothing to keep */
         } else {

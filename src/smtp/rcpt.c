@@ -100,6 +100,9 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                         return smtp_refuse(refusal, 501, "5.5.4",
                                            STR("Bad ORCPT parameter syntax"));
                 out->orcpt = smtp_xtext_keep(p->value, arena);
+        } else if (offers->refuses_dsn &&
+                   (smtp_parameter_has(p, STR("NOTIFY")) || smtp_parameter_has(p, STR("ORCPT")))) {
+                return smtp_refuse(refusal, 501, "5.7.1", STR("DSN is not for this client"));
         } else {
                 return smtp_parameter_refuse(p, arena, refusal);
         }
