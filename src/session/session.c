@@ -67,8 +67,8 @@ struct smtp_offers session_offers(const struct session *s)
         bool offers_dsn = session_offers_keyword(s, STR("DSN"));
         return (struct smtp_offers){
                 .dsn = offers_dsn,
-                .size = session_offers_keyword(s, STR("SIZE")),
-                .eightbitmime = session_offers_keyword(s, STR("8BITMIME")),
+                .size = true, /* also where the keyword is left out */
+                .eightbitmime = true,
                 .smtputf8 = session_offers_keyword(s, STR("SMTPUTF8")),
                 .refuses_dsn = !offers_dsn,
         };

@@ -51,6 +51,10 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         int64_t count;
         bool is_last;
         struct smtp_reply reply;
+        if (!session_offers_keyword(s, STR("CHUNKING"))) {
+                s->is_closing = true; /* the chunk that may follow is not to be read as commands */
+                return smtp_reply_make(521, "5.5.1", STR("Error: command not implemented"));
+        }
         if (smtp_bdat_parse(args, &count, &is_last, &reply) < 0) {
                 /* without a count there is no telling where the next command begins */
                 s->is_closing = true;

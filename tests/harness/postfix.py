@@ -6,6 +6,7 @@ configuration means the same to it as to us when @DIR@ is written: `inside` is w
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -97,7 +98,7 @@ class Postfix:
     def compile(self, file, main):
         """Makes the file's database for each type that main.cf uses it by."""
         for kind in ('hash', 'btree', 'lmdb', 'cdb'):
-            if any(f'{kind}:@DIR@/etc/{file}' in (v or '') for v in main.values()):
+            if any(re.search(rf'\b{kind}:@DIR@/etc/{re.escape(file)}\b', v or '') for v in main.values()):
                 self.run('/usr/sbin/postmap', f'{kind}:{self.inside}/etc/{file}')
 
     def run(self, program, *args):
