@@ -4,6 +4,19 @@
 
 #include <errno.h>
 
+/*
+ * Does virtual_alias_maps make something else of it? Then its own route means nothing: that of a virtual alias domain is
+ * an error. What cannot be asked now is told when the recipient is added.
+ */
+static bool await_is_aliased(struct session *s, const struct smtp_address *address)
+{
+        struct policy_expansion expansion;
+        struct why why;
+        if (await_policy_expand(s->policy, address, &s->arena, &expansion, &why) < 0)
+                return true;
+        return expansion.count != 1 || !str_eq_nocase(expansion.addresses[0].text, address->text);
+}
+
 /* error: and retry: transports refuse here already, for everybody: the sender learns it in session */
 static bool await_transport_refuses(struct session *s, const struct smtp_address *address,
                                     struct smtp_reply *reply)
@@ -12,6 +25,8 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
         struct why why;
         struct smtp_address meant = *address;
         struct route_query query = {.recipient = &meant, .sender = s->transaction->envelope.sender};
+        if (await_is_aliased(s, address))
+                return false;
         if (await_policy_unroute(s->policy, &meant, &s->arena, &why) < 0 ||
             await_route_find(s->service->parts.routes, &query, &s->arena, &route, &why) < 0) {
                 log_warning("smtpd", "no route for <%.*s>: %s", STR_ARG(address->text), why.text);
