@@ -7,7 +7,7 @@ static void check_refusal(const struct smtp_reply *refusal)
 {
         struct buf out;
         check(refusal->code == 500 || refusal->code == 501 || refusal->code == 553 ||
-              refusal->code == 555);
+              refusal->code == 555 || refusal->code == 521);
         buf_init(&out, 4096);
         check(smtp_reply_format(refusal, &out) == 0);
         /* one line, whatever the client's words were */
