@@ -222,6 +222,9 @@ struct dnsbl_list *policy_dnsbl(struct policy *p, struct str domain, enum dnsbl_
 /* screen.c */
 void policy_compile_screen(struct policy *p, struct findings *findings);
 
+/* refusal_log.c: "RCPT", "END-OF-MESSAGE": as logs and policy servers name an event. */
+const char *policy_event_words(enum policy_event event, const struct policy_facts *facts);
+
 /* lint/ */
 void policy_lint_open_relay(struct policy *p, struct findings *findings);
 void policy_lint_unreachable(struct policy *p, struct findings *findings);

@@ -5,7 +5,7 @@
 /* Longer texts add nothing that a person would read; the line has its own ceiling. */
 enum { FIELD_BYTES_MAX = 300 };
 
-static const char *event_words(enum policy_event event, const struct policy_facts *facts)
+const char *policy_event_words(enum policy_event event, const struct policy_facts *facts)
 {
         switch (event) {
         case POLICY_AT_CONNECT:
@@ -42,7 +42,7 @@ void policy_log_refusal(const char *what, enum policy_event event, const struct 
 {
         struct buf line;
         buf_init(&line, LOG_LINE_BYTES_MAX);
-        buf_printf(&line, "%s: %s from %.*s[%.*s]:", what, event_words(event, facts),
+        buf_printf(&line, "%s: %s from %.*s[%.*s]:", what, policy_event_words(event, facts),
                    STR_ARG(str_part(facts->client_name, 0, FIELD_BYTES_MAX)),
                    STR_ARG(str_part(facts->client_address, 0, FIELD_BYTES_MAX)));
         if (reply->code)

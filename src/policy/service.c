@@ -1,6 +1,7 @@
 /* service.c - the policy delegation protocol: options, requests, replies; pure */
 #include "policy/service.h"
 
+#include "policy/policy_private.h"
 #include "wire/tls.h"
 
 #include <errno.h>
@@ -86,29 +87,6 @@ int policy_service_parse(struct str text, const struct params *params, struct ar
 
 /* ---- requests ---- */
 
-static const char *event_name(enum policy_event event, const struct policy_facts *facts)
-{
-        switch (event) {
-        case POLICY_AT_CONNECT:
-                return "CONNECT";
-        case POLICY_AT_HELO:
-                return str_eq(facts->protocol, STR("SMTP")) ? "HELO" : "EHLO";
-        case POLICY_AT_MAIL:
-                return "MAIL";
-        case POLICY_AT_RCPT:
-                return "RCPT";
-        case POLICY_AT_DATA:
-                return "DATA";
-        case POLICY_AT_END_OF_DATA:
-                return "END-OF-MESSAGE";
-        case POLICY_AT_ETRN:
-                return "ETRN";
-        case POLICY_AT_VRFY:
-                return "VRFY";
-        }
-        return "";
-}
-
 /* A value ends with its line, so nothing in it may. */
 static int put(struct buf *out, const char *name, struct str value)
 {
@@ -157,7 +135,7 @@ int policy_service_request(const struct policy_service *service, const struct pa
                 struct str value;
         } texts[] = {
                 {"request", STR("smtpd_access_policy")},
-                {"protocol_state", str_from(event_name(event, facts))},
+                {"protocol_state", str_from(policy_event_words(event, facts))},
                 {"protocol_name", event == POLICY_AT_CONNECT ? STR("SMTP") : facts->protocol},
                 {"client_address", facts->client_address},
                 {"client_name", facts->client_name},
