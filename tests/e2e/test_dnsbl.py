@@ -143,6 +143,8 @@ def test_what_is_no_listing_refuses_nobody(network, lists):
     assert known['refuses.test', 'addresses']['state'] == 'refuses'
     assert known['all.test', 'addresses']['state'] == 'lists all'
     assert known['bl.test', 'addresses']['state'] == 'well'
+    server.await_log('refuses.test is switched off')
+    server.await_log('all.test is switched off')
     log = server.log()
     assert log.count('refuses.test is switched off') == 1
     assert log.count('all.test is switched off') == 1

@@ -259,7 +259,7 @@ def test_flipped_bits(network):
 
     relay.start()
     assert relay.queue_count() == 17
-    assert relay.log().count('a copy is in corrupt/') == 3
+    places.await_true(lambda: relay.log().count('a copy is in corrupt/') == 3, 10, 'three damaged records are logged')
     kept = b''.join(f.read_bytes() for f in (relay.directory / 'queue' / 'corrupt').iterdir())
     assert b'Subject: sender@client.test u3@relay.test' in kept
     sink = network.sink(port=port).start()
