@@ -254,9 +254,10 @@ static void lint_domains(struct lint *l)
         if (config_is_set(l->config, "mydestination") && !str_is_empty(p->mydestination) &&
             !config_is_set(l->config, "local_transport"))
                 warn(l, "no-local-delivery", "mydestination",
-                     "set mydestination to nothing, local_transport to a server that has these "
-                     "users, or use virtual_mailbox_domains",
-                     "mail for mydestination is refused: there is no delivery to system users");
+                     "name these users in alias_maps or virtual_alias_maps, set local_transport to a "
+                     "server that has them, or use virtual_mailbox_domains",
+                     "mail for mydestination is refused, but for aliases: there is no delivery to "
+                     "system users");
         if (p->allow_untrusted_routing)
                 warn(l, "untrusted-routing", "allow_untrusted_routing", "remove it",
                      "allow_untrusted_routing: strangers can relay through our domains by "

@@ -155,22 +155,42 @@ static struct str complete(struct delivery_attempt *a, struct str address)
                             STR_ARG(routes_config(a->routes)->params.myorigin));
 }
 
+/* Who reads it: aliases are followed, as for mail that comes in. */
+static int await_readers(struct delivery_attempt *a, struct str reader, struct envelope *out,
+                         struct why *why)
+{
+        struct smtp_address address;
+        struct policy_expansion expansion;
+        if (smtp_address_parse(reader, &a->arena, &address))
+                address = (struct smtp_address){
+                        .text = reader}; /* from an older configuration: as it is */
+        int rc =
+                await_policy_expand(routes_policy(a->routes), &address, &a->arena, &expansion, why);
+        if (rc < 0)
+                return rc;
+        out->recipients = arena_array(&a->arena, struct recipient, expansion.count);
+        out->recipient_count = expansion.count;
+        for (size_t i = 0; i < expansion.count; i++)
+                out->recipients[i] = (struct recipient){
+                        .address = expansion.addresses[i].text,
+                        .original = reader,
+                };
+        return 0;
+}
+
 static int await_commit(struct delivery_attempt *a, const struct dsn *d, struct spool_draft **draft,
                         struct why *why)
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_copy = d->postmaster.len > 0;
-        struct str reader = is_copy ? d->postmaster : a->envelope.sender;
-        struct recipient to = {.address = reader, .original = reader};
         struct envelope e = {
                 .sender = is_copy ? complete(a, p->double_bounce_sender) : STR(""),
-                .recipients = &to,
-                .recipient_count = 1,
                 .body = SMTP_BODY_8BITMIME, /* the returned part is as it was */
                 .smtputf8 = a->envelope.smtputf8,
                 .arrival_us = clock_wall_us(),
         };
-        return await_spool_commit(draft, &e, 0, why);
+        int rc = await_readers(a, is_copy ? d->postmaster : a->envelope.sender, &e, why);
+        return rc < 0 ? rc : await_spool_commit(draft, &e, 0, why);
 }
 
 static const char *name_of(const struct dsn *d)

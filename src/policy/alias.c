@@ -1,10 +1,14 @@
 /*
- * alias.c - virtual_alias_maps, to the end (virtual(5))
+ * alias.c - virtual_alias_maps (virtual(5)) and the aliases of local users (aliases(5)), to the end
  *
  * Addresses are worked off in order, in one growing list: the first result of a look-up takes the
  * place of what was asked, further ones go to the end. An address that names itself among its
  * results stays and is not asked again. Ceilings: how many there are, how deep one nests, how long
  * each is.
+ *
+ * Postfix asks alias_maps when local(8) delivers; here nothing does, so they are asked with the
+ * others, for addresses that would go to local(8). An alias for a command, a file or a list in a
+ * file cannot be followed: its mail is refused for now, and its name is in the log.
  */
 #include "base/check.h"
 #include "policy/policy_private.h"
@@ -18,6 +22,7 @@ struct expansion {
         size_t count;
         size_t room;
         struct map settled; /* addresses that stand for themselves */
+        const char *maps;   /* the parameter whose value is looked at */
         struct why *why;
 };
 
@@ -30,9 +35,8 @@ static int add(struct expansion *e, const struct smtp_address *address)
 {
         if (e->count >= count_max(e))
                 return why_set(e->why, -ELOOP,
-                               "virtual_alias_maps: more than %zu addresses "
-                               "(virtual_alias_expansion_limit)",
-                               count_max(e));
+                               "%s: more than %zu addresses (virtual_alias_expansion_limit)",
+                               e->maps, count_max(e));
         if (e->count == e->room) {
                 size_t room = e->room ? e->room * 4 : 4;
                 struct smtp_address *list = arena_array(e->arena, struct smtp_address, room);
@@ -78,17 +82,16 @@ static int read_target(struct expansion *e, const struct smtp_address *from, str
         struct smtp_address address;
         if (word.len > (size_t)params->virtual_alias_address_length_limit)
                 return why_set(e->why, -ELOOP,
-                               "virtual_alias_maps: an address of %zu bytes for <%.*s> "
+                               "%s: an address of %zu bytes for <%.*s> "
                                "(virtual_alias_address_length_limit)",
-                               word.len, STR_ARG(from->text));
+                               e->maps, word.len, STR_ARG(from->text));
         if (word.ptr[0] == '@') {
                 struct str local = from->local;
                 if (extension.len && str_ends(local, extension))
                         local = str_part(local, 0, local.len - extension.len);
                 address = smtp_address_make(local, str_tail(word, 1), e->arena);
         } else if (smtp_address_parse(word, e->arena, &address)) {
-                return why_set(e->why, -EAGAIN,
-                               "virtual_alias_maps: \"%.*s\" for <%.*s> is no address",
+                return why_set(e->why, -EAGAIN, "%s: \"%.*s\" for <%.*s> is no address", e->maps,
                                STR_ARG(word), STR_ARG(from->text));
         }
         bool wants_extension = extension.len && e->p->propagates_extensions;
@@ -101,9 +104,8 @@ static int read_target(struct expansion *e, const struct smtp_address *from, str
         }
         if (address.text.len > (size_t)params->virtual_alias_address_length_limit)
                 return why_set(e->why, -ELOOP,
-                               "virtual_alias_maps: <%.*s> grows to %zu bytes "
-                               "(virtual_alias_address_length_limit)",
-                               STR_ARG(from->text), address.text.len);
+                               "%s: <%.*s> grows to %zu bytes (virtual_alias_address_length_limit)",
+                               e->maps, STR_ARG(from->text), address.text.len);
         *out = address;
         return 0;
 }
@@ -132,9 +134,99 @@ static int replace(struct expansion *e, size_t at, struct str value, struct str 
                         return rc;
         }
         if (i == 0)
-                return why_set(e->why, -EAGAIN, "virtual_alias_maps: nothing stands for <%.*s>",
+                return why_set(e->why, -EAGAIN, "%s: nothing stands for <%.*s>", e->maps,
                                STR_ARG(from.text));
         return 0;
+}
+
+/* ---- the two kinds of maps ---- */
+
+static enum table_result await_find_virtual(struct expansion *e, const struct smtp_address *now,
+                                            enum address_class class, struct str *value,
+                                            struct str *extension)
+{
+        const struct params *params = e->p->params;
+        struct table_address address = {
+                .local = now->local,
+                .domain = now->domain,
+                .is_local = class == CLASS_LOCAL || str_eq_nocase(now->domain, params->myorigin),
+                .delimiters = params->recipient_delimiter,
+        };
+        e->maps = "virtual_alias_maps";
+        return await_table_list_find_address(e->p->virtual_alias_maps, &address, e->arena, value,
+                                             extension, e->why);
+}
+
+static bool is_local_transport(struct str transport)
+{
+        return str_eq(str_trim(str_cut(&transport, ':')), STR("local"));
+}
+
+/* Would local(8) deliver it? By the class's transport, or by what transport_maps has instead. */
+static enum table_result await_goes_to_local(struct expansion *e, const struct smtp_address *now,
+                                             bool *is_so)
+{
+        struct table_address address = {
+                .local = now->local,
+                .domain = now->domain,
+                .is_local = true,
+                .delimiters = e->p->params->recipient_delimiter,
+        };
+        struct str value;
+        enum table_result result = await_table_list_find_transport(e->p->transport_maps, &address,
+                                                                   e->p->transport_has_parents,
+                                                                   e->arena, &value, e->why);
+        bool keeps_class = result == TABLE_NOT_FOUND || str_starts(str_trim(value), STR(":"));
+        *is_so = is_local_transport(keeps_class ? e->p->params->local_transport : value);
+        return result;
+}
+
+/* What local(8) would do with this target, but nobody does here: run a command, write a file, read a list. */
+static const char *foreign_target(struct str word)
+{
+        if (word.len && word.ptr[0] == '"')
+                word = str_tail(word, 1);
+        if (str_starts(word, STR("|")))
+                return "a command";
+        if (str_starts(word, STR("/")))
+                return "a file";
+        return str_starts_nocase(word, STR(":include:")) ? "a list in a file" : NULL;
+}
+
+bool policy_alias_is_foreign(struct str value, const char **what)
+{
+        struct str word;
+        while (next_target(&value, &word))
+                if ((*what = foreign_target(word)))
+                        return true;
+        return false;
+}
+
+/* By the name, with its extension and then without (local(8)). */
+static enum table_result await_find_local(struct expansion *e, const struct smtp_address *now,
+                                          struct str *value)
+{
+        bool is_so;
+        const char *what;
+        e->maps = "alias_maps";
+        if (table_list_is_empty(e->p->alias_maps))
+                return TABLE_NOT_FOUND;
+        if (await_goes_to_local(e, now, &is_so) == TABLE_ERROR)
+                return TABLE_ERROR;
+        if (!is_so)
+                return TABLE_NOT_FOUND;
+        struct str name = now->local;
+        enum table_result result =
+                await_table_list_find(e->p->alias_maps, name, e->arena, value, e->why);
+        if (result == TABLE_NOT_FOUND &&
+            extension_split(name, e->p->params->recipient_delimiter, &name))
+                result = await_table_list_find(e->p->alias_maps, name, e->arena, value, e->why);
+        if (result == TABLE_FOUND && policy_alias_is_foreign(*value, &what)) {
+                why_set(e->why, -EAGAIN, "%.*s stands for %s, which is not used here",
+                        STR_ARG(name), what);
+                return TABLE_ERROR;
+        }
+        return result;
 }
 
 /* Asks for what stands at `at`, again and again, until no map names it. */
@@ -147,32 +239,23 @@ static int await_expand_at(struct expansion *e, size_t at)
                         return 0;
                 if (depth >= params->virtual_alias_recursion_limit)
                         return why_set(e->why, -ELOOP,
-                                       "virtual_alias_maps: <%.*s> nests deeper than %lld "
+                                       "%s: <%.*s> nests deeper than %lld "
                                        "(virtual_alias_recursion_limit); is it a loop?",
-                                       STR_ARG(now->text),
+                                       e->maps, STR_ARG(now->text),
                                        (long long)params->virtual_alias_recursion_limit);
                 enum address_class class;
                 int rc = await_policy_class(e->p, now->domain, e->arena, &class, e->why);
                 if (rc)
                         return rc;
-                struct table_address address = {
-                        .local = now->local,
-                        .domain = now->domain,
-                        .is_local = class == CLASS_LOCAL ||
-                                    str_eq_nocase(now->domain, params->myorigin),
-                        .delimiters = params->recipient_delimiter,
-                };
                 struct str value = {0};
                 struct str extension = {0};
-                switch (await_table_list_find_address(e->p->virtual_alias_maps, &address, e->arena,
-                                                      &value, &extension, e->why)) {
-                case TABLE_NOT_FOUND:
+                enum table_result found = await_find_virtual(e, now, class, &value, &extension);
+                if (found == TABLE_NOT_FOUND && class == CLASS_LOCAL)
+                        found = await_find_local(e, now, &value);
+                if (found == TABLE_ERROR)
+                        return why_prefix(e->why, -EAGAIN, "%s", e->maps);
+                if (found == TABLE_NOT_FOUND)
                         return 0;
-                case TABLE_ERROR:
-                        return why_prefix(e->why, -EAGAIN, "virtual_alias_maps");
-                case TABLE_FOUND:
-                        break;
-                }
                 rc = replace(e, at, value, extension);
                 if (rc)
                         return rc;
@@ -195,15 +278,18 @@ static void drop_doubles(struct expansion *e)
 int await_policy_expand(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
                         struct policy_expansion *out, struct why *why)
 {
-        struct expansion e = {.p = p, .arena = arena, .why = why};
+        struct expansion e = {.p = p, .arena = arena, .maps = "virtual_alias_maps", .why = why};
         struct smtp_address first = *recipient;
         if (str_is_empty(first.domain) && first.local.len)
                 first = smtp_address_make(first.local, p->params->myorigin, arena);
         int rc = add(&e, &first);
         check(rc == 0);
-        if (!p->virtual_alias_maps)
-                return why_set(why, -EAGAIN, "virtual_alias_maps could not be opened");
-        if (!table_list_is_empty(p->virtual_alias_maps)) {
+        if (!p->virtual_alias_maps || !p->alias_maps || !p->transport_maps)
+                return why_set(why, -EAGAIN, "%s could not be opened",
+                               !p->virtual_alias_maps ? "virtual_alias_maps"
+                               : !p->alias_maps       ? "alias_maps"
+                                                      : "transport_maps");
+        if (!table_list_is_empty(p->virtual_alias_maps) || !table_list_is_empty(p->alias_maps)) {
                 map_init(&e.settled);
                 for (size_t i = 0; rc == 0 && i < e.count; i++)
                         rc = await_expand_at(&e, i);

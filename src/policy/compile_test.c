@@ -109,6 +109,8 @@ static void mistakes_are_found(void **state)
                  "postmaster@m.example is not in virtual_mailbox_maps"},
                 {"virtual_alias_domains = inline:{v.example=x}\n", SEVERITY_WARNING, "no-abuse", 1,
                  "abuse@v.example is not in virtual_alias_maps"},
+                {"alias_maps = inline:{ { root = a@b.example } { list = \"|/bin/list it\" } }\n",
+                 SEVERITY_WARNING, "alias-not-followed", 1, "mail for list is refused for now"},
                 {"smtpd_sender_restrictions = reject_non_fqdn_sender, permit\n", SEVERITY_ERROR,
                  NULL, 0, NULL},
         };

@@ -78,6 +78,8 @@ static void open_all(struct policy *p, struct findings *findings)
 #undef MATCH
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
         TABLES(virtual_alias_maps);
+        TABLES(alias_maps);
+        TABLES(transport_maps);
         TABLES(virtual_mailbox_maps);
         TABLES(local_recipient_maps);
         TABLES(relay_recipient_maps);
@@ -91,6 +93,7 @@ static void open_all(struct policy *p, struct findings *findings)
         MAP(POLICY_REJECT_FOOTER, smtpd_reject_footer_maps);
 #undef MAP
         open_spf(p, findings);
+        p->transport_has_parents = list_has_word(parents, STR("transport_maps"));
         p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
         p->propagates_extensions =
                 list_has_word(params->propagate_unmatched_extensions, STR("virtual"));
@@ -150,6 +153,7 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         policy_lint_open_relay(p, findings);
         policy_lint_unreachable(p, findings);
         policy_lint_role_addresses(p, findings);
+        policy_lint_foreign_aliases(p, findings);
         return p;
 }
 

@@ -257,8 +257,8 @@ int await_policy_recipient(struct policy *p, const struct smtp_address *recipien
                            struct arena *arena, bool *is_listed, struct why *why);
 
 /*
- * virtual_alias_maps, to the end: what `recipient` becomes. The result is in `arena`: at least one
- * address; itself when no map names it; no address twice. 0, -EAGAIN (a table cannot be asked), or
+ * virtual_alias_maps, and alias_maps for who would go to local(8), to the end: what `recipient`
+ * becomes. The result is in `arena`: at least one address; itself when no map names it; no address twice. 0, -EAGAIN (a table cannot be asked), or
  * -ELOOP (over virtual_alias_expansion_limit or virtual_alias_recursion_limit; a loop through
  * itself is fine). <postmaster> without a domain becomes postmaster@$myorigin.
  */

@@ -188,12 +188,13 @@ struct policy {
         struct networks mynetworks, own, mx_backup, unlimited, bare_newline, core_relays, hidden,
                 balancers, xclient, xforward;
 
-        bool access_has_parents; /* parent_domain_matches_subdomains has smtpd_access_maps */
+        bool transport_has_parents; /* parent_domain_matches_subdomains has transport_maps */
+        bool access_has_parents;    /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
                 *relay_domains, *fast_flush_domains, *forbidden_commands;
         struct table_list *maps[POLICY_MAPS];
-        struct table_list *virtual_alias_maps, *virtual_mailbox_maps, *local_recipient_maps,
-                *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
+        struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
+                *local_recipient_maps, *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
                 *postscreen_dnsbl_reply_map;
         struct table **spf_exceptions;
         size_t spf_exception_count;
@@ -219,6 +220,9 @@ int policy_compile_action(struct policy *p, struct str text, struct str source, 
 /* The record of a list, which the policy keeps. NULL when there are too many. */
 struct dnsbl_list *policy_dnsbl(struct policy *p, struct str domain, enum dnsbl_kind kind);
 
+/* alias.c: does this value of alias_maps name what only local(8) could follow? *what says which kind. */
+bool policy_alias_is_foreign(struct str value, const char **what);
+
 /* screen.c */
 void policy_compile_screen(struct policy *p, struct findings *findings);
 
@@ -229,6 +233,7 @@ const char *policy_event_words(enum policy_event event, const struct policy_fact
 void policy_lint_open_relay(struct policy *p, struct findings *findings);
 void policy_lint_unreachable(struct policy *p, struct findings *findings);
 void policy_lint_role_addresses(struct policy *p, struct findings *findings);
+void policy_lint_foreign_aliases(struct policy *p, struct findings *findings);
 
 /* ---- recipients ---- */
 

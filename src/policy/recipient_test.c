@@ -257,6 +257,59 @@ static void aliases_expand(void **state)
         rig_done(&r);
 }
 
+static void aliases_of_local_users_expand(void **state)
+{
+        static const struct {
+                const char *address, *expected;
+        } rows[] = {
+                {"root@local.example", "admin@c.example"},
+                {"Root@LOCAL.example", "admin@c.example"},
+                {"root+tag@local.example", "admin@c.example"},
+                {"root+ext@local.example", "tagged@c.example"},
+                {"chain@local.example", "admin@c.example b@c.example"},
+                {"first@local.example", "virtual@c.example"}, /* virtual_alias_maps come first */
+                {"user@local.example", "user@local.example"},
+                {"root@relay.example", "root@relay.example"},           /* not local */
+                {"root@core.local.example", "root@core.local.example"}, /* transport_maps */
+                {"root@kept.local.example", "admin@c.example"},
+                {"run@local.example",
+                 "-11 alias_maps: run stands for a command, which is not used here"},
+                {"write@local.example",
+                 "-11 alias_maps: write stands for a file, which is not used here"},
+                {"list@local.example",
+                 "-11 alias_maps: list stands for a list in a file, which is not used here"},
+                {"broken@local.example",
+                 "-11 virtual_alias_maps: the server of this table is down"},
+        };
+        struct rig r;
+        rig_init(&r);
+        rig_write(&r, "aliases",
+                  "root: admin@c.example\n"
+                  "root+ext: tagged@c.example\n"
+                  "chain: root@local.example, b@c.example\n"
+                  "first: no@c.example\n"
+                  "run: b@c.example, \"|/bin/run it\"\n"
+                  "write: /var/mail/x\n"
+                  "list: :include:/etc/list\n");
+        char main_cf[2000];
+        snprintf(main_cf, sizeof(main_cf),
+                 RIG_MAIN_CF "mydestination = local.example core.local.example kept.local.example\n"
+                             "local_transport = local:here\n"
+                             "transport_maps = inline:{ { core.local.example = smtp:[192.0.2.1] }"
+                             " { kept.local.example = :there } }\n"
+                             "virtual_alias_maps = inline:{first@local.example=virtual@c.example}\n"
+                             "alias_maps = hash:%s/aliases\n",
+                 r.dir);
+        rig_load(&r, main_cf);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                const char *found = expand(&r, rows[i].address);
+                if (strcmp(found, rows[i].expected) != 0)
+                        fail_msg("%s: \"%s\", not \"%s\"", rows[i].address, found,
+                                 rows[i].expected);
+        }
+        rig_done(&r);
+}
+
 static void aliases_have_limits(void **state)
 {
         struct rig r;
@@ -330,6 +383,7 @@ int main(void)
                 cmocka_unit_test(an_empty_map_knows_everybody),
                 cmocka_unit_test(aliases_list_any_class),
                 cmocka_unit_test(aliases_expand),
+                cmocka_unit_test(aliases_of_local_users_expand),
                 cmocka_unit_test(aliases_have_limits),
                 cmocka_unit_test(one_address_too_many),
                 cmocka_unit_test(without_maps_nothing_changes),

@@ -5,8 +5,8 @@
 #include <errno.h>
 
 /*
- * Does virtual_alias_maps make something else of it? Then its own route means nothing: that of a virtual alias domain is
- * an error. What cannot be asked now is told when the recipient is added.
+ * Does virtual_alias_maps or alias_maps make something else of it? Then its own route means nothing: that of a virtual
+ * alias domain is an error. What cannot be asked now is told when the recipient is added.
  */
 static bool await_is_aliased(struct session *s, const struct smtp_address *address)
 {
@@ -17,7 +17,10 @@ static bool await_is_aliased(struct session *s, const struct smtp_address *addre
         return expansion.count != 1 || !str_eq_nocase(expansion.addresses[0].text, address->text);
 }
 
-/* error: and retry: transports refuse here already, for everybody: the sender learns it in session */
+/*
+ * error: and retry: transports refuse here already, for everybody: the sender learns it in session. So does one for local(8),
+ * which is not here: for now, since it is the configuration that is wrong, not the address.
+ */
 static bool await_transport_refuses(struct session *s, const struct smtp_address *address,
                                     struct smtp_reply *reply)
 {
@@ -31,6 +34,15 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
             await_route_find(s->service->parts.routes, &query, &s->arena, &route, &why) < 0) {
                 log_warning("smtpd", "no route for <%.*s>: %s", STR_ARG(address->text), why.text);
                 *reply = smtp_reply_make(451, "4.3.0", STR("Temporary lookup failure"));
+                return true;
+        }
+        if (str_eq(route.transport->command, STR("local"))) {
+                *reply = smtp_reply_make(
+                        450, "4.3.5",
+                        arena_printf(
+                                &s->arena,
+                                "<%.*s>: Recipient address rejected: no delivery to system users here",
+                                STR_ARG(address->text)));
                 return true;
         }
         bool is_error = str_eq(route.transport->command, STR("error"));

@@ -33,6 +33,7 @@ error      unix - - n - - error
 retry      unix - - n - - error
 discard    unix - - n - - discard
 virtual    unix - n n - - virtual
+local      unix - n n - - local
 anvil      unix - - n - 1 anvil
 scache     unix - - n - 1 scache
 dnsblog    unix - - n - 0 dnsblog
@@ -49,9 +50,9 @@ OWN = {
     'daemon_directory': '/usr/lib/postfix/sbin',
     'command_directory': '/usr/sbin',
     'shlib_directory': '/usr/lib/postfix',
-    'alias_maps': '',
-    'alias_database': '',
 }
+# Debian's own point to files outside
+UNLESS_SAID = {'alias_maps': '', 'alias_database': ''}
 
 
 class Postfix:
@@ -67,7 +68,7 @@ class Postfix:
         self.place()
         for file, text in files.items():
             self.write(file, text)
-        self.write('main.cf', ''.join(f'{k} = {v}\n' for k, v in {**main, **OWN}.items() if v is not None))
+        self.write('main.cf', ''.join(f'{k} = {v}\n' for k, v in {**UNLESS_SAID, **main, **OWN}.items() if v is not None))
         self.write('master.cf', master + SERVICES)
         for file in files:
             if f':@DIR@/etc/{file}' in ''.join(v or '' for v in main.values()):
