@@ -390,13 +390,15 @@ class Pair:
         words = [{'@SINK@': str(s.port), '@POLICY@': str(policy), '@CERT@': '@DIR@/etc/mx1.crt',
                   '@KEY@': '@DIR@/etc/mx1.key'} for s in sinks]
         files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text()}
-        dns = self.with_stop(NameServer(case.zone, port=53)) if case.zone else None
+        # Without a zone it knows no name: that is told at once, where a closed port makes a resolver ask again.
+        dns = self.with_stop(NameServer(case.zone, port=53))
         try:
             self.postfix = Postfix(case.name, case.main, files, case.master, words[0])
-            # Names: Postfix asks 127.0.0.1, as the resolver does when nothing is written in resolv.conf.
+            # Postfix asks 127.0.0.1, as the resolver does when nothing is written in resolv.conf.
             main = {**case.main, 'queue_directory': '@DIR@/queue', 'maillog_file': '@DIR@/maillog',
-                    'maillog_file_prefixes': '@DIR@', 'dns_forward': '127.0.0.1@53', 'dns_validation': 'no',
-                    **(dns.main() if dns else {})}
+                    'maillog_file_prefixes': '@DIR@', **dns.main()}
+            if not case.zone:
+                del main['dns_stub']            # 127.0.0.1 is localhost, as /etc/hosts tells Postfix
             self.forepost = Server(case.name, master=case.master)
             self.forepost.words = {**words[1], **self.forepost.words}     # @CERT@ is told by @DIR@
             self.forepost.main = main
