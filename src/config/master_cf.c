@@ -402,7 +402,9 @@ static void read_row(struct config_private *p, const struct row *row, const stru
                 break;
         case ROLE_FOREIGN:
                 findings_add(findings, SEVERITY_NOTE, "foreign-program", row->at,
-                             "route no mail to it",
+                             str_eq(row->command, STR("spawn"))
+                                     ? "run it by itself, and name its socket where it is asked"
+                                     : "route no mail to it",
                              "service %.*s is not here, because Forepost starts no other programs "
                              "(%.*s)",
                              STR_ARG(row->columns[0]), STR_ARG(row->command));

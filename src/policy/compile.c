@@ -263,14 +263,40 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
         return true;
 }
 
+/* Is it a socket of Postfix's, behind which spawn(8) would start the server? */
+static bool is_spawned(const struct compiler *c, struct str path)
+{
+        struct str queue = c->p->params->queue_directory;
+        struct str name = str_starts(path, queue) ? str_tail(path, queue.len) : STR("");
+        if (str_starts(name, STR("/private/")))
+                name = str_tail(name, 9);
+        else if (str_starts(name, STR("/public/")))
+                name = str_tail(name, 8);
+        else
+                return false;
+        for (const struct master_entry *e = config_master(c->p->config); e; e = e->next)
+                if (str_eq(e->columns[0], name) && str_eq(e->columns[1], STR("unix")) &&
+                    str_eq(e->columns[MASTER_COLUMNS - 1], STR("spawn")))
+                        return true;
+        return false;
+}
+
 static const struct policy_service *parse_service(struct compiler *c, struct str argument)
 {
         struct policy_service *service = arena_new(c->arena, struct policy_service);
         struct why why;
-        if (policy_service_parse(argument, c->p->params, c->arena, service, &why) == 0)
-                return service;
-        fail(c, "bad-policy-service", argument, NULL, "%s", why.text);
-        return NULL;
+        if (policy_service_parse(argument, c->p->params, c->arena, service, &why) < 0) {
+                fail(c, "bad-policy-service", argument, NULL, "%s", why.text);
+                return NULL;
+        }
+        if (is_spawned(c, service->endpoint.path)) {
+                fail(c, "policy-service-spawned", argument,
+                     "for SPF write reject_spf_fail; else run it by itself, and name its socket",
+                     "%.*s is started by spawn(8), which is not here: all mail would wait for it",
+                     STR_ARG(service->endpoint.text));
+                return NULL;
+        }
+        return service;
 }
 
 static void compile_restriction(struct compiler *c, const struct restriction *restriction,

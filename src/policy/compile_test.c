@@ -190,6 +190,27 @@ static void open_relays_are_found(void **state)
         check_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void a_spawned_policy_server_is_not_here(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        rig_write(&r, "master.cf",
+                  "smtp inet n - n - - smtpd\n"
+                  "spf unix - n n - 0 spawn\n  user=spf argv=/usr/bin/policyd-spf\n"
+                  "other unix - - n - - smtp\n");
+        rig_load(&r, RIG_MAIN_CF
+                 "queue_directory = /q\n"
+                 "smtpd_recipient_restrictions = check_policy_service unix:private/other,\n"
+                 "  check_policy_service unix:/q/private/spf\n");
+        const struct finding *f = rig_finding(&r, "policy-service-spawned");
+        assert_non_null(f);
+        assert_int_equal(f->severity, SEVERITY_ERROR);
+        assert_non_null(strstr(f->text.ptr, "/q/private/spf is started by spawn(8)"));
+        for (f = f->next; f; f = f->next)
+                assert_string_not_equal(f->code, "policy-service-spawned");
+        rig_done(&r);
+}
+
 static void role_addresses_are_looked_for(void **state)
 {
         struct rig r;
@@ -283,6 +304,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(mistakes_are_found),
                 cmocka_unit_test(open_relays_are_found),
+                cmocka_unit_test(a_spawned_policy_server_is_not_here),
                 cmocka_unit_test(role_addresses_are_looked_for),
                 cmocka_unit_test(old_configurations_are_not_open),
                 cmocka_unit_test(lists_have_a_ceiling),
