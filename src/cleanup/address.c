@@ -14,83 +14,101 @@ enum { MAP_DEPTH_MAX = 10 }; /* a result is asked again, as in Postfix */
 /* ---- maps ---- */
 
 /* What a table's value makes of `from`: "@domain" keeps the user; a bare user is at myorigin. */
-static int read_value(struct cleanup *c, const char *name, const struct smtp_address *from,
-                      struct str value, struct str extension, struct smtp_address *out,
-                      struct why *why)
+static int read_value(const struct address_maps *m, const struct smtp_address *from,
+                      struct str value, struct str extension, struct arena *arena,
+                      struct smtp_address *out, struct why *why)
 {
         struct smtp_address a;
         struct str local = from->local;
-        bool propagates = extension.len && c->rules->propagates_extensions;
         value = str_trim(value);
         if (value.len > 1 && value.ptr[0] == '@') {
                 if (extension.len && str_ends(local, extension))
                         local = str_part(local, 0, local.len - extension.len);
-                a = smtp_address_make(local, str_tail(value, 1), c->arena);
-        } else if (smtp_address_parse(value, c->arena, &a) || str_is_empty(a.text)) {
-                return why_set(why, -EAGAIN, "%s: \"%.*s\" for <%.*s> is no address", name,
+                a = smtp_address_make(local, str_tail(value, 1), arena);
+        } else if (smtp_address_parse(value, arena, &a) || str_is_empty(a.text)) {
+                return why_set(why, -EAGAIN, "%s: \"%.*s\" for <%.*s> is no address", m->name,
                                STR_ARG(str_part(value, 0, 200)), STR_ARG(from->text));
         }
-        a = policy_complete(c->params, c->params->myorigin, c->params->mydomain, &a, c->arena);
-        if (propagates)
+        a = policy_complete(m->params, m->params->myorigin, m->params->mydomain, &a, arena);
+        if (extension.len && m->propagates_extensions)
                 a = smtp_address_make(
-                        arena_printf(c->arena, "%.*s%.*s", STR_ARG(a.local), STR_ARG(extension)),
-                        a.domain, c->arena);
+                        arena_printf(arena, "%.*s%.*s", STR_ARG(a.local), STR_ARG(extension)),
+                        a.domain, arena);
         if (a.text.len > SMTP_PATH_BYTES_MAX)
-                return why_set(why, -EAGAIN, "%s: <%.*s> grows to %zu bytes", name,
+                return why_set(why, -EAGAIN, "%s: <%.*s> grows to %zu bytes", m->name,
                                STR_ARG(from->text), a.text.len);
         *out = a;
         return 0;
 }
 
-int await_address_key(struct cleanup *c, const struct smtp_address *address,
+int await_address_key(struct policy *policy, const struct params *params,
+                      const struct smtp_address *address, struct arena *arena,
                       struct table_address *key, struct why *why)
 {
         enum address_class class;
-        int rc = await_policy_class(c->rules->policy, address->domain, c->arena, &class, why);
+        int rc = await_policy_class(policy, address->domain, arena, &class, why);
         *key = (struct table_address){
                 .local = address->local,
                 .domain = address->domain,
                 .is_local =
-                        class == CLASS_LOCAL || str_eq_nocase(address->domain, c->params->myorigin),
-                .delimiters = c->params->recipient_delimiter,
+                        class == CLASS_LOCAL || str_eq_nocase(address->domain, params->myorigin),
+                .delimiters = params->recipient_delimiter,
         };
         return rc;
 }
 
-static int await_map(struct cleanup *c, struct table_list *maps, const char *name,
+enum table_result await_address_map(const struct address_maps *m,
+                                    const struct smtp_address *address, struct arena *arena,
+                                    struct smtp_address *out, struct why *why)
+{
+        struct table_address key;
+        struct str value;
+        struct str extension;
+        if (!m->tables) {
+                why_set(why, -EAGAIN, "%s could not be opened", m->name);
+                return TABLE_ERROR;
+        }
+        if (table_list_is_empty(m->tables))
+                return TABLE_NOT_FOUND;
+        if (await_address_key(m->policy, m->params, address, arena, &key, why))
+                return TABLE_ERROR;
+        enum table_result result =
+                await_table_list_find_address(m->tables, &key, arena, &value, &extension, why);
+        if (result == TABLE_ERROR)
+                why_prefix(why, -EAGAIN, "%s", m->name);
+        if (result == TABLE_FOUND && read_value(m, address, value, extension, arena, out, why))
+                return TABLE_ERROR;
+        return result;
+}
+
+/* Asks again for what was found. */
+static int await_map(struct cleanup *c, struct table_list *tables, const char *name,
                      struct smtp_address *address, struct why *why)
 {
-        if (!maps)
-                return why_set(why, -EAGAIN, "%s could not be opened", name);
-        for (int depth = 0; !table_list_is_empty(maps); depth++) {
-                struct table_address key;
-                struct str value;
-                struct str extension;
-                if (depth == MAP_DEPTH_MAX)
-                        return why_set(why, -EAGAIN, "%s: <%.*s> nests deeper than %d", name,
-                                       STR_ARG(address->text), (int)MAP_DEPTH_MAX);
-                int rc = await_address_key(c, address, &key, why);
-                if (rc)
-                        return rc;
-                switch (await_table_list_find_address(maps, &key, c->arena, &value, &extension,
-                                                      why)) {
+        const struct address_maps maps = {
+                .name = name,
+                .tables = tables,
+                .policy = c->rules->policy,
+                .params = c->params,
+                .propagates_extensions = c->rules->propagates_extensions,
+        };
+        for (int depth = 0; depth < MAP_DEPTH_MAX; depth++) {
+                struct smtp_address mapped;
+                switch (await_address_map(&maps, address, c->arena, &mapped, why)) {
                 case TABLE_NOT_FOUND:
                         return 0;
                 case TABLE_ERROR:
-                        return why_prefix(why, -EAGAIN, "%s", name);
+                        return -EAGAIN;
                 case TABLE_FOUND:
                         break;
                 }
-                struct smtp_address mapped;
-                rc = read_value(c, name, address, value, extension, &mapped, why);
-                if (rc)
-                        return rc;
                 bool is_same = str_eq_nocase(mapped.text, address->text);
                 *address = mapped;
                 if (is_same)
                         return 0;
         }
-        return 0;
+        return why_set(why, -EAGAIN, "%s: <%.*s> nests deeper than %d", name,
+                       STR_ARG(address->text), (int)MAP_DEPTH_MAX);
 }
 
 /* ---- masquerading ---- */

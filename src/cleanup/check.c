@@ -130,15 +130,9 @@ static enum check_result act_pass(struct match *m)
         return CHECK_KEEPS;
 }
 
-static bool is_field(struct str text)
-{
-        struct header_field field;
-        return header_next(&text, &field);
-}
-
 static enum check_result act_prepend(struct match *m)
 {
-        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !is_field(m->rest))
+        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !field_is_one(m->rest))
                 return fail_action(m, "a header line must follow, as in PREPEND X-Seen: yes");
         log_match(m, "prepend", m->rest);
         cleanup_put_lines(m->c, m->rest);
@@ -147,7 +141,7 @@ static enum check_result act_prepend(struct match *m)
 
 static enum check_result act_replace(struct match *m)
 {
-        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !is_field(m->rest))
+        if (m->kind == CHECK_BODY ? m->rest.len == 0 : !field_is_one(m->rest))
                 return fail_action(m, "a header line must follow, as in REPLACE X-Seen: yes");
         log_match(m, "replace", m->rest);
         m->instead = m->rest;

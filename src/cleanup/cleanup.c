@@ -57,10 +57,15 @@ void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct st
         c->refusal = smtp_reply_make(code, enhanced, text);
 }
 
+void cleanup_refuse_size(struct cleanup *c)
+{
+        cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
+}
+
 void cleanup_put(struct cleanup *c, struct str text)
 {
         if (buf_append_str(c->out, text) < 0)
-                cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
+                cleanup_refuse_size(c);
 }
 
 void cleanup_put_lines(struct cleanup *c, struct str text)
@@ -76,15 +81,6 @@ void cleanup_put_lines(struct cleanup *c, struct str text)
 
 /* ---- bodies ---- */
 
-static struct str without_line_end(struct str line)
-{
-        if (str_ends(line, STR("\n")))
-                line.len--;
-        if (str_ends(line, STR("\r")))
-                line.len--;
-        return line;
-}
-
 static void await_clean_line(struct cleanup *c, const struct mime_unit *unit)
 {
         int64_t limit = c->params->body_checks_size_limit;
@@ -95,7 +91,7 @@ static void await_clean_line(struct cleanup *c, const struct mime_unit *unit)
                 return;
         }
         struct str instead;
-        switch (await_check_text(c, CHECK_BODY, without_line_end(unit->raw), &instead)) {
+        switch (await_check_text(c, CHECK_BODY, field_without_line_end(unit->raw), &instead)) {
         case CHECK_KEEPS:
                 cleanup_put(c, unit->raw);
                 break;
@@ -115,7 +111,7 @@ static void check_faults(struct cleanup *c, const struct mime_unit *unit)
         if (c->work.envelope->smtputf8) /* RFC 6532: headers may be UTF-8 */
                 faults &= ~(unsigned)MIME_FAULT_8BIT_HEADER;
         if (faults && !c->is_passed)
-                cleanup_refuse_fault(c, faults, without_line_end(unit->raw));
+                cleanup_refuse_fault(c, faults, field_without_line_end(unit->raw));
 }
 
 static void put_owed_blank(struct cleanup *c)
@@ -139,7 +135,7 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
         check_faults(c, unit);
         if (unit->kind != MIME_HEADER_END)
                 put_owed_blank(c);
-        cleanup_check_characters(c, without_line_end(unit->raw));
+        cleanup_check_characters(c, field_without_line_end(unit->raw));
         if (!c->has_header && !smtp_text_is_ascii(unit->raw))
                 c->has_utf8_header = true;
         if (unit->kind != MIME_FIELD_REST)
@@ -256,7 +252,7 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
                         await_clean_unit(c, &unit);
                 }
                 if (header_is_too_big(c))
-                        cleanup_refuse(c, 552, "5.3.4", STR("Error: message header too big"));
+                        cleanup_refuse_size(c);
                 if (arena_is_over(c->arena))
                         cleanup_refuse(c, 452, "4.3.1", STR("Insufficient system storage"));
                 if (out->len - before >= CLEANUP_STEP_BYTES) {

@@ -3,8 +3,8 @@
 #define CLEANUP_CLEANUP_PRIVATE_H
 
 #include "cleanup/cleanup.h"
+#include "cleanup/field.h"
 #include "config/receive_override.h"
-#include "message/mime.h"
 
 /* What is rewritten by a map or by masquerading: canonical_classes and its kin. */
 enum address_use {
@@ -75,6 +75,8 @@ struct cleanup {
 
 /* The first refusal counts. */
 void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text);
+/* It is over a ceiling. */
+void cleanup_refuse_size(struct cleanup *c);
 /* To the output; over its ceiling is a refusal. */
 void cleanup_put(struct cleanup *c, struct str text);
 
@@ -86,8 +88,6 @@ void cleanup_strip(struct cleanup *c);
 void cleanup_check_characters(struct cleanup *c, struct str text);
 
 /* ---- check.c: one field or line against its table ---- */
-/* CHECK_CONTENT, either of them, has no table. */
-enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY, CHECK_CONTENT };
 enum check_result { CHECK_KEEPS, CHECK_DROPS, CHECK_REPLACES };
 /*
  * `text` is what the table is asked, without a line end. CHECK_REPLACES: *instead is what to use, line
@@ -112,12 +112,27 @@ void await_clean_field(struct cleanup *c, const struct mime_unit *unit);
 void await_clean_header_end(struct cleanup *c);
 
 /* ---- address.c: what becomes of one address ---- */
+
+/* A list of tables from addresses to addresses: canonical_maps and its kin, smtp_generic_maps. */
+struct address_maps {
+        const char *name;          /* the parameter */
+        struct table_list *tables; /* NULL: they could not be opened */
+        struct policy *policy;
+        const struct params *params;
+        bool propagates_extensions;
+};
+/* Asks once. TABLE_FOUND: *out is what the value makes of it, complete. TABLE_ERROR: *why. */
+enum table_result await_address_map(const struct address_maps *maps,
+                                    const struct smtp_address *address, struct arena *arena,
+                                    struct smtp_address *out, struct why *why);
+/* As a list of tables is asked for it. 0 or -EAGAIN. */
+int await_address_key(struct policy *policy, const struct params *params,
+                      const struct smtp_address *address, struct arena *arena,
+                      struct table_address *key, struct why *why);
+
 /* 0, or -EAGAIN with *why. The null address stays. */
 int await_clean_address(struct cleanup *c, enum address_use use, const struct smtp_address *address,
                         struct smtp_address *out, struct why *why);
-/* As a list of tables is asked for it. 0 or -EAGAIN. */
-int await_address_key(struct cleanup *c, const struct smtp_address *address,
-                      struct table_address *key, struct why *why);
 /* Which clients' headers are rewritten. */
 enum rewrite_context await_rewrite_context(struct cleanup *c);
 

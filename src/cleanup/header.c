@@ -8,60 +8,11 @@
  */
 #include "base/log.h"
 #include "cleanup/cleanup_private.h"
-#include "message/address_list.h"
+#include "cleanup/field.h"
 
-/* ---- what a field is ---- */
+#include <errno.h>
 
-enum field_note {
-        NOTE_NONE,
-        NOTE_MESSAGE_ID,
-        NOTE_DATE,
-        NOTE_FROM,
-        NOTE_VISIBLE_RECIPIENT,
-        NOTE_RECEIVED,
-        NOTE_RESENT_MESSAGE_ID,
-        NOTE_RESENT_DATE,
-        NOTE_RESENT_FROM,
-        NOTE_RESENT,
-};
-
-static const struct known_field {
-        struct str name;
-        enum field_note note;
-        unsigned use; /* USE_HEADER_SENDER or _RECIPIENT: addresses that are rewritten */
-} known_fields[] = {
-        {STR_INIT("Received"), NOTE_RECEIVED, 0},
-        {STR_INIT("Delivered-To"), NOTE_RECEIVED, 0},
-        {STR_INIT("Message-ID"), NOTE_MESSAGE_ID, 0},
-        {STR_INIT("Date"), NOTE_DATE, 0},
-        {STR_INIT("From"), NOTE_FROM, USE_HEADER_SENDER},
-        {STR_INIT("Sender"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Reply-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Errors-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Return-Receipt-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Disposition-Notification-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Mail-Followup-To"), NOTE_NONE, USE_HEADER_SENDER},
-        {STR_INIT("Resent-From"), NOTE_RESENT_FROM, USE_HEADER_SENDER},
-        {STR_INIT("Resent-Sender"), NOTE_RESENT, USE_HEADER_SENDER},
-        {STR_INIT("Resent-Reply-To"), NOTE_RESENT, USE_HEADER_SENDER},
-        {STR_INIT("Resent-Date"), NOTE_RESENT_DATE, 0},
-        {STR_INIT("Resent-Message-ID"), NOTE_RESENT_MESSAGE_ID, 0},
-        {STR_INIT("To"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
-        {STR_INIT("Cc"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
-        {STR_INIT("Bcc"), NOTE_NONE, USE_HEADER_RECIPIENT},
-        {STR_INIT("Apparently-To"), NOTE_NONE, USE_HEADER_RECIPIENT},
-        {STR_INIT("Resent-To"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
-        {STR_INIT("Resent-Cc"), NOTE_VISIBLE_RECIPIENT, USE_HEADER_RECIPIENT},
-        {STR_INIT("Resent-Bcc"), NOTE_RESENT, USE_HEADER_RECIPIENT},
-};
-
-static const struct known_field *field_find(struct str name)
-{
-        for (size_t i = 0; i < sizeof(known_fields) / sizeof(known_fields[0]); i++)
-                if (str_eq_nocase(name, known_fields[i].name))
-                        return &known_fields[i];
-        return NULL;
-}
+/* ---- what a field says ---- */
 
 static bool is_dropped(const struct cleanup *c, struct str name)
 {
@@ -145,35 +96,44 @@ static enum rewrite_context await_context(struct cleanup *c)
         return c->context;
 }
 
-/* Puts the field out with its addresses rewritten; what stands around them stays. */
+/* What an address of a header is completed with, and what the field uses it for. */
+struct header_rewrite {
+        struct cleanup *c;
+        unsigned use;
+        struct str origin, domain;
+};
+
+static int await_header_address(void *context, const struct smtp_address *given,
+                                struct smtp_address *out, struct why *why)
+{
+        const struct header_rewrite *w = context;
+        struct cleanup *c = w->c;
+        struct smtp_address whole =
+                policy_complete(c->params, w->origin, w->domain, given, c->arena);
+        if (await_clean_address(c, (enum address_use)w->use, &whole, out, why))
+                return why_prefix(why, -EAGAIN, "<%.*s>", STR_ARG(whole.text));
+        return 0;
+}
+
 static void await_put_rewritten(struct cleanup *c, struct str raw, size_t value_at, unsigned use)
 {
         const struct params *p = c->params;
         bool is_local = await_context(c) == REWRITE_LOCAL;
-        struct str origin = is_local ? p->myorigin : p->remote_header_rewrite_domain;
-        struct str domain = is_local ? p->mydomain : p->remote_header_rewrite_domain;
-        struct str value = str_tail(raw, value_at);
-        struct address_span span;
-        size_t at = 0;
-        size_t done = 0;
-        cleanup_put(c, str_part(raw, 0, value_at));
-        while (!c->is_refused && address_list_next(value, &at, c->arena, &span)) {
-                struct smtp_address whole =
-                        policy_complete(p, origin, domain, &span.address, c->arena);
-                struct smtp_address mapped;
-                struct why why;
-                if (await_clean_address(c, (enum address_use)use, &whole, &mapped, &why)) {
-                        log_warning("cleanup", "<%.*s>: %s", STR_ARG(whole.text), why.text);
-                        cleanup_refuse(c, 451, "4.3.0", STR("Temporary lookup failure"));
-                        return;
-                }
-                if (str_eq(mapped.text, span.address.text))
-                        continue;
-                cleanup_put(c, str_part(value, done, span.from - done));
-                cleanup_put(c, mapped.text);
-                done = span.to;
+        struct header_rewrite w = {
+                .c = c,
+                .use = use,
+                .origin = is_local ? p->myorigin : p->remote_header_rewrite_domain,
+                .domain = is_local ? p->mydomain : p->remote_header_rewrite_domain,
+        };
+        struct why why;
+        int rc = await_field_rewrite(raw, value_at, await_header_address, &w, c->arena, c->out,
+                                     &why);
+        if (rc == -ENOBUFS) {
+                cleanup_refuse_size(c);
+        } else if (rc < 0) {
+                log_warning("cleanup", "%s", why.text);
+                cleanup_refuse(c, 451, "4.3.0", STR("Temporary lookup failure"));
         }
-        cleanup_put(c, str_tail(value, done));
 }
 
 /* ---- one field ---- */
@@ -203,44 +163,6 @@ static void await_put_field(struct cleanup *c, const struct mime_unit *unit, str
                 cleanup_put(c, raw);
 }
 
-/* A field of a table's text: its line feeds become CR LF, in the arena. */
-static struct str field_of(struct cleanup *c, struct str text)
-{
-        char *out = arena_alloc(c->arena, text.len * 2 + 2);
-        size_t len = 0;
-        while (text.len) {
-                struct str line = str_cut(&text, '\n');
-                if (str_ends(line, STR("\r")))
-                        line.len--;
-                if (line.len)
-                        memcpy(out + len, line.ptr, line.len);
-                len += line.len;
-                out[len++] = '\r';
-                out[len++] = '\n';
-        }
-        return str_make(out, len);
-}
-
-/* As Postfix gives it to header_checks: "CR LF" becomes "LF", none at the end. */
-static struct str text_for_checks(struct cleanup *c, struct str raw)
-{
-        raw = str_part(raw, 0, (size_t)c->params->header_size_limit);
-        if (!memchr(raw.ptr, '\r', raw.len))
-                return raw;
-        buf_clear(&c->scratch);
-        for (size_t i = 0; i < raw.len; i++)
-                if (raw.ptr[i] != '\r')
-                        buf_append_char(&c->scratch, raw.ptr[i]);
-        return buf_str(&c->scratch);
-}
-
-static enum check_kind kind_of(const struct mime_unit *unit)
-{
-        if (unit->kind == MIME_PART_FIELD || mime_is_own_field(unit->field.name))
-                return CHECK_MIME;
-        return unit->kind == MIME_NESTED_FIELD ? CHECK_NESTED : CHECK_HEADER;
-}
-
 /* "Name : value" as "Name: value" (RFC 5322 4.5: blanks there are obsolete); all else as it is. */
 static struct str without_blanks(struct cleanup *c, struct str raw, struct str name)
 {
@@ -264,12 +186,16 @@ void await_clean_field(struct cleanup *c, const struct mime_unit *unit)
 
 static void await_clean_given(struct cleanup *c, const struct mime_unit *unit)
 {
-        enum check_kind kind = kind_of(unit);
+        enum check_kind kind = field_check_kind(unit);
         struct str raw = unit->raw;
         struct str instead = {"", 0};
         enum check_result result = CHECK_KEEPS;
         if (!c->is_passed)
-                result = await_check_text(c, kind, text_for_checks(c, unit->field.raw), &instead);
+                result = await_check_text(
+                        c, kind,
+                        field_text_for_checks(unit->field.raw, (size_t)c->params->header_size_limit,
+                                              &c->scratch),
+                        &instead);
         if (result == CHECK_KEEPS && !c->is_passed && !c->is_refused)
                 result = await_check_decoded(c, kind, &unit->field, &instead);
         switch (result) {
@@ -280,7 +206,7 @@ static void await_clean_given(struct cleanup *c, const struct mime_unit *unit)
                 return;
         case CHECK_REPLACES:
                 c->drops_rest = true;
-                raw = field_of(c, instead);
+                raw = field_from_table(instead, c->arena);
                 break;
         }
         await_put_field(c, unit, raw);

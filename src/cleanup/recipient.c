@@ -59,7 +59,7 @@ static int await_note_copy(struct cleanup *c, struct table_list *maps, const cha
                 return why_set(why, -EAGAIN, "%s could not be opened", name);
         if (table_list_is_empty(maps) || str_is_empty(of->text))
                 return 0;
-        int rc = await_address_key(c, of, &key, why);
+        int rc = await_address_key(c->rules->policy, c->params, of, c->arena, &key, why);
         if (rc)
                 return rc;
         switch (await_table_list_find_address(maps, &key, c->arena, &value, NULL, why)) {

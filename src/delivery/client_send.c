@@ -9,6 +9,8 @@
  *   (RFC 2920 3.1), but nothing can be delivered by a server that hears nothing.
  * - Declared 8-bit content to a server without 8BITMIME becomes quoted-printable (RFC 6152 3), part by part, unless
  *   disable_mime_output_conversion; what nobody declared is sent as it is.
+ * - smtp_generic_maps and smtp_header_checks see the message as it leaves, after that (cleanup/outgoing.h). SIZE tells what
+ *   the message was before, and ORCPT who the recipient was, as in Postfix.
  * - Lost after the final dot: later, from the start. The server may have it: at least once.
  *
  * Not here: CHUNKING, breaking of long lines (smtp_line_length_limit).
@@ -17,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "cleanup/outgoing.h"
 #include "message/to_7bit.h"
 #include "smtp/dot.h"
 
@@ -32,8 +35,10 @@ enum {
 struct sending {
         struct client *c;
         struct client_message *m;
-        size_t asked;    /* RCPTs written */
-        size_t answered; /* and their replies read */
+        struct str sender;     /* as it is sent */
+        struct str *addresses; /* of the recipients, as they are sent; NULL: as in the envelope */
+        size_t asked;          /* RCPTs written */
+        size_t answered;       /* and their replies read */
         size_t accepted;
         bool has_answer;      /* the peer has said something about this message */
         struct trouble *mail; /* MAIL was refused: all are */
@@ -81,14 +86,49 @@ static int refuse_all(struct sending *s, const char *dsn, struct str text)
         return -EPERM;
 }
 
+/* What our tables make of the message cannot be told: it waits. */
+static int refuse_for_tables(struct sending *s, const struct why *why)
+{
+        const struct client *c = s->c;
+        log_mail(LOG_LEVEL_WARNING, arena_str(s->m->arena, c->transport->log_name).ptr,
+                 spool_message_id(s->m->message), "%s", why->text);
+        return refuse_all(s, "4.3.0",
+                          arena_printf(s->m->arena, "local data error while talking to %s[%s]",
+                                       c->host, c->address));
+}
+
+/* ---- smtp_generic_maps ---- */
+
+static struct str recipient_address(const struct sending *s, size_t at)
+{
+        return s->addresses ? s->addresses[at]
+                            : s->m->envelope->recipients[s->m->recipients[at]].address;
+}
+
+static int await_map_envelope(struct sending *s)
+{
+        const struct outgoing_rules *rules = s->c->transport->outgoing;
+        struct client_message *m = s->m;
+        struct why why;
+        if (!rules || !outgoing_maps_envelope(rules))
+                return 0;
+        int rc = await_outgoing_address(rules, m->envelope->sender, m->arena, &s->sender, &why);
+        struct str *addresses = arena_array(m->arena, struct str, m->recipient_count);
+        for (size_t i = 0; rc == 0 && i < m->recipient_count; i++)
+                rc = await_outgoing_address(rules, recipient_address(s, i), m->arena, &addresses[i],
+                                            &why);
+        s->addresses = addresses;
+        return rc < 0 ? refuse_for_tables(s, &why) : 0;
+}
+
 /* ---- may this message go to this server at all? ---- */
 
-static bool is_ascii_envelope(const struct client_message *m)
+static bool is_ascii_envelope(const struct sending *s)
 {
-        if (!smtp_text_is_ascii(m->envelope->sender))
+        if (!smtp_text_is_ascii(s->sender))
                 return false;
-        for (size_t i = 0; i < m->recipient_count; i++)
-                if (!smtp_text_is_ascii(m->envelope->recipients[m->recipients[i]].address))
+        for (size_t i = 0; i < s->m->recipient_count; i++)
+                if (!smtp_text_is_ascii(recipient_address(s, i)))
                         return false;
         return true;
 }
@@ -116,7 +156,7 @@ static int await_check_content(struct sending *s)
         bool asks_utf8 = e->smtputf8 && !c->has_smtputf8;
         if (!asks_8bit && !asks_utf8)
                 return 0;
-        bool needs_utf8 = asks_utf8 && !is_ascii_envelope(s->m);
+        bool needs_utf8 = asks_utf8 && !is_ascii_envelope(s);
         struct content_scan scan;
         struct why why;
         int rc = await_content_scan(s->m->message, &scan, &why);
@@ -150,12 +190,12 @@ static void put_mail(struct sending *s)
         const struct client *c = s->c;
         const struct envelope *e = s->m->envelope;
         struct buf *out = wire_out(c->wire);
-        buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(e->sender));
+        buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(s->sender));
         if (c->has_size)
                 buf_printf(out, " SIZE=%lld", (long long)spool_message_bytes(s->m->message));
         if (c->has_8bitmime && e->body == SMTP_BODY_8BITMIME)
                 buf_append_str(out, STR(" BODY=8BITMIME"));
-        if (c->has_smtputf8 && (e->smtputf8 || !is_ascii_envelope(s->m)))
+        if (c->has_smtputf8 && (e->smtputf8 || !is_ascii_envelope(s)))
                 buf_append_str(out, STR(" SMTPUTF8"));
         if (c->has_dsn && e->ret != SMTP_RET_UNSET)
                 buf_append_str(out, e->ret == SMTP_RET_FULL ? STR(" RET=FULL") : STR(" RET=HDRS"));
@@ -189,7 +229,7 @@ static void put_rcpt(struct sending *s, size_t at)
 {
         const struct recipient *r = &s->m->envelope->recipients[s->m->recipients[at]];
         struct buf *out = wire_out(s->c->wire);
-        buf_printf(out, "RCPT TO:<%.*s>", STR_ARG(r->address));
+        buf_printf(out, "RCPT TO:<%.*s>", STR_ARG(recipient_address(s, at)));
         if (s->c->has_dsn) {
                 put_notify(out, r->notify);
                 if (r->orcpt.len && is_clean(r->orcpt))
@@ -203,10 +243,10 @@ static void put_rcpt(struct sending *s, size_t at)
 
 static int check_addresses(struct sending *s)
 {
-        if (!is_clean(s->m->envelope->sender))
+        if (!is_clean(s->sender))
                 return refuse_all(s, "5.1.7", STR("the sender's address cannot be sent"));
         for (size_t i = 0; i < s->m->recipient_count; i++)
-                if (!is_clean(s->m->envelope->recipients[s->m->recipients[i]].address))
+                if (!is_clean(recipient_address(s, i)))
                         return refuse_all(s, "5.1.3", STR("an address cannot be sent"));
         return 0;
 }
@@ -381,14 +421,40 @@ static int await_envelope_stepwise(struct sending *s)
 
 /* ---- the content ---- */
 
+/* What a message goes through on its way out. */
+struct content {
+        struct spool_reader reader;
+        struct to_7bit converter;
+        struct outgoing outgoing; /* where the transport has rules */
+        bool at_line_start;
+};
+
+static void content_init(struct content *content, const struct sending *s)
+{
+        const struct outgoing_rules *rules = s->c->transport->outgoing;
+        spool_reader_init(&content->reader, s->m->message);
+        to_7bit_init(&content->converter);
+        if (rules)
+                outgoing_init(&content->outgoing, rules, spool_message_id(s->m->message));
+        content->at_line_start = true;
+}
+
+static void content_done(struct content *content, const struct sending *s)
+{
+        if (s->c->transport->outgoing)
+                outgoing_done(&content->outgoing);
+        to_7bit_done(&content->converter);
+        spool_reader_done(&content->reader);
+}
+
 /* Adds dots, and sends when there is enough. */
-static int await_put_piece(struct sending *s, struct str piece, bool *at_line_start)
+static int await_put_piece(struct sending *s, struct content *content, struct str piece)
 {
         struct wire *wire = s->c->wire;
         while (piece.len) {
                 struct str part = str_part(piece, 0, ENCODE_BYTES);
                 piece = str_tail(piece, part.len);
-                check(dot_encode(at_line_start, part, wire_out(wire)) == 0);
+                check(dot_encode(&content->at_line_start, part, wire_out(wire)) == 0);
                 if (wire_out(wire)->len < OUT_BYTES)
                         continue;
                 int rc = await_wire_flush(
@@ -413,31 +479,61 @@ static int await_early_reply(struct sending *s)
         return -EPERM;
 }
 
-/* The same by way of quoted-printable. An empty piece is the end. */
-static int await_put_converted(struct sending *s, struct to_7bit *converter, struct str piece,
-                               bool *at_line_start)
+/* The same by way of smtp_generic_maps and smtp_header_checks. */
+static int await_put_outgoing(struct sending *s, struct content *content, struct str piece,
+                              bool is_last)
+{
+        enum outgoing_progress progress = OUTGOING_DONE;
+        struct buf out;
+        struct why why;
+        int rc;
+        buf_init(&out, OUTGOING_ROOM_BYTES);
+        do {
+                struct str part = progress == OUTGOING_MORE
+                                          ? STR("")
+                                          : str_part(piece, 0, OUTGOING_PIECE_BYTES_MAX);
+                piece = str_tail(piece, part.len);
+                progress = await_outgoing_content(&content->outgoing, part,
+                                                  is_last && piece.len == 0, &out, &why);
+                rc = progress == OUTGOING_FAILED ? refuse_for_tables(s, &why)
+                                                 : await_put_piece(s, content, buf_str(&out));
+                buf_clear(&out);
+        } while (rc == 0 && (piece.len || progress == OUTGOING_MORE));
+        buf_done(&out);
+        s->c->is_dead |= progress == OUTGOING_FAILED;
+        return rc;
+}
+
+static int await_put_text(struct sending *s, struct content *content, struct str piece,
+                          bool is_last)
+{
+        return s->c->transport->outgoing ? await_put_outgoing(s, content, piece, is_last)
+                                         : await_put_piece(s, content, piece);
+}
+
+/* The same by way of quoted-printable. */
+static int await_put_converted(struct sending *s, struct content *content, struct str piece,
+                               bool is_last)
 {
         struct buf out;
         buf_init(&out, 4 * piece.len + TO_7BIT_SPARE_BYTES);
-        int rc = to_7bit_feed(converter, piece, piece.len == 0, &out);
+        int rc = to_7bit_feed(&content->converter, piece, is_last, &out);
         if (rc < 0) {
                 s->c->is_dead = true;
                 rc = refuse_all(s, "4.3.0", STR("cannot convert the message to seven bits"));
         } else {
-                rc = await_put_piece(s, buf_str(&out), at_line_start);
+                rc = await_put_text(s, content, buf_str(&out), is_last);
         }
         buf_done(&out);
         return rc;
 }
 
-static int await_put_content(struct sending *s, struct spool_reader *reader,
-                             struct to_7bit *converter)
+static int await_put_content(struct sending *s, struct content *content)
 {
-        bool at_line_start = true;
         struct str piece;
         struct why why;
-        for (;;) {
-                int rc = await_spool_reader_next(reader, &piece, &why);
+        do {
+                int rc = await_spool_reader_next(&content->reader, &piece, &why);
                 if (rc < 0) {
                         s->c->is_dead = true; /* half a message must not get its dot */
                         if (rc == -ECANCELED)
@@ -446,18 +542,15 @@ static int await_put_content(struct sending *s, struct spool_reader *reader,
                                 s, "4.3.0",
                                 arena_printf(s->m->arena, "cannot read the message: %s", why.text));
                 }
-                if (s->converts)
-                        rc = await_put_converted(s, converter, piece, &at_line_start);
-                if (rc == 0 && piece.len == 0)
-                        break;
-                if (!s->converts)
-                        rc = await_put_piece(s, piece, &at_line_start);
+                bool is_last = piece.len == 0;
+                rc = s->converts ? await_put_converted(s, content, piece, is_last)
+                                 : await_put_text(s, content, piece, is_last);
                 if (rc == 0)
                         rc = await_early_reply(s);
                 if (rc < 0)
                         return rc;
-        }
-        check(wire_put(s->c->wire, dot_end(at_line_start)) == 0);
+        } while (piece.len);
+        check(wire_put(s->c->wire, dot_end(content->at_line_start)) == 0);
         return 0;
 }
 
@@ -503,13 +596,10 @@ static int await_lmtp_ends(struct sending *s)
 
 static void await_content(struct sending *s)
 {
-        struct spool_reader reader;
-        spool_reader_init(&reader, s->m->message);
-        struct to_7bit converter;
-        to_7bit_init(&converter);
-        int rc = await_put_content(s, &reader, &converter);
-        to_7bit_done(&converter);
-        spool_reader_done(&reader);
+        struct content content;
+        content_init(&content, s);
+        int rc = await_put_content(s, &content);
+        content_done(&content, s);
         if (rc == 0 && s->c->is_lmtp) {
                 await_lmtp_ends(s);
                 return;
@@ -522,11 +612,13 @@ static void await_content(struct sending *s)
 
 void await_client_send(struct client *c, struct client_message *m)
 {
-        struct sending s = {.c = c, .m = m};
+        struct sending s = {.c = c, .m = m, .sender = m->envelope->sender};
         for (size_t i = 0; i < m->recipient_count; i++)
                 m->results[i] = (struct client_result){.verdict = CLIENT_NONE};
         c->is_stale = false;
-        int rc = check_addresses(&s);
+        int rc = await_map_envelope(&s);
+        if (rc == 0)
+                rc = check_addresses(&s);
         if (rc == 0)
                 rc = check_size(&s);
         if (rc == 0)

@@ -141,7 +141,7 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         r->policy = policy_ref(policy);
         r->tables = table_set_ref(tables);
         arena_init(&r->arena, 0);
-        transport_set_init(&r->transports, c, tables, &r->arena, findings);
+        transport_set_init(&r->transports, c, tables, r->policy, &r->arena, findings);
         r->error = transport_find(&r->transports, STR("error"));
         r->maps = table_list_open(tables, p->transport_maps, config_place(c, "transport_maps"),
                                   findings);

@@ -9,6 +9,7 @@
 #include "policy/policy.h"
 #include "wire/tls.h"
 
+struct outgoing_rules; /* cleanup/outgoing.h */
 struct routes;
 
 /*
@@ -42,6 +43,8 @@ struct transport {
                 *tls; /* of a client; NULL: never STARTTLS. What it has to be: tls_rule.h */
         struct table_list *tls_policies;  /* smtp_tls_policy_maps */
         struct table_list *status_filter; /* smtp_delivery_status_filter and its kin; NULL: none */
+        struct outgoing_rules
+                *outgoing; /* smtp_generic_maps, smtp_header_checks and its kin; NULL: none */
 
         /* TRANSPORT_destination_..., else default_destination_...; 0: no limit */
         int64_t concurrency_initial;

@@ -8,6 +8,7 @@
 #include "delivery/transport.h"
 
 #include "base/check.h"
+#include "cleanup/outgoing.h"
 #include "delivery/tls_rule.h"
 
 #include <errno.h>
@@ -249,8 +250,8 @@ static struct str log_name(const struct config *c, const struct service *s, stru
 }
 
 static void transport_add(struct transport_set *set, const struct config *c,
-                          struct table_set *tables, const struct service *s, struct arena *arena,
-                          struct findings *findings)
+                          struct table_set *tables, struct policy *policy, const struct service *s,
+                          struct arena *arena, struct findings *findings)
 {
         struct transport *t = &set->transports[set->count++];
         bool is_retry = str_eq(s->command, STR("error")) && str_eq(s->name, STR("retry"));
@@ -263,8 +264,12 @@ static void transport_add(struct transport_set *set, const struct config *c,
         };
         read_limits(t, c, findings);
         open_filter(t, c, tables, findings);
-        if (str_eq(t->command, STR("smtp")) || str_eq(t->command, STR("lmtp")))
-                read_tls(t, tables, s->at, arena, findings);
+        bool is_lmtp = str_eq(t->command, STR("lmtp"));
+        if (!is_lmtp && !str_eq(t->command, STR("smtp")))
+                return;
+        read_tls(t, tables, s->at, arena, findings);
+        t->outgoing = outgoing_rules_new(c, t->params, is_lmtp, t->log_name, tables, policy, arena,
+                                         findings);
 }
 
 /* Named in local_transport from the start, and not there: so that its mail says why it waits. */
@@ -281,14 +286,14 @@ static void add_local(struct transport_set *set, const struct config *c, struct 
 }
 
 void transport_set_init(struct transport_set *set, const struct config *c, struct table_set *tables,
-                        struct arena *arena, struct findings *findings)
+                        struct policy *policy, struct arena *arena, struct findings *findings)
 {
         *set = (struct transport_set){
                 .transports = arena_array(arena, struct transport, c->service_count + 1),
         };
         for (size_t i = 0; i < c->service_count; i++)
                 if (!c->services[i].is_inet && !str_eq(c->services[i].command, STR("pickup")))
-                        transport_add(set, c, tables, &c->services[i], arena, findings);
+                        transport_add(set, c, tables, policy, &c->services[i], arena, findings);
         add_local(set, c, findings);
 }
 

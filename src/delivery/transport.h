@@ -11,9 +11,9 @@ struct transport_set {
         size_t count;
 };
 
-/* The unix services of the configuration, and "local". All in `arena`. */
+/* The unix services of the configuration, and "local". All in `arena`; `tables` and `policy` stay as long. */
 void transport_set_init(struct transport_set *set, const struct config *c, struct table_set *tables,
-                        struct arena *arena, struct findings *findings);
+                        struct policy *policy, struct arena *arena, struct findings *findings);
 /* Gives up what does not live in the arena. */
 void transport_set_done(struct transport_set *set);
 const struct transport *transport_find(const struct transport_set *set, struct str name);

@@ -94,7 +94,7 @@ static void mistakes_are_found(void **state)
                  "unreachable-restriction", 2, NULL},
                 {"smtpd_delay_reject = no\nsmtpd_client_restrictions = reject_unlisted_recipient\n",
                  SEVERITY_WARNING, "too-early-restriction", 2, NULL},
-                {"smtp_generic_maps = hash:x\n", SEVERITY_ERROR, "parameter-refused", 1, NULL},
+                {"smtpd_proxy_filter = x\n", SEVERITY_ERROR, "parameter-refused", 1, NULL},
                 {"relay_domains = other.example\n", SEVERITY_WARNING, "no-postmaster", 1,
                  "postmaster@other.example"},
                 {"relay_domains = .other.example\n  another.example\n", SEVERITY_WARNING,

@@ -296,17 +296,23 @@ VARIABLE = [
 ]
 
 
+def ordered(path):
+    """'<a@b> C=d E=f' with its parameters in their alphabet's order."""
+    path, *parameters = path.split(' ')
+    return ' '.join([path, *sorted(parameters)])
+
+
 def plainly(message, has_orcpt):
     """What is compared of a message at the next hop. Left out: ids, dates, how lines are folded, the order of recipients
-    (Postfix sorts them), and ORCPT unless the client gave one: Postfix adds it to each RCPT, and we only together with
+    (Postfix sorts them) and of parameters, and ORCPT unless the client gave one: Postfix adds it to each RCPT, and we only together with
     NOTIFY (RFC 3461 5.2.1: it "MAY be added")."""
     text = message.wire
     for pattern, word in VARIABLE:
         text = pattern.sub(word, text)
     header, blank, body = text.partition(b'\r\n\r\n')
     header = re.sub(rb'\r\n[ \t]+', b' ', header).replace(b' \r\n', b'\r\n')
-    sender = re.sub(r' SIZE=\d+', '', message.sender)
-    recipients = sorted(r if has_orcpt else re.sub(r' ORCPT=\S+', '', r) for r in message.recipients)
+    sender = ordered(re.sub(r' SIZE=\d+', '', message.sender))
+    recipients = sorted(ordered(r if has_orcpt else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
     return {'hello': message.helo, 'sender': sender, 'recipients': recipients,
             'header': header.decode('utf-8', 'replace').split('\r\n'),
             'body': body.decode('utf-8', 'replace')}
