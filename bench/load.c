@@ -27,7 +27,8 @@
  * One thread, epoll. Waits for every reply (no pipelining), as most clients do. Only loopback is spoken
  * to.
  */
-#include <arpa/inet.h>
+#include "options.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -569,18 +570,6 @@ static void print_totals(double seconds)
                done ? (double)totals.dot_ns[done - 1 - done / 100] / 1e6 : 0, cpu, totals.failure);
 }
 
-static long number_option(const char *text, long min, long max, char letter)
-{
-        char *end;
-        long value = strtol(text, &end, 10);
-        if (*end || end == text || value < min || value > max) {
-                fprintf(stderr, "forepost-load: -%c wants a number from %ld to %ld\n", letter, min,
-                        max);
-                exit(2);
-        }
-        return value;
-}
-
 static void options_read(int argc, char **argv)
 {
         int o;
@@ -645,14 +634,7 @@ static void options_read(int argc, char **argv)
                 fprintf(stderr, "usage: forepost-load [OPTION...] ADDRESS PORT\n");
                 exit(2);
         }
-        options.server.sin_family = AF_INET;
-        options.server.sin_port = htons((uint16_t)number_option(argv[optind + 1], 1, 65535, 'p'));
-        if (inet_pton(AF_INET, argv[optind], &options.server.sin_addr) != 1 ||
-            ntohl(options.server.sin_addr.s_addr) >> 24 != 127) {
-                fprintf(stderr, "forepost-load: speaks to loopback addresses only, not %s\n",
-                        argv[optind]);
-                exit(2);
-        }
+        options.server = server_option(argv[optind], argv[optind + 1]);
         if (options.connections > options.messages)
                 options.connections = options.messages;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 240, ALIGN = 16 };
+enum { BLOCK_BYTES = 176, ALIGN = 16 };
 
 struct box_block {
         struct box_block *next;

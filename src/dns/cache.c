@@ -17,7 +17,7 @@ enum {
         PARTS = 16,
         TTL_MS_MAX = 24 * 3600 * 1000,
         /* of one entry beside its answer: the map's slot and key, this struct */
-        ENTRY_BYTES = 512,
+        ENTRY_BYTES = 256,
 };
 
 struct entry {
@@ -25,7 +25,7 @@ struct entry {
         struct box *box;
         size_t bytes;
         size_t key_len;
-        char key[DNS_NAME_BYTES_MAX + 2];
+        char key[]; /* the type's two bytes, and the name */
 };
 
 struct part {
@@ -118,10 +118,13 @@ void cache_put(struct cache *c, struct str name, enum dns_type type, struct box 
         if (b->answer.result == DNS_FAILED || ttl_ms <= 0 || bytes > c->part_bytes_max)
                 return;
         b->until_ms = clock_mono_ms() + ttl_ms;
-        struct entry *e = malloc(sizeof(*e));
+        char key_bytes[DNS_NAME_BYTES_MAX + 2];
+        struct str key = key_of(name, type, key_bytes);
+        struct entry *e = malloc(sizeof(*e) + key.len);
         check(e);
-        struct str key = key_of(name, type, e->key);
+        memcpy(e->key, key.ptr, key.len);
         e->key_len = key.len;
+        key.ptr = e->key;
         e->bytes = bytes;
         e->box = box_ref(b);
         struct part *p = part_of(c, key);
