@@ -8,16 +8,19 @@ the same code and the same enhanced code, and whatever reaches the next hop must
 A case begins with a comment that says what it is. Sections:
 
     == main.cf          lines over COMMON below; "unset NAME" removes one
-    == master.cf        the inet service, instead of one smtpd on @PORT@
-    == file NAME        a file in the configuration directory
+    == master.cf        the inet services, instead of one smtpd on @PORT@, and transports of the case's own
+    == file NAME        a file in the configuration directory; for cdb: and lmdb: both read what Debian's postmap makes of it
     == zone             what the DNS says, to both, in the lines of harness/dns.py; without it nothing has a name
     == policy           a policy server on @POLICY@: "regex -> action" a line, the first that is found in the request
+    == socketmap, tcp   a server of such tables on @SOCKETMAP@ or @TCP@: "key -> value" (harness/table_server.py)
+    == sink             lines "sink ..." and "offers WORD..." (after EHLO) for the whole case
     == talk NAME        a conversation; its lines are below
     == each NAME        a conversation a line, its steps parted by " ; "
     == use NAME         all talks of talks/NAME.talks, as if they stood here
 
-@DIR@, @PORT@, @SINK@ (the port of the scripted next hop), @CERT@ and @KEY@ (a certificate of mx1.relay.test) may be used
-in all of them. Clients may come from any address of 127.0.0.0/8, 203.0.113.0/24 and 198.51.100.0/24.
+@DIR@, @PORT@, @PORT2@, @SINK@ (the port of the scripted next hop, which listens on all of 127.0.0.0/8: each address is another
+host), @CERT@ and @KEY@ (a certificate of mx1.relay.test), @FINGERPRINT@ (of the client's, sha256) may be used in all of
+them. Clients may come from any address of 127.0.0.0/8, 203.0.113.0/24 and 198.51.100.0/24.
 
     C: text             a line is sent and its reply compared ("C:" alone sends an empty line). {a*3000} is 3000
                         times "a"; \\r \\n \\t \\0 \\\\ \\xNN as in C
@@ -27,13 +30,16 @@ in all of them. Clients may come from any address of 127.0.0.0/8, 203.0.113.0/24
     B: bytes            bytes are sent that have no reply, without CRLF
     R                   a reply is compared
     first TEXT          a line that is sent before the greeting: a PROXY header
-    starttls            the TLS handshake, after C: STARTTLS
+    binary BYTES        the same without CRLF
+    port PORT           the next connection goes there
+    starttls            the TLS handshake, after C: STARTTLS; "starttls certificate": with one of the client's
     again               the connection is closed; the next line opens another
     from ADDRESS        the client's address, before the first C:
     closed              the server has closed
     sink VERB: reply    what the next hop answers in this talk (harness/sink.py)
     delivered N         this many messages reach the next hop, and are compared
     held N              this many messages stay in the queue, with both
+    heard VERB...       what the next hop has heard of these commands is compared (behind "delivered N")
     ~mail reason        what reaches the next hop differs, on purpose
 
 After a C: or R line, "~ reason" on a line of its own: here the two differ, on purpose, for this reason. It is an error
@@ -45,10 +51,13 @@ Needs root: Postfix runs by chroot, and all in a network namespace of its own, s
 """
 
 import ctypes
+import hashlib
 import os
 import pathlib
 import re
+import shutil
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -61,6 +70,7 @@ from harness.places import Broken, await_true
 from harness.postfix import Postfix
 from harness.server import Server, parse_main_cf
 from harness.sink import Sink
+from harness.table_server import TableServer
 
 HERE = pathlib.Path(__file__).parent
 CASES = sorted(HERE.glob('*.case'))
@@ -98,7 +108,7 @@ class Case:
     def __init__(self, path):
         self.name = path.stem
         self.main, self.files, self.master, self.talks = dict(COMMON), {}, MASTER, {}
-        self.zone, self.policy = '', []
+        self.zone, self.policy, self.tables, self.sink = '', [], {}, []
         self.read(path, path.read_text())
 
     def read(self, path, text, prefix=''):
@@ -126,20 +136,27 @@ class Case:
         elif kind == 'zone':
             self.zone = '\n'.join(lines) + '\n'
         elif kind == 'policy':
-            self.policy = [tuple(l.split(' -> ', 1)) for l in lines if l.strip() and not l.startswith('#')]
+            self.policy = [tuple(l.split(' -> ', 1)) for l in said(lines)]
+        elif kind in ('socketmap', 'tcp'):
+            self.tables[kind] = dict(l.split(' -> ', 1) for l in said(lines))
+        elif kind == 'sink':
+            self.sink = said(lines)
         elif kind == 'talk':
             name = prefix + name
             assert name not in self.talks, f'{path.name}: two talks "{name}"'
-            self.talks[name] = [l for l in lines if l.strip() and not l.startswith('#')]
+            self.talks[name] = said(lines)
         elif kind == 'each':
-            lines = [l for l in lines if l.strip() and not l.startswith('#')]
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(said(lines), 1):
                 self.talks[f'{prefix}{name} {number}'] = line.split(' ; ')
         elif kind == 'use':
             other = HERE / 'talks' / f'{name}.talks'
             self.read(other, other.read_text(), f'{name}, ')
         elif kind != 'end':
             raise ValueError(f'{path.name}: unknown section "{section}"')
+
+
+def said(lines):
+    return [l for l in lines if l.strip() and not l.startswith('#')]
 
 
 ALL = {path.stem: Case(path) for path in CASES}
@@ -211,22 +228,22 @@ MESSAGE = ['C: DATA', '> From: "Some Body" <a@example.org>', '> To: <editor@rela
 def act(talk, server, sink):
     """Holds the conversation with one server: its steps with their replies, and what the next hop got."""
     source, steps, dialogue, keys = None, [], None, []
-    words = server.words
+    words, port = server.words, server.port
     delivered = held = 0
-    first = None
+    first, verbs = None, None
 
     def connection():
         nonlocal dialogue
         if not dialogue:
-            dialogue = Dialogue(server.port, source=source, timeout=20)
+            dialogue = Dialogue(port, source=source, timeout=20)
             if first is not None:
-                dialogue.send(spelled(first) + b'\r\n')
+                dialogue.send(first)
             greeting = Step('(greeting)')
             greeting.reply = Line(dialogue.reply() or [])
             steps.append(greeting)
         return dialogue
 
-    before = len(sink.messages)
+    before, heard_before = len(sink.messages), len(sink.heard)
     try:
         for line in spelled_out(talk):
             kind, _, rest = line.partition(' ')
@@ -244,9 +261,13 @@ def act(talk, server, sink):
             elif kind == 'B:':
                 connection().send(spelled(rest))
             elif kind == 'first':
-                first = rest
+                first = spelled(rest) + b'\r\n'
+            elif kind == 'binary':
+                first = spelled(rest)
+            elif kind == 'port':
+                port = int(rest)
             elif kind == 'starttls':
-                connection().starttls()
+                connection().starttls(places.certificate('client.example.org') if rest == 'certificate' else None)
             elif kind == 'again':
                 connection().close()
                 dialogue = None
@@ -262,9 +283,9 @@ def act(talk, server, sink):
                 assert step.reply.code == 'closed', f'not closed: {step.reply}'
                 steps.append(step)
             elif kind == 'sink':
-                key, _, reply = rest.partition(': ')
-                sink.reply(key, reply or None)
-                keys.append(key)
+                keys.append(tell(sink, rest))
+            elif kind == 'heard':
+                verbs = rest.split()
             elif kind == 'delivered':
                 delivered = int(rest)
                 # What was refused does not arrive: the replies tell more than a wait does.
@@ -283,7 +304,17 @@ def act(talk, server, sink):
         for key in keys:
             sink.reply(key, None)
     assert len(sink.messages) == before + delivered, 'more or fewer messages than said reached the next hop'
-    return steps, sorted((plainly(m, 'ORCPT' in ' '.join(talk)) for m in sink.messages[before:]), key=repr)
+    mail = sorted((plainly(m, 'ORCPT' in ' '.join(talk)) for m in sink.messages[before:]), key=repr)
+    if verbs:
+        mail.append({'commands': [l for l in sink.heard[heard_before:] if l.split(' ')[0] in verbs]})
+    return steps, mail
+
+
+def tell(sink, line):
+    """ "VERB: reply": for how long is the caller's affair, who gets the key back."""
+    key, _, reply = line.partition(': ')
+    sink.reply(key, spelled(reply).decode() or None)
+    return key
 
 
 VARIABLE = [
@@ -313,7 +344,8 @@ def plainly(message, has_orcpt):
     header = re.sub(rb'\r\n[ \t]+', b' ', header).replace(b' \r\n', b'\r\n')
     sender = ordered(re.sub(r' SIZE=\d+', '', message.sender))
     recipients = sorted(ordered(r if has_orcpt else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
-    return {'hello': message.helo, 'sender': sender, 'recipients': recipients,
+    return {'host': message.host, 'tls': message.is_tls,
+            'hello': message.helo, 'sender': sender, 'recipients': recipients,
             'header': header.decode('utf-8', 'replace').split('\r\n'),
             'body': body.decode('utf-8', 'replace')}
 
@@ -387,14 +419,30 @@ class PolicyServer:
         self.listener.close()
 
 
+def fingerprint():
+    """As smtpd_tls_fingerprint_digest = sha256 has it."""
+    certificate, _ = places.certificate('client.example.org')
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest().upper()
+    return ':'.join(digest[i:i + 2] for i in range(0, len(digest), 2))
+
+
 class Pair:
     def __init__(self, case):
         self.started = []
-        sinks = self.sinks = [self.with_stop(Sink().start()) for _ in range(2)]
+        sinks = self.sinks = [self.with_stop(Sink(address='').start()) for _ in range(2)]
+        for sink in sinks:
+            for line in case.sink:
+                kind, _, rest = line.partition(' ')
+                if kind == 'offers':
+                    sink.keywords = rest.split(', ')
+                else:
+                    tell(sink, rest)
         certificate, key = places.certificate('mx1.relay.test')
         policy = self.with_stop(PolicyServer(case.policy)).port if case.policy else 0
-        words = [{'@SINK@': str(s.port), '@POLICY@': str(policy), '@CERT@': '@DIR@/etc/mx1.crt',
-                  '@KEY@': '@DIR@/etc/mx1.key'} for s in sinks]
+        tables = {f'@{kind.upper()}@': str(self.with_stop(TableServer(kind, entries)).port)
+                  for kind, entries in case.tables.items()}
+        words = [{'@SINK@': str(s.port), '@POLICY@': str(policy), '@CERT@': '@DIR@/etc/mx1.crt', '@KEY@': '@DIR@/etc/mx1.key',
+                  '@PORT2@': str(places.free_port()), '@FINGERPRINT@': fingerprint(), **tables} for s in sinks]
         files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text()}
         # Without a zone it knows no name: that is told at once, where a closed port makes a resolver ask again.
         dns = self.with_stop(NameServer(case.zone, port=53))
@@ -411,6 +459,8 @@ class Pair:
             for file, text in files.items():
                 self.forepost.write(file, text)
             self.forepost.write_configuration()
+            for made in self.postfix.made():
+                shutil.copy(made, self.forepost.etc)
             self.with_stop(self.postfix).start()
             self.with_stop(self.forepost).start()
         except BaseException:
@@ -443,14 +493,18 @@ def pairs(namespace):
     def of(name):
         if name not in current:
             for pair in current.values():
-                pair.stop()
+                if pair:
+                    pair.stop()
             current.clear()
+            current[name] = None        # what does not start once is not tried again
             current[name] = Pair(ALL[name])
+        assert current[name], 'the servers of this case did not start'
         return current[name]
 
     yield of
     for pair in current.values():
-        pair.stop()
+        if pair:
+            pair.stop()
 
 
 @pytest.mark.parametrize('case,talk', [(c.name, t) for c in ALL.values() for t in c.talks])

@@ -95,11 +95,14 @@ class Dialogue:
         self._tell('S', data)
         return False
 
-    def starttls(self, **options):
-        """The handshake, after the server's 220. Trusts every certificate: tests make their own."""
+    def starttls(self, certificate=None, **options):
+        """The handshake, after the server's 220. Trusts every certificate: tests make their own. `certificate`: the
+        client's, with its key, as files."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(*certificate)
         self.socket.settimeout(self.timeout)
         self.socket = context.wrap_socket(self.socket, **options)
         self.transcript.append(f'- {self.socket.version()}')

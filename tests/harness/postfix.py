@@ -107,6 +107,10 @@ class Postfix:
             if any(re.search(rf'\b{kind}:@DIR@/etc/{re.escape(file)}\b', v or '') for v in main.values()):
                 self.run('/usr/sbin/postmap', f'{kind}:{self.inside}/etc/{file}')
 
+    def made(self):
+        """The files that compile() made."""
+        return [*self.directory.glob('etc/*.cdb'), *self.directory.glob('etc/*.lmdb')]
+
     def run(self, program, *args):
         done = subprocess.run(['chroot', self.root, program, '-c', self.inside / 'etc', *args], text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)

@@ -4,6 +4,9 @@ It takes every message, keeps what it got exactly as it came over the wire, and 
 differently: sink.replies['RCPT'] = '550 5.1.1 no such user', or for one recipient
 'RCPT=bob@relay.test'. 'DOT' is the reply after the final dot, 'GREETING' the first one. A reply of
 'close' closes the connection instead. A `times` of n makes it last for n replies only.
+
+After LHLO it is an LMTP server (RFC 2033): after the final dot each recipient has a reply, 'DOT=bob@relay.test'
+or 'DOT', and the message counts with those that it was taken for.
 """
 
 import socket
@@ -23,8 +26,9 @@ DEFAULT_REPLIES = {
 
 
 class Message:
-    def __init__(self, helo, sender):
+    def __init__(self, helo, sender, host):
         self.helo = helo
+        self.host = host                # the address of ours that was connected to
         self.sender = sender            # "<a@b> SIZE=12": everything after MAIL FROM:
         self.recipients = []            # the same of each RCPT TO:
         self.wire = b''                 # after 354, with dots as they came, and the final one
@@ -126,11 +130,15 @@ class Sink:
             connection.close()
 
 
+def address_of(path):
+    return path.split('>')[0].strip('<')
+
+
 class Session:
     def __init__(self, sink, connection):
         self.sink, self.socket = sink, connection
         self.stream = connection.makefile('rb')
-        self.helo, self.message, self.is_tls = '', None, False
+        self.helo, self.message, self.is_tls, self.is_lmtp = '', None, False, False
 
     def say(self, text):
         if text == 'close':
@@ -168,6 +176,10 @@ class Session:
         self.say('\n'.join(f'250{" " if n == len(lines) - 1 else "-"}{line}'
                            for n, line in enumerate(lines)))
 
+    def do_lhlo(self, text):
+        self.is_lmtp = True
+        self.do_ehlo(text)
+
     def do_helo(self, text):
         self.helo = text
         self.say(self.sink._reply_for('HELO'))
@@ -186,14 +198,14 @@ class Session:
     def do_mail(self, text):
         reply = self.sink._reply_for('MAIL')
         if reply.startswith('2'):
-            self.message = Message(self.helo, text.partition(':')[2].strip())
+            host = self.socket.getsockname()[0]
+            self.message = Message(self.helo, text.partition(':')[2].strip(), host)
             self.message.is_tls = self.is_tls
         self.say(reply)
 
     def do_rcpt(self, text):
         given = text.partition(':')[2].strip()
-        address = given.split('>')[0].strip('<')
-        reply = self.sink._reply_for(f'RCPT={address}', 'RCPT')
+        reply = self.sink._reply_for(f'RCPT={address_of(given)}', 'RCPT')
         if not self.message:
             reply = '503 5.5.1 MAIL first'
         elif reply.startswith('2'):
@@ -222,8 +234,12 @@ class Session:
                 break
         message, self.message = self.message, None
         message.wire = b''.join(lines)
-        reply = self.sink._reply_for('DOT')
-        if reply.startswith('2'):
+        if self.is_lmtp:
+            replies = [self.sink._reply_for(f'DOT={address_of(r)}', 'DOT') for r in message.recipients]
+            message.recipients = [r for r, reply in zip(message.recipients, replies) if reply.startswith('2')]
+        else:
+            replies = [self.sink._reply_for('DOT')]
+        if any(reply.startswith('2') for reply in replies):
             with self.sink.lock:
                 self.sink.messages.append(message)
-        self.say(reply)
+        self.say('\n'.join(replies))
