@@ -95,7 +95,8 @@ void cleanup_check_characters(struct cleanup *c, struct str text)
                 return;
         for (size_t i = 0; i < text.len; i++)
                 if (c->rules->is_rejected[(unsigned char)text.ptr[i]]) {
-                        cleanup_refuse_text(c, text, "5.7.1", STR("disallowed character"));
+                        cleanup_refuse_text(c, "message_reject_characters", text, "5.7.1",
+                                            STR("disallowed character"));
                         return;
                 }
 }

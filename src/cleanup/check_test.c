@@ -300,10 +300,12 @@ static void lines_are_logged_as_cleanup_does(void **state)
                 {"r", "postfix/cleanup["},
                 {"r", "4gXyZ12abcz9: reject: header Subject: r from client.example[192.0.2.1]; "
                       "from=<a@b.example> to=<user@relay.example> proto=ESMTP "
-                      "helo=<client.example>: 5.7.1 Big sale\n"},
+                      "helo=<client.example> rule=<pcre:"},
+                {"r", "/checks:1>: 5.7.1 Big sale\n"},
                 {"w", "4gXyZ12abcz9: warning: header Subject: w from client.example[192.0.2.1]; "
                       "from=<a@b.example> to=<user@relay.example> proto=ESMTP "
-                      "helo=<client.example>: look\n"},
+                      "helo=<client.example> rule=<pcre:"},
+                {"w", "/checks:2>: look\n"},
                 {"h", "hold: header Subject: h from"},
                 {"d", "discard: header Subject: d from"},
                 {"u", "warning: header_checks: \"NONSENSE\": no such action"},
@@ -313,7 +315,8 @@ static void lines_are_logged_as_cleanup_does(void **state)
                 {"b", "bcc: header Subject: b from"},
                 {"p", "prepend: header Subject: p from"},
                 {"x", "reject: body bad from client.example[192.0.2.1]; from=<a@b.example> "
-                      "to=<user@relay.example> proto=ESMTP helo=<client.example>: 5.7.1 worse\n"},
+                      "to=<user@relay.example> proto=ESMTP helo=<client.example> "
+                      "rule=<pcre:{...}:1>: 5.7.1 worse\n"},
                 {"x", "message-id=<1@x>"},
         };
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -399,6 +402,126 @@ static void without_checks_text_passes_as_it_is(void **state)
         mill_done(&m);
 }
 
+/* ---- what is told of it ---- */
+
+struct told {
+        char rule[1000];
+        unsigned times;
+};
+
+static void hear(void *context, struct str rule)
+{
+        struct told *t = context;
+        t->times++;
+        snprintf(t->rule, sizeof(t->rule), "%.*s", STR_ARG(rule));
+}
+
+/* The message goes through with a trace; what refused it is in *told, the steps in *trace. */
+static void run_traced(struct mill *m, struct policy_trace *trace, struct told *told,
+                       const char *text)
+{
+        trace_begin(trace, &m->rig.arena);
+        m->rig.facts.trace = trace;
+        *told = (struct told){.times = 0};
+        mill_begin(m);
+        m->cleanup->work.refuses = hear;
+        m->cleanup->work.context = told;
+        if (mill_push(m, str_from(text), false))
+                mill_push(m, STR(""), true);
+        cleanup_explain(m->cleanup, trace);
+}
+
+static const struct trace_step *step_of(const struct policy_trace *trace, const char *list)
+{
+        for (size_t i = 0; i < trace->count; i++)
+                if (str_eq(trace->steps[i]->list, str_from(list)))
+                        return trace->steps[i];
+        fail_msg("no step for %s", list);
+        return NULL;
+}
+
+/* Each table that was asked is a step, with its fields, and with file, line and pattern of the rule that answered. */
+static void checks_tell_what_they_asked(void **state)
+{
+        struct mill m;
+        struct policy_trace trace;
+        struct told told;
+        load(&m, "header_checks", "/^X-a:/ WARN\n\n/^Subject: spam/i REJECT no\n",
+             "body_checks = pcre:{{/^shop/ HOLD}}\n");
+        run_traced(&m, &trace, &told, "X-a: b\r\nFrom: c\r\n\r\none\r\nshop\r\ntwo\r\n");
+        assert_int_equal(told.times, 0);
+        const struct trace_step *s = step_of(&trace, "header_checks");
+        assert_true(str_ends(s->source, STR(" header_checks")));
+        assert_true(str_starts(s->source, STR("main.cf:")));
+        assert_string_equal(s->outcome, "warn");
+        assert_int_equal(s->look_count, 2);
+        assert_int_equal(s->looks[0].line, 1);
+        assert_true(str_eq(s->looks[0].pattern, STR("/^X-a:/")));
+        assert_true(str_eq(s->looks[1].asked, STR("From: c")));
+        assert_string_equal(s->looks[1].result, "not found");
+        s = step_of(&trace, "body_checks");
+        assert_string_equal(s->outcome, "hold");
+        assert_int_equal(s->look_count, 2);
+        assert_true(str_eq(s->looks[0].said, STR("HOLD")));
+        assert_true(str_eq(s->looks[1].asked, STR("2 lines")));
+
+        run_traced(&m, &trace, &told, "Subject: SPAM x\r\n\r\n");
+        assert_int_equal(told.times, 0);
+        run_traced(&m, &trace, &told, "Subject: spam x\r\n\r\n");
+        assert_int_equal(told.times, 1);
+        if (!strstr(told.rule, " header_checks (pcre:/") ||
+            !strstr(told.rule, "/checks:3 /^Subject: spam/i)"))
+                fail_msg("%s", told.rule);
+        assert_string_equal(step_of(&trace, "header_checks")->outcome, "refuse");
+        mill_done(&m);
+}
+
+/* However many fields a message has, few are kept; the rule that refuses it always is. */
+static void what_is_told_has_a_ceiling(void **state)
+{
+        static char text[400000];
+        struct mill m;
+        struct policy_trace trace;
+        struct told told;
+        size_t len = 0;
+        load(&m, "header_checks", "/^Y:/ WARN\n/^Z:/ REJECT\n", "");
+        for (int i = 0; i < 500; i++)
+                len += (size_t)snprintf(text + len, sizeof(text) - len, "X: %0300d\r\nY: 1\r\n", i);
+        snprintf(text + len, sizeof(text) - len, "Z: last\r\n\r\n");
+        run_traced(&m, &trace, &told, text);
+        const struct trace_step *s = step_of(&trace, "header_checks");
+        assert_int_equal(s->look_count, 31);
+        assert_true(str_eq(s->looks[29].asked, STR("Z: last")));
+        assert_true(str_eq(s->looks[30].asked, STR("485 more")));
+        for (size_t i = 0; i < s->look_count; i++)
+                assert_true(s->looks[i].asked.len <= 120);
+        assert_int_equal(told.times, 1);
+        mill_done(&m);
+}
+
+/* What has no table names its parameter. */
+static void strict_rules_tell_their_parameter(void **state)
+{
+        static const struct {
+                const char *lines, *text, *rule;
+        } rows[] = {
+                {"strict_8bitmime = yes\n", "A: \xc3\xa4\r\n\r\n", " strict_8bitmime"},
+                {"strict_7bit_headers = yes\n", "A: \xc3\xa4\r\n\r\n", " strict_7bit_headers"},
+                {"message_reject_characters = \\0\n", "A: b\r\n\r\n", ""},
+                {"hopcount_limit = 1\n", "Received: a\r\nReceived: b\r\n\r\n", " hopcount_limit"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mill m;
+                struct policy_trace trace;
+                struct told told;
+                load(&m, "header_checks", "/^never:/ WARN\n", rows[i].lines);
+                run_traced(&m, &trace, &told, rows[i].text);
+                assert_int_equal(told.times, rows[i].rule[0] != 0);
+                assert_true(str_ends(str_from(told.rule), str_from(rows[i].rule)));
+                mill_done(&m);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -413,6 +536,9 @@ int main(void)
                 cmocka_unit_test(fields_and_lines_have_ceilings),
                 cmocka_unit_test(a_table_that_cannot_be_asked_refuses_for_now),
                 cmocka_unit_test(without_checks_text_passes_as_it_is),
+                cmocka_unit_test(checks_tell_what_they_asked),
+                cmocka_unit_test(what_is_told_has_a_ceiling),
+                cmocka_unit_test(strict_rules_tell_their_parameter),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

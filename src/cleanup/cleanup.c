@@ -49,6 +49,12 @@ bool cleanup_has_utf8_header(const struct cleanup *c)
 
 /* ---- what is shared ---- */
 
+void cleanup_announce(struct cleanup *c, struct str rule)
+{
+        if (!c->is_refused && c->work.refuses)
+                c->work.refuses(c->work.context, rule);
+}
+
 void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text)
 {
         if (c->is_refused)

@@ -52,6 +52,12 @@ struct cleanup_work {
                                              them up to await_cleanup_end() */
         struct envelope *envelope;        /* sender and recipients are put in here */
         struct arena *arena;              /* for the envelope, too */
+        /*
+         * Called before a refusal by what the message says is logged, with what refuses it: "main.cf:7 header_checks
+         * (pcre:/etc/checks:3 /^Subject: x/)". NULL: nobody wants to know.
+         */
+        void (*refuses)(void *context, struct str rule);
+        void *context;
 };
 
 struct cleanup *cleanup_new(const struct cleanup_work *work);
@@ -96,6 +102,12 @@ size_t cleanup_waiting_bytes(const struct cleanup *c);
 
 /* Does the message's own header, as it came, hold bytes beyond ASCII? */
 bool cleanup_has_utf8_header(const struct cleanup *c);
+
+/*
+ * Notes in the trace, as a step for each table of checks that was asked, what it was asked and found, and the rules
+ * that answered. With facts->trace only.
+ */
+void cleanup_explain(struct cleanup *c, struct policy_trace *trace);
 
 /*
  * The last word: copies (always_bcc, *_bcc_maps, BCC), REDIRECT, FILTER and content_filter go into

@@ -42,6 +42,10 @@ struct cleanup_rules {
 /* How headers are completed: not at all, as mail of our own, or with remote_header_rewrite_domain */
 enum rewrite_context { REWRITE_UNKNOWN, REWRITE_NONE, REWRITE_LOCAL, REWRITE_REMOTE };
 
+/* header, MIME, nested, body and decoded */
+enum { CHECK_TABLES = 5 };
+struct check_note;
+
 struct cleanup {
         struct cleanup_work work;
         const struct cleanup_rules *rules;
@@ -71,8 +75,11 @@ struct cleanup {
         struct smtp_reply refusal;
         bool is_out_full;
         struct buf *out;
+        struct check_note *notes[CHECK_TABLES]; /* of the tables that were asked; in arena */
 };
 
+/* Tells who wants to know what refuses the message; before it is logged. */
+void cleanup_announce(struct cleanup *c, struct str rule);
 /* The first refusal counts. */
 void cleanup_refuse(struct cleanup *c, int code, const char *enhanced, struct str text);
 /* It is over a ceiling. */
@@ -100,11 +107,28 @@ enum check_result await_check_decoded(struct cleanup *c, enum check_kind kind,
                                       const struct header_field *field, struct str *instead);
 /* Lines of a table's text, with CR LF behind each. */
 void cleanup_put_lines(struct cleanup *c, struct str text);
-/* "reject: content Subject: ... from ...": the message is refused for what this text is. */
-void cleanup_refuse_text(struct cleanup *c, struct str text, const char *enhanced,
-                         struct str words);
+/* "reject: content Subject: ... from ...": the message is refused for what this text is, by this parameter. */
+void cleanup_refuse_text(struct cleanup *c, const char *parameter, struct str text,
+                         const char *enhanced, struct str words);
 /* Refuses what strict rules do not let pass. */
 void cleanup_refuse_fault(struct cleanup *c, unsigned faults, struct str text);
+
+/* ---- note.c: for those who explain ---- */
+struct check_look {
+        const char *parameter; /* which lives for ever */
+        struct str tables;     /* what main.cf has there */
+        struct str text;       /* as asked */
+        bool is_body;
+        enum table_result found;
+        struct str said; /* or why the table cannot be asked */
+        const struct table_rule *rule;
+        int64_t took_us;
+};
+void cleanup_note_look(struct cleanup *c, const struct check_look *look);
+/* What came of it: "refuse", "hold", "ignore"... */
+void cleanup_note_outcome(struct cleanup *c, const char *parameter, const char *outcome);
+/* "main.cf:7 header_checks" */
+struct str cleanup_rule_name(struct cleanup *c, const char *parameter);
 
 /* ---- header.c ---- */
 void await_clean_field(struct cleanup *c, const struct mime_unit *unit);

@@ -81,8 +81,10 @@ static void note_field(struct cleanup *c, enum field_note note, const struct hea
                 c->has_visible_recipient = true;
                 break;
         case NOTE_RECEIVED:
-                if (++c->hops > (size_t)c->params->hopcount_limit)
-                        cleanup_refuse(c, 554, "5.4.0", STR("Error: too many hops"));
+                if (++c->hops <= (size_t)c->params->hopcount_limit)
+                        break;
+                cleanup_announce(c, cleanup_rule_name(c, "hopcount_limit"));
+                cleanup_refuse(c, 554, "5.4.0", STR("Error: too many hops"));
                 break;
         }
 }

@@ -3,7 +3,7 @@
 
 #include "message/header.h"
 
-enum { FIELDS_MAX = 9 };
+enum { FIELDS_MAX = 11 };
 
 /* ---- writing ---- */
 
@@ -70,6 +70,10 @@ static void put_look(struct buf *out, const struct trace_look *l)
         put_field(out, l->said);
         put_number(out, l->took_us);
         put_field(out, l->was_cached ? STR("1") : STR("0"));
+        if (l->line) {
+                put_number(out, l->line);
+                put_field(out, l->pattern);
+        }
         buf_append_char(out, '\n');
 }
 
@@ -182,6 +186,10 @@ static void json_look(struct json *j, const struct line *l)
         json_str(j, "said", l->fields[5]);
         json_int(j, "microseconds", number(l->fields[6]));
         json_bool(j, "cached", str_eq(l->fields[7], STR("1")));
+        if (l->fields[8].len) {
+                json_int(j, "line", number(l->fields[8]));
+                json_str(j, "pattern", l->fields[9]);
+        }
         json_close(j, '}');
 }
 
@@ -285,6 +293,8 @@ static void text_look(struct buf *out, const struct line *l)
                    STR_ARG(l->fields[1]), l->fields[1].len ? " " : "", STR_ARG(l->fields[3]),
                    l->fields[3].len ? " " : "", STR_ARG(l->fields[2]), STR_ARG(l->fields[4]),
                    l->fields[5].len ? ", " : "", STR_ARG(l->fields[5]));
+        if (l->fields[8].len)
+                buf_printf(out, " [line %.*s: %.*s]", STR_ARG(l->fields[8]), STR_ARG(l->fields[9]));
         if (str_eq(l->fields[7], STR("1")))
                 buf_append_str(out, STR(" (cached)"));
         else if (number(l->fields[6]))

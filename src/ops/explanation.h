@@ -7,7 +7,8 @@
  *      R code time verb reply-code enhanced text rule      the reply; time in microseconds since 1970
  *      F name value                                        client, helo, sender... as they were
  *      S depth list rule outcome microseconds              a rule that was asked
- *      L kind table asked type result said microseconds cached     what it looked up
+ *      L kind table asked type result said microseconds cached line pattern    what it looked up; the last two of
+ *                                                          tables of rules alone
  *      X                                                   there was more than is kept
  */
 #ifndef OPS_EXPLANATION_H

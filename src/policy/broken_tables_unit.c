@@ -31,6 +31,19 @@ enum table_result WRAPS(await_match_list_find)(struct match_list *list, struct s
                                                struct arena *arena, struct str *value,
                                                struct why *why);
 
+enum table_result REPLACES(await_table_find_rule)(struct table *t, struct str key,
+                                                  struct arena *arena, struct str *value,
+                                                  struct table_rule *rule, struct why *why);
+enum table_result WRAPS(await_table_find_rule)(struct table *t, struct str key, struct arena *arena,
+                                               struct str *value, struct table_rule *rule,
+                                               struct why *why);
+enum table_result REPLACES(await_table_list_find_rule)(struct table_list *list, struct str key,
+                                                       struct arena *arena, struct str *value,
+                                                       struct table_rule *rule, struct why *why);
+enum table_result WRAPS(await_table_list_find_rule)(struct table_list *list, struct str key,
+                                                    struct arena *arena, struct str *value,
+                                                    struct table_rule *rule, struct why *why);
+
 static bool is_broken(struct str key, struct why *why)
 {
         if (str_find_str(key, STR("broken")) < 0)
@@ -64,6 +77,26 @@ enum table_result WRAPS(await_table_list_find_address)(struct table_list *list,
         if (is_broken(address->local, why))
                 return TABLE_ERROR;
         return REPLACES(await_table_list_find_address)(list, address, arena, value, extension, why);
+}
+
+enum table_result WRAPS(await_table_find_rule)(struct table *t, struct str key, struct arena *arena,
+                                               struct str *value, struct table_rule *rule,
+                                               struct why *why)
+{
+        *rule = (struct table_rule){.table = STR("")};
+        if (is_broken(key, why))
+                return TABLE_ERROR;
+        return REPLACES(await_table_find_rule)(t, key, arena, value, rule, why);
+}
+
+enum table_result WRAPS(await_table_list_find_rule)(struct table_list *list, struct str key,
+                                                    struct arena *arena, struct str *value,
+                                                    struct table_rule *rule, struct why *why)
+{
+        *rule = (struct table_rule){.table = STR("")};
+        if (is_broken(key, why))
+                return TABLE_ERROR;
+        return REPLACES(await_table_list_find_rule)(list, key, arena, value, rule, why);
 }
 
 enum table_result WRAPS(await_match_list_find)(struct match_list *list, struct str key,

@@ -157,10 +157,9 @@ static struct str step_source(const struct compiler *c, struct str item, struct 
         if (!at.line)
                 return arena_printf(c->arena, "%s %.*s%s%.*s", c->parameter, STR_ARG(name), blank,
                                     STR_ARG(argument));
-        ptrdiff_t slash = str_find_last(at.file, '/');
-        struct str file = str_tail(at.file, slash < 0 ? 0 : (size_t)slash + 1);
-        return arena_printf(c->arena, "%.*s:%d %.*s%s%.*s", STR_ARG(file), at.line, STR_ARG(name),
-                            blank, STR_ARG(argument));
+        struct str words =
+                arena_printf(c->arena, "%.*s%s%.*s", STR_ARG(name), blank, STR_ARG(argument));
+        return policy_rule_name(at, words, c->arena);
 }
 
 static struct dnsbl_list *find_list(struct compiler *c, const struct restriction *restriction,

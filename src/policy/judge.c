@@ -204,7 +204,7 @@ int await_judge_class(struct judge *j, enum address_class *out, struct why *why)
 /* ---- the trace ---- */
 
 void judge_note_table(struct judge *j, const struct table *t, struct str key,
-                      enum table_result found, struct str value)
+                      enum table_result found, struct str value, const struct table_rule *rule)
 {
         static const char *const words[] = {
                 [TABLE_FOUND] = "found", [TABLE_NOT_FOUND] = "not found", [TABLE_ERROR] = "failed"};
@@ -214,7 +214,9 @@ void judge_note_table(struct judge *j, const struct table *t, struct str key,
                                         .table = table_name(t),
                                         .asked = key,
                                         .said = value,
-                                        .result = words[found]};
+                                        .result = words[found],
+                                        .line = rule->line,
+                                        .pattern = rule->pattern};
         trace_look(j->facts->trace, &look);
 }
 

@@ -185,6 +185,9 @@ bool policy_is_forged_result(const struct policy *p, const struct policy_facts *
 void policy_log_refusal(const char *what, enum policy_event event, const struct policy_facts *facts,
                         const struct smtp_reply *reply);
 
+/* "main.cf:21 header_checks": how a rule is named to people. Without a line the words alone. */
+struct str policy_rule_name(struct place at, struct str words, struct arena *arena);
+
 /* May this client speak to us at all? On a core: only core_relays may. Before the greeting. */
 bool policy_lets_in(const struct policy *p, const unsigned char client_bits[16]);
 /* hidden_clients: a Received line of ours must not show this one */

@@ -308,7 +308,7 @@ void judge_log(const struct judge *j, const char *what, struct str text);
 int await_judge_class(struct judge *j, enum address_class *out, struct why *why);
 /* What a rule has looked up goes into the trace, if there is one. `value`: of what was found, else empty. */
 void judge_note_table(struct judge *j, const struct table *t, struct str key,
-                      enum table_result found, struct str value);
+                      enum table_result found, struct str value, const struct table_rule *rule);
 void judge_note_dns(struct judge *j, struct str name, enum dns_type type,
                     const struct dns_answer *a);
 /* "main.cf:21 check_client_access hash:/etc/access (192.0.2)" */

@@ -31,8 +31,11 @@ static bool await_look(struct lookup *l, struct str key, enum key_kind kind)
         struct why why;
         if (str_is_empty(key) || (kind == KEY_PART && table_is_pattern(l->step->table)))
                 return false;
-        enum table_result found = await_table_find(l->step->table, key, j->arena, &value, &why);
-        judge_note_table(j, l->step->table, key, found, found == TABLE_FOUND ? value : STR(""));
+        struct table_rule rule;
+        enum table_result found =
+                await_table_find_rule(l->step->table, key, j->arena, &value, &rule, &why);
+        judge_note_table(j, l->step->table, key, found, found == TABLE_FOUND ? value : STR(""),
+                         &rule);
         switch (found) {
         case TABLE_NOT_FOUND:
                 return false;

@@ -1,11 +1,20 @@
 /* trace.c - how a judgement came about */
-#include "policy/trace.h"
+#include "policy/policy.h"
 
 #include <string.h>
 
 void trace_begin(struct policy_trace *t, struct arena *arena)
 {
         *t = (struct policy_trace){.arena = arena};
+}
+
+struct str policy_rule_name(struct place at, struct str words, struct arena *arena)
+{
+        if (!at.line)
+                return words;
+        ptrdiff_t slash = str_find_last(at.file, '/');
+        struct str file = str_tail(at.file, slash < 0 ? 0 : (size_t)slash + 1);
+        return arena_printf(arena, "%.*s:%d %.*s", STR_ARG(file), at.line, STR_ARG(words));
 }
 
 /* `count` items of `size` bytes: room for one more; the old ones move. */
@@ -71,4 +80,18 @@ void trace_look(struct policy_trace *t, const struct trace_look *look)
         *kept = *look;
         kept->asked = arena_str(t->arena, str_part(look->asked, 0, TRACE_TEXT_MAX));
         kept->said = arena_str(t->arena, str_part(look->said, 0, TRACE_TEXT_MAX));
+        if (look->pattern.len)
+                kept->pattern = arena_str(t->arena, look->pattern);
+}
+
+void trace_note(struct policy_trace *t, const struct trace_note *note)
+{
+        if (!t)
+                return;
+        struct trace_step *outer = t->now;
+        struct trace_step *step = trace_step_begin(t, note->event, arena_str(t->arena, note->list),
+                                                   arena_str(t->arena, note->source), 1, 0);
+        for (size_t i = 0; step && i < note->look_count; i++)
+                trace_look(t, &note->looks[i]);
+        trace_step_end(t, step, outer, note->outcome, note->took_us);
 }

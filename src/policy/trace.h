@@ -5,7 +5,7 @@
  * here: that is for whoever wants to read it. Over the ceilings nothing is noted any more, and `is_cut` says so.
  *
  * Memory: in the arena given to trace_begin(). What was asked and said is copied; parameters and rules are views of
- * the policy, which must live as long.
+ * the policy, which must live as long. trace_note() copies all.
  */
 #ifndef POLICY_TRACE_H
 #define POLICY_TRACE_H
@@ -19,11 +19,14 @@ enum { TRACE_STEPS_MAX = 200, TRACE_LOOKS_MAX = 400, TRACE_CHUNK = 16, TRACE_TEX
 
 /* One look-up. */
 struct trace_look {
-        const char *kind;   /* "table", "dns", "list", "spf"; lives for ever */
-        struct str table;   /* "hash:/etc/access"; of a table */
-        struct str asked;   /* the key, the name */
+        const char *
+                kind; /* "table", "dns", "list", "spf", "policy", "milter", "client"; lives for ever */
+        struct str table;   /* "hash:/etc/access"; the server of a policy service or filter */
+        struct str asked;   /* the key, the name, the stage */
         const char *type;   /* of a DNS question: "MX"; else NULL */
         struct str said;    /* the value, the first record; empty: not found */
+        int line;           /* of a table of rules: the one that answered; else 0 */
+        struct str pattern; /* likewise, as it is written */
         const char *result; /* "found", "not found", "failed"... */
         int64_t took_us;
         bool was_cached;
@@ -58,5 +61,15 @@ struct trace_step *trace_step_begin(struct policy_trace *t, int event, struct st
 void trace_step_end(struct policy_trace *t, struct trace_step *step, struct trace_step *outer,
                     const char *outcome, int64_t now_us);
 void trace_look(struct policy_trace *t, const struct trace_look *look);
+/* A step that is over: noted whole, at depth 1. */
+struct trace_note {
+        int event;
+        struct str list, source;
+        const char *outcome;
+        int64_t took_us;
+        const struct trace_look *looks;
+        size_t look_count;
+};
+void trace_note(struct policy_trace *t, const struct trace_note *note);
 
 #endif

@@ -15,6 +15,7 @@ void session_explain_begin(struct session *s)
         s->facts.refusal_code = STR("");
         s->refusal_source = STR("");
         s->refusal_code[0] = 0;
+        s->ended = NULL;
 }
 
 static bool wants_code(const struct session *s)
@@ -39,6 +40,23 @@ void session_explain_refusal(struct session *s, struct str source)
                 make_code(s);
 }
 
+void session_explain_content(void *session, struct str rule)
+{
+        session_explain_refusal(session, rule);
+}
+
+void session_explain_end(struct session *s)
+{
+        struct transaction *t = s->transaction;
+        cleanup_explain(t->cleanup, s->facts.trace);
+        struct policy_facts *f = arena_new(&s->arena, struct policy_facts);
+        *f = s->facts;
+        f->sender.text = arena_str(&s->arena, f->sender.text);
+        f->recipient.text = arena_str(&s->arena, f->recipient.text);
+        f->queue_id = arena_str(&s->arena, f->queue_id);
+        s->ended = f;
+}
+
 static bool is_judgement(const struct smtp_reply *reply)
 {
         return smtp_reply_refuses(reply) && (reply->code < 500 || reply->code > 504);
@@ -55,7 +73,7 @@ void session_explain_reply(struct session *s, struct smtp_reply *reply)
                 if (!s->refusal_code[0])
                         make_code(s);
         }
-        struct policy_facts facts = s->facts;
+        struct policy_facts facts = s->ended ? *s->ended : s->facts;
         if (s->asked.len) /* RCPT that was refused is no recipient of the transaction */
                 facts.recipient.text = s->asked;
         const struct session_judged judged = {
@@ -67,6 +85,8 @@ void session_explain_reply(struct session *s, struct smtp_reply *reply)
                 .source = s->refusal_source,
         };
         parts->hear(parts->hear_context, &judged);
+        if (parts->hears_all) /* what was told now is not told again with the next reply */
+                trace_begin(&s->trace, &s->arena);
         if (judged.code.len)
                 reply->text = arena_printf(&s->arena, "%.*s (%.*s)", STR_ARG(reply->text),
                                            STR_ARG(judged.code));

@@ -280,6 +280,7 @@ struct smtp_reply await_intake_end(struct session *s)
         await_judge_message(s);
         struct smtp_reply reply = is_refused(t->intake) ? t->intake->refusal : await_commit(s);
         /* what the transaction's arena holds goes with it */
+        session_explain_end(s);
         reply.text = arena_str(&s->arena, reply.text);
         if (reply.enhanced)
                 reply.enhanced = arena_str(&s->arena, str_from(reply.enhanced)).ptr;

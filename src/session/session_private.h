@@ -114,9 +114,10 @@ struct session {
         bool is_check;   /* a balancer's own connection, not logged before it begins a message */
         bool is_excused; /* the refusal that is being made is not the client's error */
         bool is_closing; /* the reply that is being made is the last */
-        struct policy_trace trace;             /* of this command; in `arena` */
-        struct buf *record;                    /* for forepost replay; NULL: none is made */
-        struct str refusal_source;             /* which rule refused it */
+        struct policy_trace trace;  /* of this command; in `arena` */
+        struct buf *record;         /* for forepost replay; NULL: none is made */
+        struct str refusal_source;  /* which rule refused it */
+        struct policy_facts *ended; /* of the transaction that this command has ended; in `arena` */
         char refusal_code[REFUSAL_CODE_BYTES]; /* of this command; empty: none was needed yet */
         bool wants_to_leave;                   /* the service stops: no new transaction */
 };
@@ -238,6 +239,10 @@ int await_session_text(struct session *s, struct str *bytes);
 void session_explain_begin(struct session *s);
 /* A rule has refused: makes the code, which the log line will show. */
 void session_explain_refusal(struct session *s, struct str source);
+/* The transaction is about to end, and what is judged last is about it. */
+void session_explain_end(struct session *s);
+/* As cleanup_work.refuses; the context is the session. */
+void session_explain_content(void *session, struct str rule);
 /*
  * The reply is about to be said: a refusal gets its code behind the text (in s->arena), and who wants to hear of it does.
  */

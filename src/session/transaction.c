@@ -44,6 +44,8 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .effects = &t->effects,
                 .envelope = &t->envelope,
                 .arena = a,
+                .refuses = session_explain_content,
+                .context = s,
         };
         t->cleanup = cleanup_new(&work);
 }

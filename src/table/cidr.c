@@ -15,7 +15,9 @@ struct cidr_rule {
         struct network network;
         enum rule_kind kind;
         bool is_negated;
-        uint32_t endif; /* of an if: where its endif stands */
+        int line;
+        uint32_t endif;    /* of an if: where its endif stands */
+        struct str source; /* "!192.0.2.0/24" */
         struct str value;
 };
 
@@ -61,6 +63,7 @@ static enum table_result cidr_find(const void *contents, const struct table_quer
                                 i = rule->endif;
                 } else if (holds) {
                         *query->value = arena_str(query->arena, rule->value);
+                        table_query_note_rule(query, rule->line, rule->source);
                         return TABLE_FOUND;
                 }
         }
@@ -102,9 +105,13 @@ static int rule_parse(struct table_text *text, const struct line *line, struct c
                         return error;
                 table->rules[opened_by].endif = table->count;
         } else {
+                struct str whole = rest;
                 int error = condition_parse(text, line->number, &rest, rule);
                 if (error)
                         return error;
+                rule->line = line->number;
+                rule->source = arena_str(&table->arena,
+                                         str_trim(str_part(whole, 0, whole.len - rest.len)));
         }
         if (rule->kind == RULE_MATCH) {
                 if (str_is_empty(rest))

@@ -122,10 +122,30 @@ static void nesting_and_rules_have_limits(void **state)
         bench_done(&b);
 }
 
+static void the_rule_that_answered_is_named(void **state)
+{
+        struct bench b;
+        struct table_rule rule;
+        struct str value;
+        bench_init(&b);
+        bench_write(&b, "t", "10.0.0.0/8 ten\n\n!192.0.2.0/24 other\n");
+        struct table *t = bench_must_open(&b, "cidr:t");
+        assert_int_equal(await_table_find_rule(t, STR("10.1.1.1"), &b.arena, &value, &rule, &b.why),
+                         TABLE_FOUND);
+        assert_int_equal(rule.line, 1);
+        assert_true(str_eq(rule.pattern, STR("10.0.0.0/8")));
+        assert_int_equal(await_table_find_rule(t, STR("9.1.1.1"), &b.arena, &value, &rule, &b.why),
+                         TABLE_FOUND);
+        assert_int_equal(rule.line, 3);
+        assert_true(str_eq(rule.pattern, STR("!192.0.2.0/24")));
+        bench_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_first_rule_counts),
+                cmocka_unit_test(the_rule_that_answered_is_named),
                 cmocka_unit_test(rules_may_stand_in_main_cf),
                 cmocka_unit_test(errors_have_their_line),
                 cmocka_unit_test(nesting_and_rules_have_limits),

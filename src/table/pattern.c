@@ -34,6 +34,7 @@
 enum {
         PATTERN_BYTES_MAX = 16384,
         GROUPS_MAX = 99,           /* $99 */
+        SHOWN_BYTES_MAX = 200,     /* of a pattern, for those who explain */
         MATCH_STEPS_MAX = 5000000, /* 5 to 60 ms */
         MATCH_HEAP_KIB_MAX = 8192,
         JIT_STACK_BYTES_MIN = 32 << 10,
@@ -51,7 +52,8 @@ struct pattern_rule {
         bool is_negated;
         bool has_groups; /* $n in the result */
         int line;
-        uint32_t endif; /* of an if: where its endif stands */
+        uint32_t endif;    /* of an if: where its endif stands */
+        struct str source; /* "!/pattern/flags", as far as anybody wants to read */
         pcre2_code *code;
         struct piece *pieces;
         int piece_count;
@@ -217,6 +219,7 @@ static enum table_result pattern_find(const void *contents, const struct table_q
                         if (!holds)
                                 i = rule->endif;
                 } else if (holds && may_substitute(table, rule, query)) {
+                        table_query_note_rule(query, rule->line, rule->source);
                         return expand(rule, s, query);
                 }
         }
@@ -443,8 +446,12 @@ static int rule_parse(struct table_text *text, const struct line *line, struct p
                 table->rules[opened_by].endif = table->count - 1;
         } else {
                 struct pattern_source p;
+                struct str whole = rest;
                 int error = pattern_source_take(text, line->number, table->is_posix, &rest, &p,
                                                 &doubts->other);
+                rule->source = arena_str(
+                        &table->arena, str_part(str_trim(str_part(whole, 0, whole.len - rest.len)),
+                                                0, SHOWN_BYTES_MAX));
                 if (error == 0 && table->is_utf)
                         p.options |= PCRE2_UTF | PCRE2_UCP;
                 if (error == 0)

@@ -379,10 +379,62 @@ static void characters_or_bytes(void **state)
         bench_done(&b);
 }
 
+/* Who explains an answer names its rule as it is written; a pipemap: that says nothing names none. */
+static void the_rule_that_answered_is_named(void **state)
+{
+        static const struct {
+                const char *spec, *key;
+                enum table_result result;
+                const char *table;
+                int line;
+                const char *pattern;
+        } cases[] = {
+                {"pcre:t", "one", TABLE_FOUND, "pcre:t", 2, "/^one$/i"},
+                {"pcre:t", "x two", TABLE_FOUND, "pcre:t", 4, "! /^two/"},
+                {"pcre:t", "two", TABLE_NOT_FOUND, "", 0, ""},
+                {"regexp:t", "one", TABLE_FOUND, "regexp:t", 2, "/^one$/i"},
+                {"hash:h", "one", TABLE_FOUND, "hash:h", 0, ""},
+                {"unionmap:{pcre:t, hash:h}", "one", TABLE_FOUND, "pcre:t", 2, "/^one$/i"},
+                {"pipemap:{pcre:t, hash:h}", "one", TABLE_NOT_FOUND, "", 0, ""},
+        };
+        struct bench b;
+        bench_init(&b);
+        bench_write(&b, "t", "# rules\n/^one$/i first\nif !/^two/\n! /^two/ odd\nendif\n");
+        bench_write(&b, "h", "one 1\n");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct table *t = bench_must_open(&b, cases[i].spec);
+                struct table_rule rule = {.line = -1};
+                struct str value;
+                assert_int_equal(await_table_find_rule(t, str_from(cases[i].key), &b.arena, &value,
+                                                       &rule, &b.why),
+                                 cases[i].result);
+                assert_true(str_eq(rule.table, str_from(cases[i].table)));
+                assert_int_equal(rule.line, cases[i].line);
+                assert_true(str_eq(rule.pattern, str_from(cases[i].pattern)));
+        }
+        /* no more of a long pattern than anybody reads */
+        char text[2000];
+        memset(text, 'a', sizeof(text));
+        memcpy(text + sizeof(text) - 6, "/ yes", 6);
+        text[0] = '/';
+        bench_write(&b, "long", text);
+        char key[2000];
+        memset(key, 'a', sizeof(key));
+        struct table_rule rule;
+        struct str value;
+        assert_int_equal(await_table_find_rule(bench_must_open(&b, "pcre:long"),
+                                               str_make(key, sizeof(key)), &b.arena, &value, &rule,
+                                               &b.why),
+                         TABLE_FOUND);
+        assert_int_equal(rule.pattern.len, 200);
+        bench_done(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(characters_or_bytes),
+                cmocka_unit_test(the_rule_that_answered_is_named),
                 cmocka_unit_test(rules_answer_in_order),
                 cmocka_unit_test(an_encoded_word_needs_a_backslash),
                 cmocka_unit_test(doubts_name_the_line),

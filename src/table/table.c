@@ -648,6 +648,9 @@ static enum table_result snapshot_query(struct table *t, const struct table_quer
         struct table_snapshot *s = table_snapshot_hold(t);
         enum table_result result = t->type->find(table_snapshot_contents(s), query);
         table_snapshot_release(s);
+        /* of tables made of tables, the innermost comes first */
+        if (result == TABLE_FOUND && query->rule && query->rule->table.len == 0)
+                query->rule->table = t->name;
         if (result == TABLE_ERROR)
                 why_prefix(query->why, 0, "%.*s", (int)(t->name.len > 200 ? 200 : t->name.len),
                            t->name.ptr);
@@ -674,6 +677,26 @@ enum table_result await_table_find(struct table *t, struct str key, struct arena
 {
         struct table_query query = {.key = key, .arena = arena, .value = value, .why = why};
         return await_table_query(t, &query);
+}
+
+enum table_result await_table_find_rule(struct table *t, struct str key, struct arena *arena,
+                                        struct str *value, struct table_rule *rule, struct why *why)
+{
+        struct table_query query = {
+                .key = key, .arena = arena, .value = value, .rule = rule, .why = why};
+        *rule = (struct table_rule){.table = STR("")};
+        enum table_result result = await_table_query(t, &query);
+        if (result != TABLE_FOUND) /* the first of a pipemap: may have answered */
+                *rule = (struct table_rule){.table = STR("")};
+        return result;
+}
+
+void table_query_note_rule(const struct table_query *query, int line, struct str pattern)
+{
+        if (!query->rule)
+                return;
+        query->rule->line = line;
+        query->rule->pattern = arena_str(query->arena, pattern);
 }
 
 /* ---- noticing changes ---- */

@@ -94,6 +94,20 @@ enum table_result await_table_find(struct table *t, struct str key, struct arena
                                    struct str *value, struct why *why);
 
 /*
+ * Where an answer is written, for those who explain it. All is empty when nothing was found; the pattern
+ * is a copy in the arena of the look-up, the table's name lives as long as its set.
+ */
+struct table_rule {
+        struct str table;   /* "pcre:/etc/x": the one that answered */
+        int line;           /* of its text; 0: a table without rules (hash:, cdb:, servers) */
+        struct str pattern; /* as it is written: "/^Subject: x/i", "!192.0.2.0/24"; else empty */
+};
+/* The same, with *rule. */
+enum table_result await_table_find_rule(struct table *t, struct str key, struct arena *arena,
+                                        struct str *value, struct table_rule *rule,
+                                        struct why *why);
+
+/*
  * Calls `each` for every entry, in an order that is always the same for the same text, until it
  * returns false. For checks of a configuration, not for mail. Returns false, without a call, for
  * a table that has no list of its keys (patterns, static:). Views are valid during the call.
@@ -119,6 +133,12 @@ struct table_list *table_list_open(struct table_set *set, struct str text, struc
 bool table_list_is_empty(const struct table_list *list);
 enum table_result await_table_list_find(struct table_list *list, struct str key,
                                         struct arena *arena, struct str *value, struct why *why);
+/* The same, with the rule that answered. */
+enum table_result await_table_list_find_rule(struct table_list *list, struct str key,
+                                             struct arena *arena, struct str *value,
+                                             struct table_rule *rule, struct why *why);
+/* What main.cf names, one after the other: "pcre:/etc/a", "hash:/etc/b"; NULL past the last. */
+const struct table *table_list_table(const struct table_list *list, size_t i);
 
 /*
  * Postfix's order for an address (mail_addr_find(3)): user+ext@domain, user@domain, then user+ext

@@ -68,6 +68,24 @@ enum table_result await_table_list_find(struct table_list *list, struct str key,
         return await_ask(list, &query, false);
 }
 
+enum table_result await_table_list_find_rule(struct table_list *list, struct str key,
+                                             struct arena *arena, struct str *value,
+                                             struct table_rule *rule, struct why *why)
+{
+        struct table_query query = {
+                .key = key, .arena = arena, .value = value, .rule = rule, .why = why};
+        *rule = (struct table_rule){.table = STR("")};
+        enum table_result result = await_ask(list, &query, false);
+        if (result != TABLE_FOUND)
+                *rule = (struct table_rule){.table = STR("")};
+        return result;
+}
+
+const struct table *table_list_table(const struct table_list *list, size_t i)
+{
+        return i < list->count ? list->tables[i] : NULL;
+}
+
 /* ---- addresses ---- */
 
 /* The extension with its delimiter: the end of the local part; empty: there is none. */

@@ -116,8 +116,11 @@ struct table_query {
         bool refuses_substitution; /* rules with $1 do not count (transport_maps) */
         struct arena *arena;
         struct str *value;
+        struct table_rule *rule; /* where the answer is written; NULL: nobody wants to know */
         struct why *why;
 };
+/* Of a table of rules: the rule that answers. */
+void table_query_note_rule(const struct table_query *query, int line, struct str pattern);
 
 enum table_source {
         SOURCE_FILE,          /* the name is a path */
