@@ -23,6 +23,7 @@ enum {
         VALUE_MESSAGE = 128,
         VALUE_DNS = 256,
         VALUE_SERVICE = 512,
+        ASKS_FILTERS = 1024,
         RECIPIENTS_MAX = ARGS_VALUES_MAX,
         MESSAGE_BYTES_MAX = 64 * 1024 * 1024,
         RECORDS_BYTES_MAX = 8 * 1024 * 1024,
@@ -196,9 +197,14 @@ static int rehearse(const struct args *args)
                 struct findings findings;
                 struct why why;
                 findings_init(&findings);
-                struct rehearsal *r = rehearsal_new(args->dir, args_overrides(args),
-                                                    str_from(args_value(args, VALUE_SERVICE)), dns,
-                                                    &findings, &why);
+                const struct rehearsal_options options = {
+                        .dir = args->dir,
+                        .overrides = args_overrides(args),
+                        .service = str_from(args_value(args, VALUE_SERVICE)),
+                        .dns = dns,
+                        .is_offline = dns_file && !(args->flags & ASKS_FILTERS),
+                };
+                struct rehearsal *r = rehearsal_new(&options, &findings, &why);
                 if (r)
                         code = hold(args, r, buf_str(&message));
                 else
@@ -245,6 +251,8 @@ static const struct args_flag flags[] = {
         {"--message", VALUE_MESSAGE, "what follows DATA", "FILE"},
         {"--tls", WITH_TLS, "STARTTLS first", NULL},
         {"--dns", VALUE_DNS, "answers come from this file, and from nowhere else", "FILE"},
+        {"--ask-filters", ASKS_FILTERS,
+         "with --dns: ask the policy services and milters of the configuration all the same", NULL},
         {"--service", VALUE_SERVICE, "the service of master.cf; without: the first", "NAME"},
         {"--json", AS_JSON,
          "one JSON object: \"code\", \"enhanced\", \"text\", \"steps\", \"replies\"", NULL},
@@ -259,7 +267,9 @@ const struct command command_explain = {
                 "forepost explain --client 192.0.2.1 --helo mx.example --from a@b.example --to c@d.example holds such a\n"
                 "session with this configuration, in a spool that is thrown away, and prints for each reply which rules\n"
                 "were asked, where they are written, what they looked up, what came back and how long that took.\n"
-                "Policy services and milters that the configuration names are really asked.\n",
+                "Policy services and milters that the configuration names are asked for real, which a greylist will note; with\n"
+                "--dns they are not, unless --ask-filters says so, and what they would have said is left open. doc/explain.md\n"
+                "tells what the members of --json mean.\n",
         .flags = flags,
         .words_min = 0,
         .words_max = 1,

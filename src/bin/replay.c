@@ -15,6 +15,7 @@ enum {
         AS_JSON = 1,
         VALUE_POLICY = 2,
         VALUE_SERVICE = 4,
+        ASKS_FILTERS = 8,
         LINE_BYTES_MAX = 128 * 1024,
         DECISIONS_MAX = 1000, /* in a session */
         ZONE_BYTES_MAX = 1024 * 1024,
@@ -260,10 +261,14 @@ static int run(const struct args *args)
         int code = EXIT_FAILED;
         struct dns *dns = dns_new_given(STR(""), &why);
         findings_init(&findings);
-        struct rehearsal *r =
-                dns ? rehearsal_new(dir, args_overrides(args),
-                                    str_from(args_value(args, VALUE_SERVICE)), dns, &findings, &why)
-                    : NULL;
+        const struct rehearsal_options options = {
+                .dir = dir,
+                .overrides = args_overrides(args),
+                .service = str_from(args_value(args, VALUE_SERVICE)),
+                .dns = dns,
+                .is_offline = !(args->flags & ASKS_FILTERS),
+        };
+        struct rehearsal *r = dns ? rehearsal_new(&options, &findings, &why) : NULL;
         if (r)
                 code = replay_all(log, r, dns, (args->flags & AS_JSON) != 0);
         else
@@ -278,6 +283,8 @@ static int run(const struct args *args)
 static const struct args_flag flags[] = {
         {"--policy", VALUE_POLICY, "the configuration to decide by; without: that of -c", "DIR"},
         {"--service", VALUE_SERVICE, "the service of master.cf; without: the first", "NAME"},
+        {"--ask-filters", ASKS_FILTERS,
+         "ask the policy services and milters that the configuration names", NULL},
         {"--json", AS_JSON,
          "one JSON object for each outcome that differs; the sum on standard error", NULL},
         {NULL, 0, NULL, NULL},
@@ -289,7 +296,8 @@ const struct command command_replay = {
         .summary = "Decides recorded sessions again under another configuration",
         .help = "LOG is what a server wrote with session_record_file set: who came, what they said, what the DNS answered.\n"
                 "Each session is held again with the configuration in DIR; what would come out differently is listed and\n"
-                "counted. Header and body checks see nothing, as no content is recorded; counts over time (rates) are off.\n",
+                "counted. Header and body checks see nothing, as no content is recorded; counts over time (rates) are off.\n"
+                "Policy services and milters are asked with --ask-filters alone: they would take old mail for new.\n",
         .flags = flags,
         .words_min = 1,
         .words_max = 1,

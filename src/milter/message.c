@@ -6,6 +6,7 @@
  */
 #include "milter/milter_private.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -267,6 +268,30 @@ static int await_show(struct showing *s)
         return rc;
 }
 
+/* "3 changes and a new body" */
+static struct str describe(const struct showing *s)
+{
+        if (s->result == FILTER_REFUSES)
+                return s->refusal->text;
+        if (s->edits == 0)
+                return s->has_body ? STR("a new body") : STR("");
+        return arena_printf(s->arena, "%zu change%s%s", s->edits, s->edits == 1 ? "" : "s",
+                            s->has_body ? " and a new body" : "");
+}
+
+static void note_message(struct showing *s, int64_t began_us)
+{
+        const struct filter_note note = {
+                .stage = MILTER_END,
+                .answer = s->f->answer,
+                .said = s->f->state == FILTER_FAILED ? s->f->why : describe(s),
+                .result = s->result,
+                .took_us = s->m->facts->trace ? clock_mono_us() - began_us : 0,
+        };
+        if (s->f->answer)
+                filter_note(s->m, s->f, &note);
+}
+
 static enum filter_result await_filter_message(struct milters *m, struct filter *f,
                                                struct milter_header *header,
                                                const struct milter_doors *doors,
@@ -274,6 +299,7 @@ static enum filter_result await_filter_message(struct milters *m, struct filter 
                                                struct smtp_reply *refusal)
 {
         struct why why;
+        int64_t began_us = m->facts->trace ? clock_mono_us() : 0;
         struct showing s = {.m = m,
                             .f = f,
                             .header = header,
@@ -282,11 +308,20 @@ static enum filter_result await_filter_message(struct milters *m, struct filter 
                             .arena = arena,
                             .refusal = refusal,
                             .why = &why};
-        if (f->state == FILTER_FAILED)
-                return filter_default(m, f, refusal);
-        if (f->state == FILTER_HAS_MESSAGE || f->state == FILTER_HAS_SESSION)
-                return FILTER_GOES_ON;
-        return await_show(&s) < 0 ? filter_failed(m, f, &why, refusal) : s.result;
+        f->answer = NULL;
+        if (m->facts->is_offline) {
+                f->answer = "not asked";
+        } else if (f->state == FILTER_FAILED) {
+                f->answer = "failed before";
+                s.result = filter_default(m, f, refusal);
+        } else if (f->state != FILTER_HAS_MESSAGE && f->state != FILTER_HAS_SESSION &&
+                   await_show(&s) < 0) {
+                s.result = filter_failed(m, f, &why, refusal);
+        }
+        note_message(&s, began_us);
+        if (s.result == FILTER_REFUSES)
+                m->refuser = f;
+        return s.result;
 }
 
 bool await_milters_message(struct milters *m, struct milter_header *header,

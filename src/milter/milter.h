@@ -3,7 +3,8 @@
  *
  * A session asks its filters at each stage, one after the other; the first that refuses decides. At the end of a message each
  * filter reads all of it and may change it; the next one sees what the one before has made. A filter that fails stands
- * for its default action from then on.
+ * for its default action from then on. With a trace (policy_facts.trace) each question is a step of it; with
+ * policy_facts.is_offline no filter is asked, and the trace says so.
  *
  * Large content streams: header fields are in memory, a body is not.
  *
@@ -75,6 +76,8 @@ bool await_milters_data(struct milters *m, struct policy_effects *effects, struc
                         struct smtp_reply *refusal);
 bool await_milters_unknown(struct milters *m, struct str command, struct arena *arena,
                            struct smtp_reply *refusal);
+/* Which filter has refused: "main.cf:9 smtpd_milters inet:127.0.0.1:10025". For the stage that has just been. */
+struct str milters_refuser(const struct milters *m, struct arena *arena);
 /* The transaction is over without a message, or with one. */
 void milters_end_message(struct milters *m);
 

@@ -123,6 +123,7 @@ int milter_specs_parse(struct str text, const struct params *params, struct aren
 
 struct milter_set {
         unsigned refs;
+        const char *parameter; /* that specs come from */
         struct arena arena;
         struct config *config;
         const struct params *params;
@@ -157,7 +158,9 @@ struct filter {
         struct milter_negotiated negotiated;
         struct arena arena; /* what negotiated points to */
         struct buf out, in;
-        size_t taken; /* of in */
+        size_t taken;       /* of in */
+        const char *answer; /* to the last question, for those who explain; NULL: there was none */
+        struct str why;     /* of a filter that failed; in the arena of all filters */
 };
 
 struct milters {
@@ -165,10 +168,12 @@ struct milters {
         struct arena arena;
         const struct params *params;
         const struct policy_facts *facts;
+        const char *parameter; /* that names them: smtpd_milters */
         struct filter *filters;
         size_t count;
-        bool is_discarded; /* this message */
-        bool is_held;      /* likewise, by a default action */
+        const struct filter *refuser; /* the last one that refused, or NULL */
+        bool is_discarded;            /* this message */
+        bool is_held;                 /* likewise, by a default action */
 };
 
 /* Connects and negotiates. 0 or a negative errno value with *why. */
@@ -193,5 +198,18 @@ int filter_take_verdict(struct milters *m, struct filter *f, enum milter_stage s
 enum filter_result filter_failed(struct milters *m, struct filter *f, const struct why *why,
                                  struct smtp_reply *refusal);
 enum filter_result filter_default(struct milters *m, struct filter *f, struct smtp_reply *refusal);
+
+/* ---- note.c: for those who explain ---- */
+
+struct filter_note {
+        enum milter_stage stage;
+        const char *answer; /* "continue", "failed", "not asked"...; lives for ever */
+        struct str said;    /* the reply's text, what was changed, why it failed */
+        enum filter_result result;
+        int64_t took_us;
+};
+void filter_note(struct milters *m, const struct filter *f, const struct filter_note *note);
+/* 'c': "continue" */
+const char *milter_answer_words(char command);
 
 #endif

@@ -7,6 +7,7 @@
 #include "milter/milter_private.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -43,6 +44,8 @@ enum filter_result filter_failed(struct milters *m, struct filter *f, const stru
                                  struct smtp_reply *refusal)
 {
         log_warning("smtpd", "milter %s", why->text);
+        f->answer = "failed";
+        f->why = arena_str(&m->arena, str_from(why->text));
         filter_close(f);
         f->state = FILTER_FAILED;
         return filter_default(m, f, refusal);
@@ -53,6 +56,7 @@ int filter_take_verdict(struct milters *m, struct filter *f, enum milter_stage s
                         struct arena *arena, struct smtp_reply *refusal, struct why *why)
 {
         *result = FILTER_GOES_ON;
+        f->answer = milter_answer_words(reply->command);
         switch (reply->command) {
         case 'c':
                 return 0;
@@ -115,6 +119,7 @@ static int await_ask(struct milters *m, struct filter *f, const struct command *
                 return why_set(why, rc, "%.*s: too much for a packet",
                                STR_ARG(f->spec->endpoint.text));
         *result = FILTER_GOES_ON;
+        f->answer = "wants no answer";
         if (f->negotiated.protocol & c->no_reply)
                 return 0; /* it goes out with the next that has one */
         rc = await_filter_flush(f, deadline_ms, why);
@@ -126,12 +131,19 @@ static int await_ask(struct milters *m, struct filter *f, const struct command *
                                             why);
 }
 
-static enum filter_result await_one(struct milters *m, struct filter *f, const struct command *c)
+static enum filter_result await_result(struct milters *m, struct filter *f, const struct command *c)
 {
         struct why why;
         enum filter_result result;
-        if (f->state == FILTER_FAILED)
+        f->answer = NULL;
+        if (m->facts->is_offline) {
+                f->answer = "not asked";
+                return FILTER_GOES_ON;
+        }
+        if (f->state == FILTER_FAILED) {
+                f->answer = "failed before";
                 return filter_default(m, f, c->refusal);
+        }
         if (f->state == FILTER_HAS_MESSAGE || f->state == FILTER_HAS_SESSION ||
             f->negotiated.protocol & c->not_sent)
                 return FILTER_GOES_ON;
@@ -139,6 +151,27 @@ static enum filter_result await_one(struct milters *m, struct filter *f, const s
                 f->state = FILTER_IN_MESSAGE;
         return await_ask(m, f, c, &result, &why) < 0 ? filter_failed(m, f, &why, c->refusal)
                                                      : result;
+}
+
+static enum filter_result await_one(struct milters *m, struct filter *f, const struct command *c)
+{
+        int64_t began_us = m->facts->trace ? clock_mono_us() : 0;
+        enum filter_result result = await_result(m, f, c);
+        bool has_failed = f->state == FILTER_FAILED;
+        const struct filter_note note = {
+                .stage = c->stage,
+                .answer = f->answer,
+                .said = has_failed                 ? f->why
+                        : result == FILTER_REFUSES ? c->refusal->text
+                                                   : STR(""),
+                .result = result,
+                .took_us = m->facts->trace ? clock_mono_us() - began_us : 0,
+        };
+        if (f->answer)
+                filter_note(m, f, &note);
+        if (result == FILTER_REFUSES)
+                m->refuser = f;
+        return result;
 }
 
 static bool await_stage(struct milters *m, const struct command *c, struct policy_effects *effects)
@@ -184,6 +217,7 @@ static int await_find_specs(struct milters *m, struct milter_specs *specs, struc
         case TABLE_FOUND:
                 break;
         }
+        m->parameter = "smtpd_milter_maps";
         if (!str_eq_nocase(str_trim(value), STR("DISABLE")))
                 return milter_specs_parse(value, m->params, &m->arena, specs, why);
         specs->count = 0;
@@ -200,6 +234,7 @@ struct milters *await_milters_new(struct milter_set *set, const struct policy_fa
         arena_init(&m->arena, 0);
         m->set = milter_set_ref(set);
         m->params = set->params;
+        m->parameter = set->parameter;
         m->facts = facts;
         *refusal = (struct smtp_reply){0};
         if (await_find_specs(m, &specs, &why) < 0) {
@@ -261,13 +296,24 @@ enum { DATA_BYTES_MAX = 16 * 1024 };
 
 static bool await_open_all(struct milters *m, struct smtp_reply *refusal)
 {
-        for (size_t i = 0; i < m->count; i++) {
+        for (size_t i = 0; i < m->count && !m->facts->is_offline; i++) {
                 struct filter *f = &m->filters[i];
                 struct why why;
-                if (await_filter_open(m, f, &why) == 0)
+                if (await_filter_open(m, f, &why) == 0) {
                         f->state = FILTER_READY;
-                else if (filter_failed(m, f, &why, refusal) == FILTER_REFUSES)
-                        return true;
+                        continue;
+                }
+                const struct filter_note note = {
+                        .stage = MILTER_CONNECT,
+                        .answer = "failed",
+                        .said = str_from(why.text),
+                        .result = filter_failed(m, f, &why, refusal),
+                };
+                filter_note(m, f, &note);
+                if (note.result != FILTER_REFUSES)
+                        continue;
+                m->refuser = f;
+                return true;
         }
         return false;
 }

@@ -105,6 +105,7 @@ struct milter_set *milter_set_new(struct config *c, const struct params *params,
         s->tables = table_set_ref(tables);
         struct why why;
         const char *parameter = is_smtp ? "smtpd_milters" : "non_smtpd_milters";
+        s->parameter = parameter;
         struct str list = is_smtp ? params->smtpd_milters : params->non_smtpd_milters;
         struct str maps = is_smtp ? params->smtpd_milter_maps : STR("");
         if (receive_overrides(params->receive_override_options, NULL) & RECEIVE_NO_MILTERS)

@@ -31,6 +31,7 @@ struct rehearsal {
         struct tls_context *tls;
         char dir[64];
         bool has_pool;
+        bool is_offline;
 
         /* the session under way */
         const struct rehearsal_client *client;
@@ -109,7 +110,11 @@ static int open_spool(struct rehearsal *r, struct why *why)
 
 static void open_service(struct rehearsal *r)
 {
-        const struct site_hearing hearing = {.hear = hear, .context = r, .hears_all = true};
+        const struct site_hearing hearing = {.hear = hear,
+                                             .context = r,
+                                             .hears_all = true,
+                                             .is_rehearsal = true,
+                                             .is_offline = r->is_offline};
         site_open(r->site, r->spool, NULL, NULL, &hearing);
 }
 
@@ -138,14 +143,15 @@ static int open_all(struct rehearsal *r, struct dns *dns, struct findings *findi
         return 0;
 }
 
-struct rehearsal *rehearsal_new(const char *dir, const struct config_override *overrides,
-                                struct str service, struct dns *dns, struct findings *findings,
+struct rehearsal *rehearsal_new(const struct rehearsal_options *options, struct findings *findings,
                                 struct why *why)
 {
+        struct str service = options->service;
         struct rehearsal *r = calloc(1, sizeof(*r));
         check(r);
         r->listening = -1;
-        r->config = config_load(dir, overrides, findings);
+        r->is_offline = options->is_offline;
+        r->config = config_load(options->dir, options->overrides, findings);
         int rc = 0;
         if (!r->config)
                 rc = why_set(why, -ENOENT, "the configuration cannot be read");
@@ -154,7 +160,7 @@ struct rehearsal *rehearsal_new(const char *dir, const struct config_override *o
                              service.len ? " called " : "", STR_ARG(service));
         if (rc == 0) {
                 prepare(&r->config->services[r->service].params);
-                rc = open_all(r, dns, findings, why);
+                rc = open_all(r, options->dns, findings, why);
         }
         if (rc < 0)
                 rehearsal_free(&r);
@@ -188,22 +194,6 @@ void rehearsal_free(struct rehearsal **rp)
         if (r->dir[0])
                 nftw(r->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
         free(r);
-}
-
-int rehearsal_use_dns(struct rehearsal *r, struct dns *dns, struct why *why)
-{
-        struct findings findings;
-        struct keys keys;
-        findings_init(&findings);
-        site_unref(&r->site);
-        keys_make(&keys, r->config, NULL, &findings);
-        r->site = site_new_with_dns(r->config, &keys, dns, &findings);
-        bool is_broken = findings_has_errors(&findings);
-        findings_done(&findings);
-        if (is_broken)
-                return why_set(why, -EINVAL, "the configuration has errors: see forepost check");
-        open_service(r);
-        return 0;
 }
 
 /* ---- the client ---- */

@@ -3,7 +3,8 @@
  *
  * The site of a configuration is made as for the server, but with a spool in a directory that is thrown away, the DNS asked or
  * given, no limits of rate, no pauses, and no delivery. A session is then held with it over loopback; the client's address goes
- * ahead of it as a balancer would tell it. What policy services and milters the configuration names are really asked.
+ * ahead of it as a balancer would tell it. The policy services and milters that the configuration names
+ * are asked, or, offline, are not; the trace then says so.
  *
  * Threads: one loop, on the calling thread; one rehearsal at a time in a process.
  */
@@ -32,15 +33,16 @@ struct rehearsal_client {
 /* Each reply, as explanation.h writes it. Views are valid during the call. */
 typedef void rehearsal_hear(void *context, struct str record);
 
-/*
- * `service` is the name in the first column of master.cf; empty: the first smtpd. `dns` NULL: as configured. Findings are those
- * of the site; with errors among them, and with others, NULL and *why.
- */
-struct rehearsal *rehearsal_new(const char *dir, const struct config_override *overrides,
-                                struct str service, struct dns *dns, struct findings *findings,
+struct rehearsal_options {
+        const char *dir; /* of the configuration */
+        const struct config_override *overrides;
+        struct str service; /* the name in the first column of master.cf; empty: the first smtpd */
+        struct dns *dns;    /* NULL: as configured */
+        bool is_offline;    /* policy services and milters are not asked */
+};
+/* Findings are those of the site; with errors among them, and with others, NULL and *why. */
+struct rehearsal *rehearsal_new(const struct rehearsal_options *options, struct findings *findings,
                                 struct why *why);
-/* Another answerer for the sessions that follow: replay gives each its own. */
-int rehearsal_use_dns(struct rehearsal *r, struct dns *dns, struct why *why);
 /* Holds one session. 0, or an error with *why: the session did not come to its end. */
 int rehearsal_hold(struct rehearsal *r, const struct rehearsal_client *client, rehearsal_hear *hear,
                    void *context, struct why *why);

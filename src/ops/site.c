@@ -106,6 +106,8 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                         .hear = hearing->hear,
                         .hear_context = hearing->context,
                         .hears_all = hearing->hears_all,
+                        .is_rehearsal = hearing->is_rehearsal,
+                        .is_offline = hearing->is_offline,
                         .await_record = hearing->await_record,
                         .record_context = hearing->record_context,
                 };

@@ -54,6 +54,7 @@ struct site_hearing { /* who hears of refusals, or of all replies (session.h) */
         session_hear *hear;
         void *context;
         bool hears_all;
+        bool is_rehearsal, is_offline;                          /* session.h */
         void (*await_record)(void *context, struct str record); /* NULL: no records of sessions */
         void *record_context;
 };

@@ -1,6 +1,7 @@
 /* step_service.c - check_policy_service: what a policy server wants, done as an access table's action */
 #include "policy/policy_private.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "loop/task.h"
 #include "policy/service.h"
@@ -25,13 +26,33 @@ static int await_action(struct judge *j, const struct policy_service *service, s
         return rc;
 }
 
+static void note(const struct judge *j, const struct policy_service *service, const char *result,
+                 struct str said, int64_t began_us)
+{
+        const struct trace_look look = {.kind = "policy",
+                                        .table = service->endpoint.text,
+                                        .asked = str_from(policy_event_words(j->event, j->facts)),
+                                        .said = said,
+                                        .result = result,
+                                        .took_us = began_us ? clock_mono_us() - began_us : 0};
+        trace_look(j->facts->trace, &look);
+}
+
 enum outcome await_check_policy_service(struct judge *j, const struct step *step)
 {
         struct why why;
         struct str action;
+        if (j->facts->is_offline) {
+                note(j, step->service, "not asked", STR(""), 0);
+                return OUTCOME_DUNNO;
+        }
+        int64_t began_us = clock_mono_us();
         if (await_action(j, step->service, &action, &why) < 0) {
                 log_warning("smtpd", "problem talking to policy server: %s", why.text);
+                note(j, step->service, "failed", str_from(why.text), began_us);
                 action = step->service->default_action;
+        } else {
+                note(j, step->service, "answered", action, began_us);
         }
         j->key = (struct str){"", 0};
         return await_access_act(j, step, j->subject, action);

@@ -247,16 +247,22 @@ static struct str refusal_text(struct judge *j, const struct spf_outcome *o)
         return STR("SPF");
 }
 
+/* For those who explain. */
+static struct trace_look look_of(const struct spf_outcome *o)
+{
+        return (struct trace_look){.kind = "spf",
+                                   .asked = o->domain,
+                                   .said = o->problem,
+                                   .result = spf_result_name(o->result)};
+}
+
 static enum outcome await_rule(struct judge *j, enum spf_identity identity, enum spf_result result,
                                bool defers)
 {
         enum outcome fate;
         const struct spf_outcome *o = await_judged(j, identity, &fate);
         if (o) {
-                const struct trace_look look = {.kind = "spf",
-                                                .asked = o->domain,
-                                                .said = o->problem,
-                                                .result = spf_result_name(o->result)};
+                const struct trace_look look = look_of(o);
                 trace_look(j->facts->trace, &look);
         }
         if (!o || o->result != result)
@@ -287,6 +293,29 @@ RULE(defer_spf_helo_temperror, HELO, TEMPERROR, true)
 
 /* ---- header fields ---- */
 
+/* What the fields say is a step as well: no rule need have asked. `o` NULL: not asked, and `why_not`. */
+static void note_fields(const struct policy *p, const struct policy_facts *facts,
+                        const struct spf_outcome *o, const char *why_not, int64_t began_us)
+{
+        if (!facts->trace)
+                return;
+        const struct trace_look look = o ? look_of(o)
+                                         : (struct trace_look){.kind = "spf",
+                                                               .asked = facts->sender.text,
+                                                               .result = why_not};
+        const struct trace_note step = {
+                .event = POLICY_AT_DATA,
+                .list = STR("spf_header_type"),
+                .source = policy_rule_name(config_place(p->config, "spf_header_type"),
+                                           STR("spf_header_type"), facts->trace->arena),
+                .outcome = "dunno",
+                .took_us = clock_mono_us() - began_us,
+                .looks = &look,
+                .look_count = 1,
+        };
+        trace_note(facts->trace, &step);
+}
+
 void await_policy_spf_fields(struct policy *p, const struct policy_facts *facts,
                              struct arena *arena, struct buf *out)
 {
@@ -294,16 +323,20 @@ void await_policy_spf_fields(struct policy *p, const struct policy_facts *facts,
         bool has_name = facts->helo.len || facts->sender.text.len;
         if (!policy_wants_spf_fields(p) || !p->dns || !facts->spf || !has_name)
                 return;
+        int64_t began_us = clock_mono_us();
         switch (await_exception(p, facts, arena, &why)) {
         case TABLE_FOUND:
+                note_fields(p, facts, NULL, "not asked: an exception", began_us);
                 return;
         case TABLE_NOT_FOUND:
                 break;
         case TABLE_ERROR:
                 log_warning("cleanup", "spf_exception_maps: %s", why.text);
+                note_fields(p, facts, NULL, "failed", began_us);
                 return;
         }
         const struct spf_outcome *o = await_outcome(p, facts, SPF_MAIL_FROM, arena);
+        note_fields(p, facts, o, NULL, began_us);
         struct spf_trace_facts trace = {
                 .receiver = p->params->outside_name,
                 .client_address = facts->client_address,

@@ -40,6 +40,26 @@ void session_explain_refusal(struct session *s, struct str source)
                 make_code(s);
 }
 
+struct str session_rule_name(struct session *s, const char *parameter)
+{
+        return policy_rule_name(config_place(s->service->parts.config, parameter),
+                                str_from(parameter), &s->arena);
+}
+
+void session_explain_step(struct session *s, const char *parameter, const char *outcome,
+                          const struct trace_look *look)
+{
+        if (!s->facts.trace)
+                return;
+        const struct trace_note note = {.list = str_from(parameter),
+                                        .source = session_rule_name(s, parameter),
+                                        .outcome = outcome,
+                                        .took_us = look->took_us,
+                                        .looks = look,
+                                        .look_count = 1};
+        trace_note(s->facts.trace, &note);
+}
+
 void session_explain_content(void *session, struct str rule)
 {
         session_explain_refusal(session, rule);

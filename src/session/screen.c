@@ -70,6 +70,38 @@ static int64_t ttl_ms(const struct session *s, enum screen_test test)
         return 0;
 }
 
+/* ---- for those who explain ---- */
+
+static const char *parameter_of(enum screen_test test)
+{
+        static const char *const names[SCREEN_TESTS + 1] = {
+                [SCREEN_PREGREET] = "postscreen_greet_action",
+                [SCREEN_DNSBL] = "postscreen_dnsbl_action",
+                [SCREEN_PIPELINING] = "postscreen_pipelining_action",
+                [SCREEN_NON_SMTP] = "postscreen_non_smtp_command_action",
+                [SCREEN_BARE_NEWLINE] = "postscreen_bare_newline_action",
+                [SCREEN_TESTS] = "postscreen_denylist_action",
+        };
+        return names[test];
+}
+
+/* A test is a step: how it went, and what came of it. */
+static void explain(struct session *s, enum screen_test test, const char *outcome,
+                    const char *result, struct str said)
+{
+        static const char *const words[SCREEN_TESTS + 1] = {
+                [SCREEN_PREGREET] = "waits for the greeting",
+                [SCREEN_DNSBL] = "lists in the DNS",
+                [SCREEN_PIPELINING] = "pipelines only where it may",
+                [SCREEN_NON_SMTP] = "speaks SMTP",
+                [SCREEN_BARE_NEWLINE] = "ends lines in CR LF",
+                [SCREEN_TESTS] = "postscreen_access_list",
+        };
+        const struct trace_look look = {
+                .kind = "client", .asked = str_from(words[test]), .said = said, .result = result};
+        session_explain_step(s, parameter_of(test), outcome, &look);
+}
+
 /* What the cache has not vouched for has to be tested. True: there is something. */
 static bool choose_tests(struct session *s)
 {
@@ -79,9 +111,11 @@ static bool choose_tests(struct session *s)
                                            s->facts.client_bits, &known);
         bool has_any = false;
         for (int i = 0; i < SCREEN_TESTS; i++) {
-                screen->needs[i] =
-                        is_enabled(s, (enum screen_test)i) && known.until_s[i] <= wall_s();
+                bool is_wanted = is_enabled(s, (enum screen_test)i);
+                screen->needs[i] = is_wanted && known.until_s[i] <= wall_s();
                 has_any |= screen->needs[i];
+                if (is_wanted && !screen->needs[i])
+                        explain(s, (enum screen_test)i, "dunno", "passed before", STR(""));
         }
         return has_any;
 }
@@ -90,7 +124,9 @@ static void pass(struct session *s, enum screen_test test)
 {
         if (!s->screen.needs[test])
                 return;
+        bool is_skipped = test == SCREEN_PREGREET && s->service->parts.is_rehearsal;
         s->screen.needs[test] = false;
+        explain(s, test, "dunno", is_skipped ? "not tested" : "passed", STR(""));
         int64_t until_s = wall_s() + ttl_ms(s, test) / 1000;
         s->screen.passed.until_s[test] = until_s < UINT32_MAX ? (uint32_t)until_s : UINT32_MAX;
 }
@@ -130,11 +166,13 @@ static bool fail(struct session *s, enum screen_test test, int action, int code,
         if (test < SCREEN_TESTS)
                 s->screen.needs[test] = false;
         s->screen.has_failed = true;
+        explain(s, test, action == ACTION_IGNORE ? "warn" : "refuse", "failed", text);
         if (action == ACTION_IGNORE)
                 return false;
         if (action == ACTION_ENFORCE) {
                 if (!s->screen.is_denied) {
                         s->screen.is_denied = true;
+                        s->screen.denied_by = parameter_of(test);
                         s->screen.denial = smtp_reply_make(code, enhanced,
                                                            arena_str(&s->connection_arena, text));
                 }
@@ -143,8 +181,11 @@ static bool fail(struct session *s, enum screen_test test, int action, int code,
         *reply = smtp_reply_make(521, enhanced, text);
         s->is_closing = true;
         listener_counts(s->listener)->refused++;
-        log_info("postscreen", "NOQUEUE: reject: CONNECT from [%.*s]:%u: 521 %s %.*s; proto=SMTP",
-                 PORT_ARGS(s), enhanced, STR_ARG(text));
+        session_explain_refusal(s, session_rule_name(s, parameter_of(test)));
+        log_info("postscreen",
+                 "NOQUEUE: reject: CONNECT from [%.*s]:%u: 521 %s %.*s; proto=SMTP%s%s",
+                 PORT_ARGS(s), enhanced, STR_ARG(text), s->refusal_code[0] ? " code=" : "",
+                 s->refusal_code);
         return true;
 }
 
@@ -189,6 +230,10 @@ static bool await_access_refuses(struct session *s, bool *is_allowed, struct smt
                 return false;
         case SCREEN_PERMIT:
                 *is_allowed = true;
+                session_explain_step(s, "postscreen_access_list", "permit",
+                                     &(struct trace_look){.kind = "client",
+                                                          .asked = s->facts.client_address,
+                                                          .result = "permit"});
                 log_info("postscreen", "ALLOWLISTED [%.*s]:%u", PORT_ARGS(s));
                 return false;
         case SCREEN_REJECT:
@@ -358,6 +403,7 @@ bool session_screen_refuses(struct session *s, struct smtp_reply *reply)
         if (!s->screen.is_denied)
                 return false;
         *reply = s->screen.denial;
+        session_explain_refusal(s, session_rule_name(s, s->screen.denied_by));
         policy_log_refusal("reject", POLICY_AT_RCPT, &s->facts, reply);
         listener_counts(s->listener)->refused++;
         return true;

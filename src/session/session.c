@@ -481,6 +481,7 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                          "NOQUEUE: reject: CONNECT from %.*s[%.*s]: 554 5.7.1 not one of "
                          "core_relays; proto=SMTP",
                          STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+                session_explain_refusal(s, session_rule_name(s, "core_relays"));
                 *refusal = smtp_reply_make(554, "5.7.1", STR("Access denied"));
                 return false;
         }
@@ -489,13 +490,20 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                 answer = front_door_enter(listener_door(s->listener), s->facts.client_bits, &limits,
                                           loop_now_ms(), &s->client);
         if (answer != FRONT_DOOR_WELCOME) {
-                static const char *const words[] = {
-                        [FRONT_DOOR_TOO_MANY] = "Connection concurrency",
-                        [FRONT_DOOR_TOO_OFTEN] = "Connection rate",
-                        [FRONT_DOOR_NETWORK_TOO_MANY] = "Network connection concurrency",
-                        [FRONT_DOOR_NETWORK_TOO_OFTEN] = "Network connection rate",
+                static const struct {
+                        const char *what, *parameter;
+                } words[] = {
+                        [FRONT_DOOR_TOO_MANY] = {"Connection concurrency",
+                                                 "smtpd_client_connection_count_limit"},
+                        [FRONT_DOOR_TOO_OFTEN] = {"Connection rate",
+                                                  "smtpd_client_connection_rate_limit"},
+                        [FRONT_DOOR_NETWORK_TOO_MANY] = {"Network connection concurrency",
+                                                         "network_connection_count_limit"},
+                        [FRONT_DOOR_NETWORK_TOO_OFTEN] = {"Network connection rate",
+                                                          "network_connection_rate_limit"},
                 };
-                const char *what = words[answer];
+                const char *what = words[answer].what;
+                session_explain_refusal(s, session_rule_name(s, words[answer].parameter));
                 log_warning("smtpd", "%s limit exceeded: from %.*s[%.*s] for service smtpd", what,
                             STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
                 *refusal = smtp_reply_make(
@@ -612,6 +620,7 @@ static void learn_client(struct session *s)
                 s->facts.spf = policy_spf_new();
         if (!s->facts.visit && s->facts.dns)
                 s->facts.visit = dnsbl_visit_new(s->facts.dns, lists_deadline_ms(s));
+        s->facts.is_offline = s->service->parts.is_offline;
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         session_new_instance(s);

@@ -57,6 +57,8 @@ struct session_service_parts {
                 *hear; /* each refusal with a code, with `hears_all` each reply; NULL: nobody */
         void *hear_context;
         bool hears_all;
+        bool is_rehearsal; /* the PROXY header and the missing pauses are the rehearsal's own: no steps of the trace */
+        bool is_offline; /* policy_facts.is_offline */
         /* Each session's record (record.c) when it is over; suspends. NULL: none are made. */
         void (*await_record)(void *context, struct str record);
         void *record_context;

@@ -77,8 +77,10 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         int rc = await_chunk(s, count, cleaner);
         if (rc < 0)
                 return lost(s, rc);
-        if (!is_last && intake_refuses(s, &reply))
+        if (!is_last && intake_refuses(s, &reply)) {
+                cleanup_explain(t->cleanup, s->facts.trace);
                 return reply;
+        }
         if (!is_last)
                 return smtp_reply_make(250, "2.0.0",
                                        arena_printf(&s->arena, "Ok: %lld bytes", (long long)count));

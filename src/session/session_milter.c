@@ -23,6 +23,7 @@ static bool is_refused(struct session *s, enum policy_event event, bool refuses,
 {
         if (!refuses)
                 return false;
+        session_explain_refusal(s, milters_refuser(s->milters, &s->arena));
         policy_log_refusal("milter-reject", event, &s->facts, reply);
         listener_counts(s->listener)->refused++;
         if (reply->code == 421 || reply->code == 521)

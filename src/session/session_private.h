@@ -57,6 +57,7 @@ struct screen {
         int64_t dnsbl_ttl_ms;
         bool is_denied; /* each recipient gets: */
         struct smtp_reply denial;
+        const char *denied_by; /* the parameter that says so */
 };
 
 enum { REFUSAL_CODE_BYTES = 8 };
@@ -241,6 +242,11 @@ void session_explain_begin(struct session *s);
 void session_explain_refusal(struct session *s, struct str source);
 /* The transaction is about to end, and what is judged last is about it. */
 void session_explain_end(struct session *s);
+/* "main.cf:7 postscreen_greet_action" in s->arena */
+struct str session_rule_name(struct session *s, const char *parameter);
+/* A step that is no rule of a list: what this parameter had looked at, and what came of it. */
+void session_explain_step(struct session *s, const char *parameter, const char *outcome,
+                          const struct trace_look *look);
 /* As cleanup_work.refuses; the context is the session. */
 void session_explain_content(void *session, struct str rule);
 /*

@@ -57,6 +57,11 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
         *reply = smtp_reply_make(is_error ? 550 : 450, enhanced,
                                  arena_printf(&s->arena, "<%.*s>: Recipient address rejected: %.*s",
                                               STR_ARG(address->text), STR_ARG(text)));
+        session_explain_refusal(s, arena_printf(&s->arena, "transport %.*s:%.*s",
+                                                STR_ARG(route.transport->name),
+                                                STR_ARG(route.nexthop)));
+        policy_log_refusal("reject", POLICY_AT_RCPT, &s->facts, reply);
+        listener_counts(s->listener)->refused++;
         return true;
 }
 

@@ -101,16 +101,32 @@ static void become(struct session *s, const struct smtp_attributes *a)
         s->screen = (struct screen){0};
 }
 
+/* `args` as the client said them; before it becomes another. */
+static void explain_claim(struct session *s, struct str args, bool is_taken)
+{
+        const struct trace_look look = {.kind = "client",
+                                        .table = s->facts.client_address,
+                                        .asked = STR("XCLIENT"),
+                                        .said = args,
+                                        .result = is_taken ? "names a client" : "not allowed"};
+        session_explain_step(s, "smtpd_authorized_xclient_hosts", is_taken ? "dunno" : "refuse",
+                             &look);
+}
+
 struct smtp_reply await_session_xclient(struct session *s, struct str args)
 {
         struct smtp_attributes a;
         struct smtp_reply reply;
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: MAIL transaction in progress"));
-        if (!str_is_empty(args) && !s->may_xclient)
+        if (!str_is_empty(args) && !s->may_xclient) {
+                explain_claim(s, args, false);
+                session_explain_refusal(s, session_rule_name(s, "smtpd_authorized_xclient_hosts"));
                 return smtp_reply_make(550, "5.7.0", STR("Error: insufficient authorization"));
+        }
         if (smtp_attributes_parse(args, SMTP_OF_XCLIENT, &s->arena, &a, &reply) < 0)
                 return reply;
+        explain_claim(s, args, true);
         become(s, &a);
         if (await_session_refuses(s, POLICY_AT_CONNECT, &reply) ||
             await_session_milters_connect(s, &reply)) {

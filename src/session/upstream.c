@@ -52,6 +52,24 @@ static void take_end(struct wire_address *to, const struct proxy_end *from)
         snprintf(to->text, sizeof(to->text), "%s", from->text);
 }
 
+static const char *parameter_of(const struct session *s)
+{
+        return s->is_postscreen ? "postscreen_upstream_proxy_protocol"
+                                : "smtpd_upstream_proxy_protocol";
+}
+
+/* `balancer` is the address that the connection came from. */
+static void explain_header(struct session *s, struct str balancer)
+{
+        const struct trace_look look = {.kind = "client",
+                                        .asked = balancer,
+                                        .said = str_from(s->is_check ? "" : s->peer.text),
+                                        .result = s->is_check ? "speaks for itself"
+                                                              : "names a client"};
+        if (!s->service->parts.is_rehearsal)
+                session_explain_step(s, parameter_of(s), "dunno", &look);
+}
+
 /* 421, where the client could read it: balancers log what they hear. */
 static void refuse_header(struct session *s, const char *reason)
 {
@@ -59,6 +77,7 @@ static void refuse_header(struct session *s, const char *reason)
                     STR_ARG(s->facts.client_address), reason);
         if (s->params->smtpd_tls_wrappermode)
                 return;
+        session_explain_refusal(s, session_rule_name(s, parameter_of(s)));
         struct smtp_reply reply = smtp_reply_make(
                 421, "4.3.0",
                 arena_printf(&s->arena, "%.*s Server local error", STR_ARG(s->params->myhostname)));
@@ -87,10 +106,12 @@ bool await_session_upstream(struct session *s)
         }
         if (rc < 0)
                 return false;
+        struct str balancer = arena_str(&s->arena, s->facts.client_address);
         s->is_check = header.origin == PROXY_FROM_BALANCER;
         if (header.origin == PROXY_FROM_CLIENT) {
                 take_end(&s->peer, &header.source);
                 take_end(&s->here, &header.destination);
         }
+        explain_header(s, balancer);
         return true;
 }

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from harness import places
 from harness.dialogue import Dialogue
+from harness.milter import Milter, texts
 
 ZONE = """
 example.org MX 10 mx.example.org
@@ -65,6 +68,82 @@ def test_a_code_finds_its_refusal(network):
 def test_no_code_when_it_is_switched_off(network):
     relay = network.relay(places.free_port(), main={'refusal_code': 'no'}).start()
     assert refuse(relay, 'x@elsewhere.test') is None
+
+
+def send(server, text):
+    """The code behind the refusal of this text, and the reply."""
+    talk = Dialogue(server.port)
+    talk.reply()
+    for command, reply in (('EHLO client.test', '250 '), ('MAIL FROM:<a@client.test>', '250 '),
+                           ('RCPT TO:<editor@relay.test>', '250 '), ('DATA', '354 ')):
+        talk.ask(command, reply)
+    talk.ask(text.replace('\n', '\r\n') + '\r\n.', '5')
+    talk.close()
+    return talk.code
+
+
+def test_a_code_tells_the_rule_of_a_content_check(network):
+    """The log line and the ring name table, line and pattern, and whose message it was."""
+    relay = network.relay(places.free_port(), main={'header_checks': 'pcre:@DIR@/etc/head'},
+                          files={'head': '# one\n/^Subject: spam/ REJECT no spam here\n'}).start()
+    code = send(relay, 'Subject: spam\n\nbuy')
+    relay.await_log(f'reject: header Subject: spam .* code={code} rule=<pcre:.*/head:2>: 5.7.1 no spam here')
+    told = json.loads(relay.command('explain', code, '--json').stdout)
+    assert told['rule'].startswith('main.cf:') and told['rule'].endswith('/head:2 /^Subject: spam/)'), told['rule']
+    assert (told['sender'], told['recipient'], told['code']) == ('a@client.test', 'editor@relay.test', 550)
+    assert told['queue_id']
+    step = next(s for s in told['steps'] if s['list'] == 'header_checks')
+    assert step['outcome'] == 'refuse'
+    assert step['looked_up'][0] == {**step['looked_up'][0], 'asked': 'Subject: spam', 'result': 'found', 'line': 2,
+                                    'pattern': '/^Subject: spam/', 'said': 'REJECT no spam here'}
+
+
+@pytest.fixture
+def milter():
+    started = []
+
+    def start(script):
+        started.append(Milter(script))
+        return started[-1]
+
+    yield start
+    for filter in started:
+        filter.stop()
+
+
+def test_filters_are_steps(network, milter):
+    """Which filter was asked, at which stage, what it said: of a refusal, and of a made-up session."""
+    first = milter(lambda what, it: {'E': [b'h' + texts('X-Seen', 'yes'), b'c']}.get(what, [b'c']))
+    second = milter(lambda what, it: {'E': [b'y' + texts('554 5.7.9 not like this')]}.get(what, [b'c']))
+    relay = network.relay(places.free_port(), main={
+        'smtpd_milters': f'inet:127.0.0.1:{first.port}, inet:127.0.0.1:{second.port}',
+        'smtpd_relay_restrictions': 'permit_mynetworks, reject_unauth_destination',
+        'smtpd_recipient_restrictions': 'check_policy_service { inet:127.0.0.1:1, default_action=DUNNO,'
+                                        ' try_limit=1 }'}, files={'zone': ZONE}).start()
+    code = send(relay, 'Subject: x\n\nhello')
+    relay.await_log(f'milter-reject: END-OF-MESSAGE .* 5.7.9 not like this; .* code={code}')
+    told = json.loads(relay.command('explain', code, '--json').stdout)
+    assert told['rule'].endswith(f'smtpd_milters inet:127.0.0.1:{second.port}'), told['rule']
+    looks = [look for s in told['steps'] for look in s['looked_up'] if look['kind'] == 'milter']
+    assert [(l['asked'], l['result'], l['said']) for l in looks if l['asked'] == 'end of message'] == [
+        ('end of message', 'continue', '1 change'), ('end of message', 'reply code', 'not like this')]
+
+    relay.write('message', 'Subject: x\n\nhello\n')
+    session = ['--client', '198.51.100.7', '--from', 'a@example.org', '--to', 'editor@relay.test',
+               '--message', relay.etc / 'message']
+    first.told.clear()
+    alone = explain(relay, *session)
+    results = {(l['kind'], l['result']) for s in alone['steps'] for l in s['looked_up'] if l['kind'] in ('milter', 'policy')}
+    assert alone['code'] == 250 and results == {('milter', 'not asked'), ('policy', 'not asked')}, results
+    assert not first.told
+    asked = explain(relay, *session, '--ask-filters')
+    assert asked['code'] == 554 and first.told
+    looks = [l for s in asked['steps'] for l in s['looked_up']]
+    assert {l['asked'] for l in looks if l['kind'] == 'milter'} == {
+        'CONNECT', 'HELO', 'MAIL', 'RCPT', 'DATA', 'end of message'}
+    assert next(l for l in looks if l['kind'] == 'policy')['result'] == 'failed'
+    # nothing stands twice in the list of all steps
+    assert sum(l['asked'] == 'CONNECT' for l in looks if l['kind'] == 'milter') == 2
 
 
 def explain(relay, *arguments):
