@@ -28,13 +28,15 @@ enum {
 struct search {
         const struct policy *policy;
         const struct params *params;
+        const struct dns_filter *filter;
         const struct nexthop *hop;
         struct arena *arena;
         struct host_failure *failure;
         struct dns_questions *questions; /* NULL: native only */
         bool wants_ipv4, wants_ipv6;
         bool asks_dns, asks_native;
-        bool is_secure; /* so far: of the MX records */
+        bool is_secure;   /* so far: of the MX records */
+        bool has_dropped; /* the filter took all of some answer */
         struct host_address *addresses;
         size_t count;
 };
@@ -54,16 +56,21 @@ static int give_up(struct search *s, int rc, const char *dsn, const char *format
         return rc;
 }
 
+static const char *temporary_code(const struct search *s)
+{
+        return s->has_dropped ? "4.7.0" : "4.4.3";
+}
+
 /* Postfix's words, which log readers know. */
 static int give_up_name(struct search *s, struct str name, const char *type, bool is_permanent,
                         const char *why)
 {
-        return give_up(s, is_permanent ? -ENOENT : -EAGAIN, is_permanent ? "5.4.4" : "4.4.3",
-                       "Host or domain name not found. Name service error for name=%.*s "
-                       "type=%s: %s%s%s%s",
-                       STR_ARG(name), type,
-                       is_permanent ? "Host not found" : "Host not found, try again",
-                       why ? " (" : "", why ? why : "", why ? ")" : "");
+        return give_up(
+                s, is_permanent ? -ENOENT : -EAGAIN, is_permanent ? "5.4.4" : temporary_code(s),
+                "Host or domain name not found. Name service error for name=%.*s "
+                "type=%s: %s%s%s%s",
+                STR_ARG(name), type, is_permanent ? "Host not found" : "Host not found, try again",
+                why ? " (" : "", why ? why : "", why ? ")" : "");
 }
 
 /* ---- addresses ---- */
@@ -188,6 +195,17 @@ static void ask_addresses(struct search *s, struct str name)
                         dns_ask(s->questions, name, address_types[i]);
 }
 
+/* The answer, less what smtp_dns_reply_filter says. */
+static const struct dns_answer *await_answer(struct search *s, struct str name, enum dns_type type)
+{
+        const struct dns_answer *a = await_dns(s->questions, name, type, CLOCK_NEVER);
+        a = await_dns_filter(s->filter, a, type, s->arena);
+        s->has_dropped = s->has_dropped || a->is_dropped;
+        return a;
+}
+
+static const char all_dropped[] = "DNS reply filter drops all results";
+
 /* 0 (some were added), -ENOENT, -EAGAIN with *why, or -ECANCELED. */
 static int await_dns_addresses(struct search *s, struct str name, const char **why)
 {
@@ -197,13 +215,12 @@ static int await_dns_addresses(struct search *s, struct str name, const char **w
         for (size_t i = 0; i < 2; i++) {
                 if (!is_wanted(s, address_types[i]))
                         continue;
-                const struct dns_answer *a =
-                        await_dns(s->questions, name, address_types[i], CLOCK_NEVER);
+                const struct dns_answer *a = await_answer(s, name, address_types[i]);
                 if (task_is_canceled(task_self()))
                         return -ECANCELED;
-                if (a->result == DNS_FAILED) {
+                if (a->result == DNS_FAILED || a->is_dropped) {
                         has_failed = true;
-                        *why = a->why;
+                        *why = a->is_dropped ? all_dropped : a->why;
                 }
                 for (size_t k = 0; k < a->count; k++)
                         address_add(s, name, a->records[k].text, s->is_secure && a->is_secure);
@@ -289,7 +306,7 @@ static int await_hosts_of(struct search *s, const struct mx_set *set)
         if (s->count)
                 return cut_at_own_address(s) == 0 ? 0 : give_up_loop(s);
         if (may_come)
-                return give_up(s, -EAGAIN, "4.4.3",
+                return give_up(s, -EAGAIN, temporary_code(s),
                                "unable to look up the mail servers of %.*s: %s",
                                STR_ARG(s->hop->host), why ? why : "try again");
         return give_up(s, -ENOENT, "5.4.4", "no mail server of %.*s has an address",
@@ -316,9 +333,11 @@ static int await_found_mx(struct search *s, const struct dns_answer *mx)
 static int await_mx(struct search *s)
 {
         struct str name = s->hop->host;
-        const struct dns_answer *mx = await_dns(s->questions, name, DNS_MX, CLOCK_NEVER);
+        const struct dns_answer *mx = await_answer(s, name, DNS_MX);
         if (task_is_canceled(task_self()))
                 return -ECANCELED;
+        if (mx->is_dropped)
+                return give_up_name(s, name, "MX", false, all_dropped);
         switch (mx->result) {
         case DNS_FOUND:
                 return await_found_mx(s, mx);
@@ -367,13 +386,15 @@ static int await_search(struct search *s)
 }
 
 int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
-                     const struct params *params, struct arena *arena, struct host_address **out,
-                     size_t *count, struct host_failure *failure)
+                     const struct params *params, const struct dns_filter *filter,
+                     struct arena *arena, struct host_address **out, size_t *count,
+                     struct host_failure *failure)
 {
         bool is_all = str_eq_nocase(params->inet_protocols, STR("all"));
         struct search s = {
                 .policy = policy,
                 .params = params,
+                .filter = filter,
                 .hop = hop,
                 .arena = arena,
                 .failure = failure,

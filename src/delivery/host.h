@@ -41,10 +41,12 @@ struct host_failure {
  * signature), -ENOENT (no such host), -ELOOP (the mail is for us), -EDESTADDRREQ (null MX: takes no mail), -ECANCELED.
  * Of `params`: inet_protocols, myhostname, smtp_address_preference, smtp_randomize_addresses, smtp_host_lookup,
  * disable_dns_lookups, ignore_mx_lookup_error. Of `policy`: the resolver, and which addresses are our own.
+ * `filter` is smtp_dns_reply_filter, or NULL; mail for a host of which it leaves nothing waits.
  */
 int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
-                     const struct params *params, struct arena *arena, struct host_address **out,
-                     size_t *count, struct host_failure *failure);
+                     const struct params *params, const struct dns_filter *filter,
+                     struct arena *arena, struct host_address **out, size_t *count,
+                     struct host_failure *failure);
 
 /* ---- the order of MX hosts: pure, for tests ---- */
 

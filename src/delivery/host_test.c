@@ -58,6 +58,7 @@ static struct findings findings;
 static struct loop *loop;
 static struct arena arena;
 static struct params params;
+static struct dns_filter *filter; /* smtp_dns_reply_filter; NULL: none */
 
 static int setup(void **state)
 {
@@ -127,7 +128,7 @@ static const char *await_find(const char *text)
         size_t count;
         struct host_failure failure = {0};
         assert_int_equal(nexthop_parse(str_from(text), 25, &hop), 0);
-        int rc = await_hosts_find(policy, &hop, &params, &arena, &a, &count, &failure);
+        int rc = await_hosts_find(policy, &hop, &params, filter, &arena, &a, &count, &failure);
         if (rc < 0) {
                 assert_int_equal(failure.is_permanent, failure.dsn[0] == '5');
                 snprintf(got, sizeof(got), "%d %s: %s", rc, failure.dsn, failure.why.text);
@@ -284,6 +285,43 @@ static void by_the_c_library(void **state)
         run(await_native);
 }
 
+static void await_filtered(void)
+{
+        static const struct {
+                const char *rules; /* of inline regexps */
+                const char *hop, *found;
+        } rows[] = {
+                {"/IN AAAA/ IGNORE", "one.test", "192.0.2.1:25 "},
+                {"/IN MX 10 a\\.test\\.$/ IGNORE", "many.test", "192.0.2.12:25 192.0.2.20:25 "},
+                {"/A 192.0.2.12$/ IGNORE", "many.test", "192.0.2.11:25 192.0.2.20:25 "},
+                {"/IN MX/ IGNORE", "many.test",
+                 "-11 4.7.0: Host or domain name not found. Name service error for name=many.test "
+                 "type=MX: Host not found, try again (DNS reply filter drops all results)"},
+                {"/IN A/ IGNORE", "[only.test]", "-11 4.7.0: "},
+                {"/IN A/ IGNORE", "one.test", "-11 4.7.0: unable to look up the mail servers"},
+                {"/IN A/ REJECT", "only.test", "-11 4.4.3: "},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct findings none;
+                char text[200];
+                findings_init(&none);
+                snprintf(text, sizeof(text), "pcre:{{%s}}", rows[i].rules);
+                filter = dns_filter_open(config, "smtp_dns_reply_filter", str_from(text), tables,
+                                         &arena, &none);
+                assert_non_null(filter);
+                const char *got = await_find(rows[i].hop);
+                if (strncmp(got, rows[i].found, strlen(rows[i].found)) != 0)
+                        fail_msg("%s: %s: %s", rows[i].rules, rows[i].hop, got);
+                findings_done(&none);
+        }
+        filter = NULL;
+}
+
+static void filtered(void **state)
+{
+        run(await_filtered);
+}
+
 static void await_told_to_stop(void)
 {
         struct nexthop hop;
@@ -292,8 +330,9 @@ static void await_told_to_stop(void)
         struct host_failure failure;
         assert_int_equal(nexthop_parse(STR("one.test"), 25, &hop), 0);
         task_cancel(task_self());
-        assert_int_equal(await_hosts_find(policy, &hop, &params, &arena, &a, &count, &failure),
-                         -ECANCELED);
+        assert_int_equal(
+                await_hosts_find(policy, &hop, &params, NULL, &arena, &a, &count, &failure),
+                -ECANCELED);
 }
 
 static void told_to_stop(void **state)
@@ -307,7 +346,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 HOST_TEST(by_dns),           HOST_TEST(protocols),    HOST_TEST(in_random_order),
-                HOST_TEST(by_the_c_library), HOST_TEST(told_to_stop),
+                HOST_TEST(by_the_c_library), HOST_TEST(told_to_stop), HOST_TEST(filtered),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

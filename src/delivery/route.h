@@ -6,6 +6,7 @@
 #ifndef DELIVERY_ROUTE_H
 #define DELIVERY_ROUTE_H
 
+#include "policy/dns_filter.h"
 #include "policy/policy.h"
 #include "wire/tls.h"
 
@@ -43,6 +44,7 @@ struct transport {
                 *tls; /* of a client; NULL: never STARTTLS. What it has to be: tls_rule.h */
         struct table_list *tls_policies;  /* smtp_tls_policy_maps */
         struct table_list *status_filter; /* smtp_delivery_status_filter and its kin; NULL: none */
+        struct dns_filter *dns_filter;    /* smtp_dns_reply_filter; NULL: none */
         struct outgoing_rules
                 *outgoing; /* smtp_generic_maps, smtp_header_checks and its kin; NULL: none */
 

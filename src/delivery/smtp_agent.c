@@ -365,8 +365,9 @@ static void await_hosts(struct work *w, const struct nexthop *hop, const struct 
         struct host_address *hosts;
         size_t count;
         struct host_failure failure;
-        int rc = await_hosts_find(routes_policy(w->job->attempt->routes), hop, p, w->job->arena,
-                                  &hosts, &count, &failure);
+        int rc =
+                await_hosts_find(routes_policy(w->job->attempt->routes), hop, p,
+                                 w->transport->dns_filter, w->job->arena, &hosts, &count, &failure);
         if (rc == -ECANCELED) {
                 w->is_canceled = true;
                 return;

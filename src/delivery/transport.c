@@ -268,6 +268,9 @@ static void transport_add(struct transport_set *set, const struct config *c,
         if (!is_lmtp && !str_eq(t->command, STR("smtp")))
                 return;
         read_tls(t, tables, s->at, arena, findings);
+        t->dns_filter =
+                dns_filter_open(c, is_lmtp ? "lmtp_dns_reply_filter" : "smtp_dns_reply_filter",
+                                t->params->smtp_dns_reply_filter, tables, arena, findings);
         t->outgoing = outgoing_rules_new(c, t->params, is_lmtp, t->log_name, tables, policy, arena,
                                          findings);
 }

@@ -68,6 +68,7 @@ struct dns_answer {
         bool is_secure; /* DNSSEC proved it, its absence included */
         bool is_bogus;  /* with DNS_FAILED: a signature was wrong; why says which */
         bool was_cached;
+        bool is_dropped; /* with DNS_NO_DATA: there were records, and a filter took them (policy/dns_filter.h) */
         int64_t ttl_ms;   /* of what was found or not found; 0 with DNS_FAILED */
         int64_t took_us;  /* from the question to the answer */
         struct str owner; /* the name that has the records: the end of the CNAMEs */

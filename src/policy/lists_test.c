@@ -129,6 +129,20 @@ static void a_listed_client_is_refused(void **state)
         done();
 }
 
+static void replies_are_filtered(void **state)
+{
+        load("smtpd_client_restrictions = reject_rbl_client bl.example\n"
+             "smtpd_dns_reply_filter = pcre:{{/^1\\.2\\.0\\.192\\.bl\\.example\\. \\d+ IN TXT/ IGNORE}}\n");
+        assert_string_equal(rcpt("192.0.2.1"),
+                            "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using "
+                            "bl.example");
+        done();
+        load("smtpd_client_restrictions = reject_rbl_client bl.example\n"
+             "smtpd_dns_reply_filter = pcre:{{/^1\\.2\\.0\\.192\\.bl\\.example\\. \\d+ IN A 127/ IGNORE}}\n");
+        assert_string_equal(rcpt("192.0.2.1"), "permit");
+        done();
+}
+
 static void a_second_recipient_counts_nothing_twice(void **state)
 {
         load("smtpd_client_restrictions = reject_rbl_client bl.example\n");
@@ -465,6 +479,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_listed_client_is_refused),
+                cmocka_unit_test(replies_are_filtered),
                 cmocka_unit_test(a_second_recipient_counts_nothing_twice),
                 cmocka_unit_test(a_filter_chooses_what_refuses),
                 cmocka_unit_test(several_lists_are_asked_in_order),

@@ -9,6 +9,7 @@
 #define POLICY_PRIVATE_H
 
 #include "base/map.h"
+#include "policy/dns_filter.h"
 #include "policy/dnsbl.h"
 #include "policy/policy.h"
 
@@ -196,6 +197,7 @@ struct policy {
         struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
                 *local_recipient_maps, *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
                 *postscreen_dnsbl_reply_map;
+        struct dns_filter *dns_filter; /* smtpd_dns_reply_filter; NULL: none */
         struct table **spf_exceptions;
         size_t spf_exception_count;
         struct screen_item *screen_access;

@@ -7,6 +7,7 @@
 #include "policy/policy_private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 const struct dns_answer *await_judge_dns(struct judge *j, struct str name, enum dns_type type)
 {
@@ -21,6 +22,7 @@ const struct dns_answer *await_judge_dns(struct judge *j, struct str name, enum 
                 return &no_name;
         const struct dns_answer *a =
                 j->facts->dns ? await_dns(j->facts->dns, name, type, CLOCK_NEVER) : &failed;
+        a = await_dns_filter(j->policy->dns_filter, a, type, j->arena);
         judge_note_dns(j, name, type, a);
         return a;
 }
@@ -40,6 +42,14 @@ enum outcome judge_dns_failed(struct judge *j, enum subject subject, struct str 
         if (str_eq_nocase(action, STR("defer")))
                 return judge_refuse_subject(j, subject, code, enhanced, text);
         return judge_defer_if_permit(j, subject, code, enhanced, text);
+}
+
+/* The name is there, and smtpd_dns_reply_filter has left nothing of what it has: it is not held against the client. */
+static enum outcome judge_dropped(struct str name)
+{
+        log_warning("smtpd", "%.*s: address or MX lookup error: DNS reply filter drops all results",
+                    STR_ARG(str_part(name, 0, 255)));
+        return OUTCOME_DUNNO;
 }
 
 /* ---- clients ---- */
@@ -75,17 +85,21 @@ enum outcome await_reject_unknown_helo(struct judge *j, const struct step *step)
         static const enum dns_type types[] = {DNS_A, DNS_AAAA, DNS_MX};
         struct str name = j->facts->helo;
         bool has_failed = false;
+        bool is_dropped = false;
         if (str_is_empty(name))
                 return OUTCOME_DUNNO;
         if (name.ptr[0] == '[')
                 return judge_helo_literal(j, name);
         for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-                enum dns_result result = await_judge_dns(j, name, types[i])->result;
+                const struct dns_answer *a = await_judge_dns(j, name, types[i]);
                 /* an MTA's name may say that it takes no mail (a null MX) */
-                if (result == DNS_FOUND)
+                if (a->result == DNS_FOUND)
                         return OUTCOME_DUNNO;
-                has_failed = has_failed || result == DNS_FAILED;
+                has_failed = has_failed || a->result == DNS_FAILED;
+                is_dropped = is_dropped || a->is_dropped;
         }
+        if (is_dropped)
+                return judge_dropped(name);
         if (has_failed)
                 return judge_dns_failed(j, SUBJECT_HELO,
                                         j->params->unknown_helo_hostname_tempfail_action, 450,
@@ -157,12 +171,15 @@ static enum outcome await_judge_domain(struct judge *j, enum subject subject,
         const struct dns_answer *mx = await_judge_dns(j, domain, DNS_MX);
         if (mx->result == DNS_FOUND)
                 return judge_mx(j, subject, domain, mx);
-        enum dns_result v4 = await_judge_dns(j, domain, DNS_A)->result;
-        enum dns_result v6 = v4 == DNS_FOUND ? v4 : await_judge_dns(j, domain, DNS_AAAA)->result;
-        if (v4 == DNS_FOUND || v6 == DNS_FOUND)
+        const struct dns_answer *v4 = await_judge_dns(j, domain, DNS_A);
+        const struct dns_answer *v6 =
+                v4->result == DNS_FOUND ? v4 : await_judge_dns(j, domain, DNS_AAAA);
+        if (v4->result == DNS_FOUND || v6->result == DNS_FOUND)
                 return OUTCOME_DUNNO;
+        if (mx->is_dropped || v4->is_dropped || v6->is_dropped)
+                return judge_dropped(domain);
         const char *enhanced = subject == SUBJECT_SENDER ? "5.1.8" : "5.1.2";
-        if (mx->result == DNS_FAILED || v4 == DNS_FAILED || v6 == DNS_FAILED)
+        if (mx->result == DNS_FAILED || v4->result == DNS_FAILED || v6->result == DNS_FAILED)
                 return judge_dns_failed(j, subject, j->params->unknown_address_tempfail_action, 450,
                                         enhanced, STR("Domain not found"));
         return judge_refuse_subject(j, subject, (int)j->params->unknown_address_reject_code,

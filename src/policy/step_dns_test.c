@@ -110,6 +110,23 @@ static const struct row rows[] = {
         {"reject_unknown_hostname", "", "none.example", F, T,
          "450 4.7.1 <none.example>: Helo command rejected: Host not found", ""},
 
+        /* smtpd_dns_reply_filter: what is left counts; of a name of which nothing is left nothing is said */
+        {"reject_unknown_helo_hostname", "", "v6-only.example", F, T, OK,
+         "smtpd_dns_reply_filter = pcre:{{/IN AAAA/ IGNORE}}\n"},
+        {"reject_unknown_helo_hostname", "", "none.example", F, T,
+         "450 4.7.1 <none.example>: Helo command rejected: Host not found",
+         "smtpd_dns_reply_filter = pcre:{{/./ IGNORE}}\n"},
+        {"reject_unknown_sender_domain", "", H, "x@null.example", T,
+         "550 5.7.27 <x@null.example>: Sender address rejected: Domain null.example does not accept mail (nullMX)",
+         "smtpd_dns_reply_filter = pcre:{{/./ IGNORE}}\n"},
+        {"reject_unknown_sender_domain", "", H, "x@b.example", T, OK,
+         "smtpd_dns_reply_filter = pcre:{{/./ IGNORE}}\n"},
+        {"reject_unknown_sender_domain", "", H, "x@b.example", T,
+         "450 4.1.8 <x@b.example>: Sender address rejected: Domain not found",
+         "smtpd_dns_reply_filter = pcre:{{/./ WHAT}}\n"},
+        {"check_sender_mx_access @", "{203.0.113.2=REJECT no}", H, F, T, OK,
+         "smtpd_dns_reply_filter = pcre:{{/mx2/ IGNORE}}\n"},
+
         /* sender */
         {"reject_unknown_sender_domain", "", H, F, T, OK, ""},
         {"reject_unknown_sender_domain", "", H, "", T, OK, ""},

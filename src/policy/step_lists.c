@@ -172,6 +172,17 @@ static bool await_template(struct inquiry *q, struct str *out, struct why *why)
                                      out, why) != TABLE_ERROR;
 }
 
+/* What the list says of it, unless smtpd_dns_reply_filter drops that. */
+static struct str await_reason(struct inquiry *q)
+{
+        struct judge *j = q->j;
+        struct str reason = await_dnsbl_reason(j->visit, q->step->dnsbl, q->name, j->arena);
+        const struct dns_answer *a = dns_peek(j->facts->dns, q->name, DNS_TXT);
+        if (!a || await_dns_filter(j->policy->dns_filter, a, DNS_TXT, j->arena) == a)
+                return reason;
+        return STR("");
+}
+
 static enum outcome await_refuse(struct inquiry *q)
 {
         struct judge *j = q->j;
@@ -184,7 +195,7 @@ static enum outcome await_refuse(struct inquiry *q)
         /* only who shows it needs to ask */
         if (str_find_str(template, STR("rbl_reason")) >= 0 ||
             str_find_str(template, STR("rbl_txt")) >= 0)
-                names.reason = await_dnsbl_reason(j->visit, q->step->dnsbl, q->name, j->arena);
+                names.reason = await_reason(q);
         template_filter_parse(j->params->smtpd_expansion_filter, &names.filter);
         struct str text = template_expand(template, reply_value, &names, j->arena);
         int64_t code;
@@ -238,6 +249,23 @@ static void note_finding(struct inquiry *q, const struct dnsbl_finding *found)
         trace_look(j->facts->trace, &look);
 }
 
+/* smtpd_dns_reply_filter: a listing of which nothing is left is none. */
+static void await_filter_replies(struct inquiry *q, struct dnsbl_finding *found)
+{
+        struct judge *j = q->j;
+        const struct dns_answer *a = dns_peek(j->facts->dns, q->name, DNS_A);
+        if (!j->policy->dns_filter || !a || found->answer != DNSBL_LISTED)
+                return;
+        a = await_dns_filter(j->policy->dns_filter, a, DNS_A, j->arena);
+        found->reply_count = 0;
+        for (size_t i = 0; i < a->count && i < DNSBL_REPLIES_MAX; i++)
+                memcpy(found->replies[found->reply_count++], a->records[i].address + 12, 4);
+        if (a->result == DNS_FAILED)
+                found->answer = DNSBL_FAILED;
+        else if (a->count == 0)
+                found->answer = DNSBL_NOT_LISTED;
+}
+
 /* Asks the list. True: it has the client, and the filter wants that; else *failed tells why not. */
 static bool await_is_listed(struct inquiry *q, bool *has_failed)
 {
@@ -248,6 +276,7 @@ static bool await_is_listed(struct inquiry *q, bool *has_failed)
         if (!j->visit || !find_question(j->policy, j->facts, step, q->room, &q->name))
                 return false;
         await_dnsbl_visit(j->visit, step->dnsbl, q->name, &found);
+        await_filter_replies(q, &found);
         note_finding(q, &found);
         *has_failed = found.answer == DNSBL_FAILED && !found.is_off;
         if (found.answer != DNSBL_LISTED)
