@@ -73,7 +73,9 @@ static struct str log_origin(const struct match *m)
  */
 static void log_match(const struct match *m, const char *what, struct str text)
 {
-        static const char *const kinds[] = {"header", "header", "header", "body", "content"};
+        static const char *const kinds[] = {"header", "header", "header",
+                                            "body",   "header", "content"};
+        const char *prefix = m->kind == CHECK_MADE ? "milter-header-" : "";
         const struct policy_facts *facts = m->c->work.facts;
         struct arena *arena = m->c->arena;
         struct str to = {"", 0};
@@ -83,8 +85,8 @@ static void log_match(const struct match *m, const char *what, struct str text)
         const char *queue_id =
                 facts->queue_id.len ? arena_str(arena, facts->queue_id).ptr : "NOQUEUE";
         log_mail(LOG_LEVEL_INFO, "cleanup", queue_id,
-                 "%s: %s %.*s from %.*s[%.*s]; from=<%.*s>%.*s proto=%.*s helo=<%.*s>%.*s%s%.*s",
-                 what, kinds[m->kind], STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)),
+                 "%s%s: %s %.*s from %.*s[%.*s]; from=<%.*s>%.*s proto=%.*s helo=<%.*s>%.*s%s%.*s",
+                 prefix, what, kinds[m->kind], STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)),
                  STR_ARG(facts->client_name), STR_ARG(facts->client_address),
                  STR_ARG(facts->sender.text), STR_ARG(to), STR_ARG(facts->protocol),
                  STR_ARG(facts->helo), STR_ARG(origin), text.len ? ": " : "", STR_ARG(text));
@@ -308,11 +310,14 @@ enum check_result await_check_text(struct cleanup *c, enum check_kind kind, stru
 {
         const struct cleanup_rules *r = c->rules;
         static const char *const names[] = {"header_checks", "mime_header_checks",
-                                            "nested_header_checks", "body_checks"};
+                                            "nested_header_checks", "body_checks",
+                                            "milter_header_checks"};
         struct table_list *const tables[] = {r->header_checks, r->mime_header_checks,
-                                             r->nested_header_checks, r->body_checks};
+                                             r->nested_header_checks, r->body_checks,
+                                             r->milter_header_checks};
         const struct str shown[] = {r->params->header_checks, r->params->mime_header_checks,
-                                    r->params->nested_header_checks, r->params->body_checks};
+                                    r->params->nested_header_checks, r->params->body_checks,
+                                    r->params->milter_header_checks};
         struct match m = {.c = c, .kind = kind, .table = names[kind], .text = text};
         enum check_result result = await_look(&m, tables[kind], shown[kind]);
         *instead = m.instead;

@@ -104,6 +104,15 @@ size_t cleanup_waiting_bytes(const struct cleanup *c);
 bool cleanup_has_utf8_header(const struct cleanup *c);
 
 /*
+ * milter_header_checks for a field that a filter makes: raw with its folds, without its last CR LF. `field` becomes what
+ * goes in, empty when nothing does; `before` a field to put in front of it, or empty. False: the message is refused.
+ */
+struct cleanup_made {
+        struct str field, before;
+};
+bool await_cleanup_made(struct cleanup *c, struct cleanup_made *made, struct smtp_reply *refusal);
+
+/*
  * Notes in the trace, as a step for each table of checks that was asked, what it was asked and found, and the rules
  * that answered. With facts->trace only.
  */

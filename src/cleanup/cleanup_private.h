@@ -22,7 +22,7 @@ struct cleanup_rules {
         struct table_set *tables;
 
         struct table_list *header_checks, *mime_header_checks, *nested_header_checks, *body_checks,
-                *decoded_header_checks;
+                *decoded_header_checks, *milter_header_checks;
         bool looks_at_parts; /* something wants to see what is behind the first header */
         unsigned faults_refused;
         unsigned overrides; /* enum receive_override */
@@ -42,8 +42,8 @@ struct cleanup_rules {
 /* How headers are completed: not at all, as mail of our own, or with remote_header_rewrite_domain */
 enum rewrite_context { REWRITE_UNKNOWN, REWRITE_NONE, REWRITE_LOCAL, REWRITE_REMOTE };
 
-/* header, MIME, nested, body and decoded */
-enum { CHECK_TABLES = 5 };
+/* header, MIME, nested, body, made by filters, decoded */
+enum { CHECK_TABLES = 6 };
 struct check_note;
 
 struct cleanup {

@@ -33,7 +33,7 @@ const struct known_field *field_find(struct str name);
 
 /* Which checks see it (header_checks(5)): MIME's own fields are mime_header_checks' in every header. CHECK_CONTENT, either
  * of them, has no table. */
-enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY, CHECK_CONTENT };
+enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY, CHECK_MADE, CHECK_CONTENT };
 enum check_kind field_check_kind(const struct mime_unit *unit);
 
 /* As Postfix gives it to checks: "CR LF" becomes "LF", none at the end, at most `limit` bytes. May be in `scratch`. */

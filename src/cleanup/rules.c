@@ -140,6 +140,7 @@ static void open_all(struct cleanup_rules *r, struct findings *findings)
         TABLES(mime_header_checks, has_checks);
         TABLES(nested_header_checks, has_checks);
         TABLES(body_checks, has_checks);
+        TABLES(milter_header_checks, has_checks);
         TABLES(canonical_maps, has_maps);
         TABLES(sender_canonical_maps, has_maps);
         TABLES(recipient_canonical_maps, has_maps);

@@ -41,6 +41,15 @@ int milter_header_init(struct milter_header *h, struct str text, size_t ours_byt
         return 0;
 }
 
+int milter_header_copy(const struct milter_header *h, struct milter_header *out)
+{
+        *out = *h;
+        out->fields = arena_array(h->arena, struct milter_field, h->room + 1);
+        if (h->count)
+                memcpy(out->fields, h->fields, h->count * sizeof(*h->fields));
+        return arena_is_over(h->arena) ? -E2BIG : 0;
+}
+
 int milter_header_put(const struct milter_header *h, struct buf *out)
 {
         for (size_t i = 0; i < h->count; i++)
@@ -58,12 +67,12 @@ bool milter_field_name_is_valid(struct str name)
 }
 
 /* "Name: value" with CR LF and a blank wherever the value has a line end; empty lines are left out. */
-static struct str format(struct milter_header *h, struct str name, struct str value, bool has_space)
+struct str milter_field_make(struct arena *arena, struct str name, struct str value, bool has_space)
 {
         size_t breaks = 0;
         for (size_t i = 0; i < value.len; i++)
                 breaks += value.ptr[i] == '\n' || value.ptr[i] == '\r';
-        char *out = arena_array(h->arena, char, name.len + value.len + 3 * breaks + 4);
+        char *out = arena_array(arena, char, name.len + value.len + 3 * breaks + 4);
         size_t len = 0;
         memcpy(out, name.ptr, name.len);
         len += name.len;
@@ -92,7 +101,7 @@ static struct str format(struct milter_header *h, struct str name, struct str va
         return str_make(out, len);
 }
 
-static bool insert_at(struct milter_header *h, size_t at, struct str field)
+static bool insert_one(struct milter_header *h, size_t at, struct str field)
 {
         if (!make_room(h))
                 return false;
@@ -103,17 +112,21 @@ static bool insert_at(struct milter_header *h, size_t at, struct str field)
         return true;
 }
 
-bool milter_header_add(struct milter_header *h, struct str name, struct str value, bool has_space)
+static bool insert_at(struct milter_header *h, size_t at, const struct milter_made *made)
 {
-        return insert_at(h, h->count, format(h, name, value, has_space));
+        return insert_one(h, at, made->field) &&
+               (made->before.len == 0 || insert_one(h, at, made->before));
+}
+
+bool milter_header_add(struct milter_header *h, const struct milter_made *made)
+{
+        return insert_at(h, h->count, made);
 }
 
 /* Index 0 is in front of all, our own Received included; 1 is behind the first. */
-bool milter_header_insert(struct milter_header *h, uint32_t index, struct str name,
-                          struct str value, bool has_space)
+bool milter_header_insert(struct milter_header *h, uint32_t index, const struct milter_made *made)
 {
-        size_t at = index < h->count ? index : h->count;
-        return insert_at(h, at, format(h, name, value, has_space));
+        return insert_at(h, index < h->count ? index : h->count, made);
 }
 
 static bool has_name(struct str field, struct str name)
@@ -123,7 +136,7 @@ static bool has_name(struct str field, struct str name)
 }
 
 bool milter_header_change(struct milter_header *h, uint32_t index, struct str name,
-                          struct str value, bool has_space)
+                          const struct milter_made *made)
 {
         uint32_t seen = 0;
         if (index == 0)
@@ -131,15 +144,14 @@ bool milter_header_change(struct milter_header *h, uint32_t index, struct str na
         for (size_t i = 0; i < h->count; i++) {
                 if (h->fields[i].is_hidden || !has_name(h->fields[i].raw, name) || ++seen < index)
                         continue;
-                if (value.len) {
-                        h->fields[i].raw = format(h, name, value, has_space);
-                } else {
-                        memmove(h->fields + i, h->fields + i + 1,
-                                (h->count - i - 1) * sizeof(*h->fields));
-                        h->count--;
-                }
                 h->is_changed = true;
+                if (made->field.len) {
+                        h->fields[i].raw = made->field;
+                        return made->before.len == 0 || insert_one(h, i, made->before);
+                }
+                memmove(h->fields + i, h->fields + i + 1, (h->count - i - 1) * sizeof(*h->fields));
+                h->count--;
                 return true;
         }
-        return value.len == 0 || milter_header_add(h, name, value, has_space);
+        return made->field.len == 0 || milter_header_add(h, made);
 }

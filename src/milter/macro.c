@@ -96,6 +96,16 @@ static struct str macro_default(const struct params *params, struct str name)
         return STR("");
 }
 
+/* Of a recipient that was refused: what Postfix says of it in place of its route. */
+static struct str rejected_value(const struct smtp_reply *reply, struct str name)
+{
+        if (str_eq(name, STR("rcpt_mailer")))
+                return STR("error");
+        if (str_eq(name, STR("rcpt_host")))
+                return str_from(reply->enhanced ? reply->enhanced : "");
+        return str_eq(name, STR("rcpt_addr")) ? reply->text : STR("");
+}
+
 static struct str value_of(const struct params *params, const struct policy_facts *f,
                            enum milter_stage stage, const struct milter_args *args, struct str name,
                            struct arena *arena)
@@ -104,6 +114,8 @@ static struct str value_of(const struct params *params, const struct policy_fact
                 f->certificate && f->certificate->is_trusted ? f->certificate : NULL;
         bool is_mail = stage == MILTER_MAIL && args;
         bool is_rcpt = stage == MILTER_RCPT && args;
+        if (is_rcpt && args->rejected && str_starts(name, STR("rcpt_")))
+                return rejected_value(args->rejected, name);
 #define IS(text) str_eq(name, STR(text))
         if (IS("i"))
                 return f->queue_id;
@@ -122,6 +134,8 @@ static struct str value_of(const struct params *params, const struct policy_fact
                 return f->server_port;
         if (IS("client_addr"))
                 return f->client_address;
+        if (IS("client_connections"))
+                return arena_printf(arena, "%zu", f->client_connections);
         if (IS("client_name"))
                 return f->client_name;
         if (IS("client_port"))

@@ -1,8 +1,8 @@
 /*
  * message.c - one whole message shown to each filter, and what they make of it
  *
- * Header fields, end of header, body in pieces, end of message; then the filter's changes, as they come, up to its
- * verdict. The next filter sees the message with these changes.
+ * Header fields, end of header, body in pieces, end of message; then the filter's changes (change.c), up to its
+ * verdict, with which they are made. The next filter sees the message with these changes.
  */
 #include "milter/milter_private.h"
 
@@ -24,7 +24,7 @@ struct showing {
         enum filter_result result;
         bool is_over;  /* the verdict is there before the end */
         bool has_body; /* it began a new one */
-        size_t edits;
+        struct milter_changes changes;
         struct why *why;
 };
 
@@ -162,21 +162,6 @@ static unsigned action_of(char command)
         }
 }
 
-static int change_header(struct showing *s, const struct milter_reply *r)
-{
-        bool has_space = s->f->negotiated.protocol & MILTER_LEADING_SPACE;
-        bool is_done;
-        if (!milter_field_name_is_valid(r->name))
-                return fail(s, -EPROTO, "a header field with a name that is none");
-        if (r->command == 'h')
-                is_done = milter_header_add(s->header, r->name, r->text, has_space);
-        else if (r->command == 'i')
-                is_done = milter_header_insert(s->header, r->index, r->name, r->text, has_space);
-        else
-                is_done = milter_header_change(s->header, r->index, r->name, r->text, has_space);
-        return is_done ? 0 : fail(s, -EPROTO, "too many header fields");
-}
-
 static int await_body_piece(struct showing *s, struct str bytes)
 {
         if (!s->has_body) {
@@ -188,44 +173,32 @@ static int await_body_piece(struct showing *s, struct str bytes)
         return s->doors->await_body_add(s->doors->context, bytes, s->why);
 }
 
-static void log_quarantine(const struct showing *s, struct str reason)
-{
-        const struct policy_facts *facts = s->m->facts;
-        char text[400];
-        size_t len = 0;
-        reason = str_part(reason, 0, sizeof(text) - 1);
-        for (size_t i = 0; i < reason.len; i++) {
-                unsigned char c = (unsigned char)reason.ptr[i];
-                text[len++] = c < ' ' || c == 0x7f ? '?' : reason.ptr[i];
-        }
-        struct smtp_reply reply = {.text = str_make(text, len)};
-        policy_log_refusal("milter-hold", POLICY_AT_END_OF_DATA, facts, &reply);
-}
-
 static int await_change(struct showing *s, const struct milter_reply *r)
 {
-        void *context = s->doors->context;
         if (!(s->f->negotiated.actions & action_of(r->command)))
                 return fail(s, -EPROTO, "it does what was not negotiated");
-        if (r->command != 'b' && ++s->edits > MILTER_EDITS_MAX)
-                return fail(s, -EPROTO, "too many changes");
-        switch (r->command) {
-        case 'b':
+        if (r->command == 'b')
                 return await_body_piece(s, r->data);
-        case '+':
-        case '2':
-                return s->doors->await_recipient_add(context, r->name, r->text, s->why);
-        case '-':
-                return s->doors->recipient_remove(context, r->name, s->why);
-        case 'e':
-                return s->doors->await_sender(context, r->name, r->text, s->why);
-        case 'q':
-                log_quarantine(s, r->name);
-                s->effects->is_held = true;
-                return 0;
-        default:
-                return change_header(s, r);
-        }
+        const char *fault = milter_changes_add(&s->changes, r);
+        return fault ? fail(s, -EPROTO, fault) : 0;
+}
+
+/* The turn is over, and the message goes on. */
+static int await_apply(struct showing *s)
+{
+        const struct milter_apply apply = {
+                .changes = &s->changes,
+                .filter = s->f->spec->endpoint.text,
+                .facts = s->m->facts,
+                .header = s->header,
+                .doors = s->doors,
+                .effects = s->effects,
+                .refusal = s->refusal,
+                .has_space = s->f->negotiated.protocol & MILTER_LEADING_SPACE,
+                .has_body = s->has_body,
+        };
+        return s->changes.count || s->has_body ? await_milter_changes(&apply, &s->result, s->why)
+                                               : 0;
 }
 
 static int await_end(struct showing *s)
@@ -250,8 +223,8 @@ static int await_end(struct showing *s)
         if (rc == 0)
                 rc = filter_take_verdict(s->m, f, MILTER_END, &reply, &s->result, s->arena,
                                          s->refusal, s->why);
-        if (rc == 0 && s->has_body)
-                rc = s->doors->await_body_end(s->doors->context, s->why);
+        if (rc == 0 && s->result != FILTER_REFUSES && s->result != FILTER_DISCARDS)
+                rc = await_apply(s);
         return rc;
 }
 
@@ -273,10 +246,10 @@ static struct str describe(const struct showing *s)
 {
         if (s->result == FILTER_REFUSES)
                 return s->refusal->text;
-        if (s->edits == 0)
+        if (s->changes.count == 0)
                 return s->has_body ? STR("a new body") : STR("");
-        return arena_printf(s->arena, "%zu change%s%s", s->edits, s->edits == 1 ? "" : "s",
-                            s->has_body ? " and a new body" : "");
+        return arena_printf(s->arena, "%zu change%s%s", s->changes.count,
+                            s->changes.count == 1 ? "" : "s", s->has_body ? " and a new body" : "");
 }
 
 static void note_message(struct showing *s, int64_t began_us)
@@ -308,6 +281,7 @@ static enum filter_result await_filter_message(struct milters *m, struct filter 
                             .arena = arena,
                             .refusal = refusal,
                             .why = &why};
+        milter_changes_init(&s.changes, arena);
         f->answer = NULL;
         if (m->facts->is_offline) {
                 f->answer = "not asked";

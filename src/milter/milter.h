@@ -2,7 +2,8 @@
  * milter.h - mail filters by the milter protocol, version 6 (MILTER_README)
  *
  * A session asks its filters at each stage, one after the other; the first that refuses decides. At the end of a message each
- * filter reads all of it and may change it; the next one sees what the one before has made. A filter that fails stands
+ * filter reads all of it and may change it, once its turn is over; the next one sees what the one before has made. A
+ * filter that fails has changed nothing, and stands
  * for its default action from then on. With a trace (policy_facts.trace) each question is a step of it; with
  * policy_facts.is_offline no filter is asked, and the trace says so.
  *
@@ -25,7 +26,7 @@ enum {
         MILTER_PACKET_BYTES_MAX = 1024 * 1024 + 16,
         MILTER_HEADER_BYTES_MAX = 8 * 1024 * 1024,
         MILTER_FIELDS_MAX = 50000,
-        MILTER_EDITS_MAX = 10000,
+        MILTER_EDITS_MAX = 10000, /* by one filter, and MILTER_HEADER_BYTES_MAX of text in them */
 };
 
 /* ---- the filters of a service ---- */
@@ -52,6 +53,8 @@ struct milters;
 struct milter_args {
         struct str parameters;   /* of MAIL and RCPT, as written: "SIZE=3 BODY=8BITMIME" */
         struct str mailer, host; /* where the sender or the recipient would go */
+        const struct smtp_reply
+                *rejected; /* of a recipient that our rules have refused; else NULL */
 };
 
 /* NULL when none is to be asked, by smtpd_milter_maps as well. `facts` outlive it. A table that fails is a refusal. */
@@ -72,6 +75,11 @@ bool await_milters_mail(struct milters *m, const struct milter_args *args,
 bool await_milters_rcpt(struct milters *m, const struct milter_args *args,
                         struct policy_effects *effects, struct arena *arena,
                         struct smtp_reply *refusal);
+/*
+ * A recipient that our rules have refused (args->rejected): told to those filters that want to hear of such. What they
+ * answer changes nothing.
+ */
+void await_milters_rejected(struct milters *m, const struct milter_args *args, struct arena *arena);
 bool await_milters_data(struct milters *m, struct policy_effects *effects, struct arena *arena,
                         struct smtp_reply *refusal);
 bool await_milters_unknown(struct milters *m, struct str command, struct arena *arena,
@@ -83,7 +91,13 @@ void milters_end_message(struct milters *m);
 
 /* ---- the message ---- */
 
-/* What the session does for the filters. All return 0 or a negative errno value with *why. */
+/* A field that a filter makes, raw with its folds and without its last CR LF. */
+struct milter_made {
+        struct str before; /* a field in front of it; empty: none */
+        struct str field;  /* empty: it is dropped, or one is taken out */
+};
+
+/* What the session does for the filters. All but await_field return 0 or a negative errno value with *why. */
 struct milter_doors {
         void *context;
         /* The body as it is now, from `offset` on; *got 0 at its end. */
@@ -99,6 +113,8 @@ struct milter_doors {
         int (*await_recipient_add)(void *context, struct str address, struct str parameters,
                                    struct why *why);
         int (*recipient_remove)(void *context, struct str address, struct why *why);
+        /* milter_header_checks. False: they refuse the message, with *refusal. */
+        bool (*await_field)(void *context, struct milter_made *made, struct smtp_reply *refusal);
 };
 
 /* The header as fields, each raw with its folds and without its last CR LF. */
@@ -118,6 +134,8 @@ struct milter_header {
  */
 int milter_header_init(struct milter_header *h, struct str text, size_t ours_bytes,
                        struct arena *arena);
+/* The same fields in an array of its own. 0 or -E2BIG. */
+int milter_header_copy(const struct milter_header *h, struct milter_header *out);
 /* All fields again, without the blank line. 0 or -ENOBUFS. */
 int milter_header_put(const struct milter_header *h, struct buf *out);
 

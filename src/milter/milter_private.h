@@ -91,13 +91,15 @@ bool milter_reply_code(struct str text, struct arena *arena, struct smtp_reply *
 /* ---- edit.c: pure ---- */
 
 bool milter_field_name_is_valid(struct str name);
-/* False: over the ceiling. `has_space`: the value brings its own leading blank. */
-bool milter_header_add(struct milter_header *h, struct str name, struct str value, bool has_space);
-bool milter_header_insert(struct milter_header *h, uint32_t index, struct str name,
-                          struct str value, bool has_space);
-/* The index-th (from 1) shown field with this name; an empty value takes it out. */
+/* "Name: value", raw: whatever the value contains, one field. `has_space`: the value brings its own leading blank. */
+struct str milter_field_make(struct arena *arena, struct str name, struct str value,
+                             bool has_space);
+/* False: over the ceiling. Views are kept. */
+bool milter_header_add(struct milter_header *h, const struct milter_made *made);
+bool milter_header_insert(struct milter_header *h, uint32_t index, const struct milter_made *made);
+/* The index-th (from 1) shown field with this name; an empty field takes it out. */
 bool milter_header_change(struct milter_header *h, uint32_t index, struct str name,
-                          struct str value, bool has_space);
+                          const struct milter_made *made);
 
 /* ---- spec.c ---- */
 
@@ -198,6 +200,36 @@ int filter_take_verdict(struct milters *m, struct filter *f, enum milter_stage s
 enum filter_result filter_failed(struct milters *m, struct filter *f, const struct why *why,
                                  struct smtp_reply *refusal);
 enum filter_result filter_default(struct milters *m, struct filter *f, struct smtp_reply *refusal);
+
+/* ---- change.c ---- */
+
+struct milter_change;
+struct milter_changes {
+        struct arena *arena;
+        struct milter_change *first, **last;
+        size_t count, bytes;
+};
+void milter_changes_init(struct milter_changes *c, struct arena *arena);
+/* Keeps this reply for later. NULL, or what is wrong with it. */
+const char *milter_changes_add(struct milter_changes *c, const struct milter_reply *r);
+
+/* What changes are made in. */
+struct milter_apply {
+        const struct milter_changes *changes;
+        struct str filter; /* its name */
+        const struct policy_facts *facts;
+        struct milter_header *header;
+        const struct milter_doors *doors;
+        struct policy_effects *effects;
+        struct smtp_reply *refusal;
+        bool has_space; /* MILTER_LEADING_SPACE */
+        bool has_body;  /* a new one waits */
+};
+/*
+ * Makes all of them. *result becomes FILTER_REFUSES with *refusal, or FILTER_DISCARDS, when what they make may not be, or
+ * cannot be made now. A negative errno value with *why: the filter's own fault, and nothing has been made.
+ */
+int await_milter_changes(const struct milter_apply *a, enum filter_result *result, struct why *why);
 
 /* ---- note.c: for those who explain ---- */
 

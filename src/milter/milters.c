@@ -100,7 +100,7 @@ int filter_take_verdict(struct milters *m, struct filter *f, enum milter_stage s
 struct command {
         enum milter_stage stage;
         char letter;
-        unsigned not_sent, no_reply; /* bits of the negotiation */
+        unsigned not_sent, no_reply, needed; /* bits of the negotiation */
         const struct milter_args *args;
         struct str text; /* its data */
         struct arena *arena;
@@ -141,11 +141,14 @@ static enum filter_result await_result(struct milters *m, struct filter *f, cons
                 return FILTER_GOES_ON;
         }
         if (f->state == FILTER_FAILED) {
+                if (c->needed)
+                        return FILTER_GOES_ON;
                 f->answer = "failed before";
                 return filter_default(m, f, c->refusal);
         }
         if (f->state == FILTER_HAS_MESSAGE || f->state == FILTER_HAS_SESSION ||
-            f->negotiated.protocol & c->not_sent)
+            f->negotiated.protocol & c->not_sent ||
+            (f->negotiated.protocol & c->needed) != c->needed)
                 return FILTER_GOES_ON;
         if (c->stage == MILTER_MAIL)
                 f->state = FILTER_IN_MESSAGE;
@@ -178,6 +181,8 @@ static bool await_stage(struct milters *m, const struct command *c, struct polic
 {
         for (size_t i = 0; i < m->count && !m->is_discarded; i++) {
                 enum filter_result result = await_one(m, &m->filters[i], c);
+                if (c->needed) /* it was only told */
+                        continue;
                 if (result == FILTER_REFUSES)
                         return true;
                 if (result == FILTER_DISCARDS && effects) {
@@ -327,9 +332,13 @@ bool await_milters_connect(struct milters *m, struct arena *arena, struct smtp_r
         struct buf data;
         buf_init(&data, DATA_BYTES_MAX);
         put_client(&data, m->facts);
-        const struct command c = {
-                MILTER_CONNECT, 'C',    MILTER_NO_CONNECT, MILTER_NR_CONNECT, NULL, buf_str(&data),
-                arena,          refusal};
+        const struct command c = {.stage = MILTER_CONNECT,
+                                  .letter = 'C',
+                                  .not_sent = MILTER_NO_CONNECT,
+                                  .no_reply = MILTER_NR_CONNECT,
+                                  .text = buf_str(&data),
+                                  .arena = arena,
+                                  .refusal = refusal};
         bool is_refused = await_stage(m, &c, NULL);
         buf_done(&data);
         return is_refused;
@@ -409,6 +418,21 @@ bool await_milters_rcpt(struct milters *m, const struct milter_args *args,
                                   .arena = arena,
                                   .refusal = refusal};
         return await_path(m, &c, m->facts->recipient.text, effects);
+}
+
+void await_milters_rejected(struct milters *m, const struct milter_args *args, struct arena *arena)
+{
+        struct smtp_reply unheard;
+        const struct command c = {.stage = MILTER_RCPT,
+                                  .letter = 'R',
+                                  .not_sent = MILTER_NO_RCPT,
+                                  .no_reply = MILTER_NR_RCPT,
+                                  .needed = MILTER_WANTS_REJECTED,
+                                  .args = args,
+                                  .arena = arena,
+                                  .refusal = &unheard};
+        if (m)
+                await_path(m, &c, m->facts->recipient.text, NULL);
 }
 
 bool await_milters_data(struct milters *m, struct policy_effects *effects, struct arena *arena,

@@ -10,10 +10,7 @@ unsigned milter_version_actions(unsigned version)
 
 unsigned milter_version_protocol(unsigned version)
 {
-        return version >= 6   ? 0x1fffff & ~MILTER_WANTS_REJECTED
-               : version >= 4 ? 0x3ff
-               : version >= 3 ? 0x1ff
-                              : 0x7f;
+        return version >= 6 ? 0x1fffff : version >= 4 ? 0x3ff : version >= 3 ? 0x1ff : 0x7f;
 }
 
 /* ---- out ---- */

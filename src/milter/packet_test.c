@@ -176,38 +176,50 @@ static void check_edit(bool (*edit)(struct milter_header *h), const char *expect
 #define A    "Received: from x\r\n\tby y; now\r\n"
 #define REST "X-A: 1\r\nReceived: older\r\nX-B: 2\r\nx-a: 3\r\n"
 
+static const struct milter_made *made(struct milter_header *h, struct str name, struct str value,
+                                      bool has_space)
+{
+        struct milter_made *m = arena_new(h->arena, struct milter_made);
+        *m = (struct milter_made){.before = STR(""),
+                                  .field = milter_field_make(h->arena, name, value, has_space)};
+        return m;
+}
+
+static const struct milter_made nothing = {.before = STR_INIT(""), .field = STR_INIT("")};
+
 static bool adds(struct milter_header *h)
 {
-        return milter_header_add(h, STR("N"), STR("v\r\n\r\nw\n x\r"), false);
+        return milter_header_add(h, made(h, STR("N"), STR("v\r\n\r\nw\n x\r"), false));
 }
 static bool adds_with_space(struct milter_header *h)
 {
-        return milter_header_add(h, STR("N"), STR("\tv"), true);
+        return milter_header_add(h, made(h, STR("N"), STR("\tv"), true));
 }
 static bool inserts_first(struct milter_header *h)
 {
-        return milter_header_insert(h, 0, STR("N"), STR("v"), false);
+        return milter_header_insert(h, 0, made(h, STR("N"), STR("v"), false));
 }
 static bool inserts_last(struct milter_header *h)
 {
-        return milter_header_insert(h, 4000000000u, STR("N"), STR(""), false);
+        return milter_header_insert(h, 4000000000u, made(h, STR("N"), STR(""), false));
 }
 static bool changes_second(struct milter_header *h)
 {
-        return milter_header_change(h, 2, STR("X-A"), STR("new"), false);
+        return milter_header_change(h, 2, STR("X-A"), made(h, STR("X-A"), STR("new"), false));
 }
 static bool deletes_first(struct milter_header *h)
 {
-        return milter_header_change(h, 1, STR("X-A"), STR(""), false);
+        return milter_header_change(h, 1, STR("X-A"), &nothing);
 }
 static bool changes_what_is_shown(struct milter_header *h)
 {
-        return milter_header_change(h, 1, STR("received"), STR("mine"), false);
+        return milter_header_change(h, 1, STR("received"),
+                                    made(h, STR("received"), STR("mine"), false));
 }
 static bool adds_what_is_not_there(struct milter_header *h)
 {
-        return milter_header_change(h, 3, STR("X-A"), STR("new"), false) &&
-               milter_header_change(h, 9, STR("X-None"), STR(""), false);
+        return milter_header_change(h, 3, STR("X-A"), made(h, STR("X-A"), STR("new"), false)) &&
+               milter_header_change(h, 9, STR("X-None"), &nothing);
 }
 
 static void headers_are_edited(void **state)
@@ -233,8 +245,8 @@ static void a_header_has_a_ceiling(void **state)
         arena_init(&arena, 0);
         assert_int_equal(milter_header_init(&h, STR("\r\n"), 0, &arena), 0);
         for (int i = 0; i < MILTER_FIELDS_MAX; i++)
-                assert_true(milter_header_add(&h, STR("X"), STR("v"), false));
-        assert_false(milter_header_add(&h, STR("X"), STR("v"), false));
+                assert_true(milter_header_add(&h, made(&h, STR("X"), STR("v"), false)));
+        assert_false(milter_header_add(&h, made(&h, STR("X"), STR("v"), false)));
         arena_done(&arena);
 }
 

@@ -175,6 +175,16 @@ enum front_door_answer front_door_enter(struct front_door *d, const unsigned cha
         return answer;
 }
 
+size_t front_door_client_count(struct front_door *d, const struct front_door_client *client)
+{
+        if (!client)
+                return 0;
+        pthread_mutex_lock(&d->lock);
+        size_t open = client->open;
+        pthread_mutex_unlock(&d->lock);
+        return open;
+}
+
 void front_door_leave(struct front_door *d, struct front_door_client **client)
 {
         struct front_door_client *c = *client;

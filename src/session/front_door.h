@@ -56,6 +56,8 @@ enum front_door_event {
         FRONT_DOOR_EVENTS
 };
 
+/* How many connections of this client there are; 0 for NULL: it is not counted. */
+size_t front_door_client_count(struct front_door *d, const struct front_door_client *client);
 /* One more of these by this client: how many now, within its unit_ms. 0 for NULL (a client without limits). */
 int64_t front_door_note(struct front_door *d, struct front_door_client *client,
                         enum front_door_event event, int64_t now_ms);

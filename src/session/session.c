@@ -512,6 +512,8 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                                      STR_ARG(p->myhostname), STR_ARG(s->facts.client_address)));
                 return false;
         }
+        s->facts.client_connections =
+                front_door_client_count(listener_door(s->listener), s->client);
         return await_session_screen(s, refusal) &&
                !await_session_refuses(s, POLICY_AT_CONNECT, refusal);
 }

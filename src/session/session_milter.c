@@ -99,6 +99,13 @@ bool await_session_milters_rcpt(struct session *s, struct str args, struct smtp_
                 reply);
 }
 
+void await_session_milters_rejected(struct session *s, struct str args,
+                                    const struct smtp_reply *rejection)
+{
+        const struct milter_args a = {.parameters = parameters_of(args), .rejected = rejection};
+        await_milters_rejected(s->milters, &a, &s->arena);
+}
+
 bool await_session_milters_data(struct session *s, struct smtp_reply *reply)
 {
         return s->milters && is_refused(s, POLICY_AT_DATA,
@@ -177,17 +184,51 @@ static int parse_address(struct session *s, struct str text, struct smtp_address
                        STR_ARG(str_part(text, 0, 200)));
 }
 
+/* As MAIL and RCPT take them: filters may say what clients may, DSN included. */
+static const struct smtp_path_rules path_rules = {.allows_no_domain = true, .allows_utf8 = true};
+static const struct smtp_offers offers = {
+        .size = true, .eightbitmime = true, .smtputf8 = true, .dsn = true};
+
+/* "FROM:<a@b> RET=HDRS"; without parameters, empty. */
+static struct str command_of(struct session *s, const char *word,
+                             const struct smtp_address *address, struct str parameters)
+{
+        if (str_is_empty(parameters))
+                return STR("");
+        return arena_printf(&s->arena, "%s:<%.*s> %.*s", word, STR_ARG(address->text),
+                            STR_ARG(parameters));
+}
+
+static void ignore_parameters(const struct session *s, struct str parameters)
+{
+        log_warning("cleanup", "%s: a filter's ESMTP parameters mean nothing here: \"%.*s\"",
+                    spool_draft_id(s->transaction->draft), STR_ARG(str_part(parameters, 0, 200)));
+}
+
 static int await_sender(void *context, struct str address, struct str parameters, struct why *why)
 {
         struct message *m = context;
+        struct transaction *t = m->s->transaction;
         struct smtp_address sender;
         struct smtp_reply refusal;
         int rc = parse_address(m->s, address, &sender, why);
         if (rc < 0)
                 return rc;
-        if (await_cleanup_sender(m->s->transaction->cleanup, &sender, &refusal))
+        if (!await_cleanup_sender(t->cleanup, &sender, &refusal))
+                return why_set(why, -EAGAIN, "a filter's sender: %.*s", STR_ARG(refusal.text));
+        struct smtp_mail_command mail;
+        struct str command = command_of(m->s, "FROM", &sender, parameters);
+        if (command.len == 0)
                 return 0;
-        return why_set(why, -EAGAIN, "a filter's sender: %.*s", STR_ARG(refusal.text));
+        if (smtp_mail_parse(command, &path_rules, &offers, &m->s->arena, &mail, &refusal) < 0) {
+                ignore_parameters(m->s, parameters);
+                return 0;
+        }
+        if (mail.ret)
+                t->envelope.ret = mail.ret;
+        if (mail.envid.len)
+                t->envelope.envid = arena_str(&t->arena, mail.envid);
+        return 0;
 }
 
 static int await_recipient_add(void *context, struct str address, struct str parameters,
@@ -201,9 +242,25 @@ static int await_recipient_add(void *context, struct str address, struct str par
                 return rc;
         if (str_is_empty(rcpt.recipient.text))
                 return why_set(why, -EINVAL, "a filter adds a recipient without a name");
+        struct smtp_rcpt_command whole = rcpt;
+        struct str command = command_of(m->s, "TO", &rcpt.recipient, parameters);
+        if (command.len &&
+            smtp_rcpt_parse(command, &path_rules, &offers, &m->s->arena, &whole, &refusal) < 0)
+                ignore_parameters(m->s, parameters);
+        else
+                rcpt = whole;
         if (await_cleanup_recipient(m->s->transaction->cleanup, &rcpt, &refusal))
                 return 0;
         return why_set(why, -EAGAIN, "a filter's recipient: %.*s", STR_ARG(refusal.text));
+}
+
+static bool await_field(void *context, struct milter_made *made, struct smtp_reply *refusal)
+{
+        struct message *m = context;
+        struct cleanup_made field = {.field = made->field, .before = made->before};
+        bool is_taken = await_cleanup_made(m->s->transaction->cleanup, &field, refusal);
+        *made = (struct milter_made){.field = field.field, .before = field.before};
+        return is_taken;
 }
 
 static int recipient_remove(void *context, struct str address, struct why *why)
@@ -328,6 +385,7 @@ static bool await_filtered(struct message *m, struct buf *text, size_t ours, str
                 .await_sender = await_sender,
                 .await_recipient_add = await_recipient_add,
                 .recipient_remove = recipient_remove,
+                .await_field = await_field,
         };
         if (is_refused(s, POLICY_AT_END_OF_DATA,
                        await_milters_message(s->milters, &header, &doors, &s->transaction->effects,

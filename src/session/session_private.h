@@ -286,6 +286,9 @@ bool await_session_milters_connect(struct session *s, struct smtp_reply *reply);
 bool await_session_milters_helo(struct session *s, struct smtp_reply *reply);
 bool await_session_milters_mail(struct session *s, struct str args, struct smtp_reply *reply);
 bool await_session_milters_rcpt(struct session *s, struct str args, struct smtp_reply *reply);
+/* A recipient that is refused already: those that want to hear of it are told. */
+void await_session_milters_rejected(struct session *s, struct str args,
+                                    const struct smtp_reply *rejection);
 bool await_session_milters_data(struct session *s, struct smtp_reply *reply);
 bool await_session_milters_unknown(struct session *s, struct str line, struct smtp_reply *reply);
 /* The whole message, from byte `ours` on the client's; changes draft and envelope. */

@@ -122,9 +122,11 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
 
         s->facts.recipient = rcpt.recipient;
         s->asked = rcpt.recipient.text;
-        bool is_refused = session_screen_refuses(s, &reply) ||
-                          await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
+        bool is_screened = session_screen_refuses(s, &reply);
+        bool is_refused = is_screened || await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
                           (!s->is_local && await_transport_refuses(s, &rcpt.recipient, &reply));
+        if (is_refused && !is_screened)
+                await_session_milters_rejected(s, args, &reply);
         if (!is_refused)
                 is_refused = await_session_milters_rcpt(s, args, &reply) ||
                              !await_cleanup_recipient(t->cleanup, &rcpt, &reply);

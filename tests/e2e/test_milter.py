@@ -73,7 +73,7 @@ def test_each_stage_is_told(milter, relay):
     assert message.body == BODY.replace('..', '.', 1).encode().replace(b'\r\n.dot', b'\r\n.dot')
 
     assert filter.stages().startswith('CHMRTLLLLLLNBE') or filter.stages().startswith('CHMRTLLLL'), filter.stages()
-    assert filter.offered == (6, 0x1ff, 0x1fffff & ~0x800)
+    assert filter.offered == (6, 0x1ff, 0x1fffff)
     assert filter.first('C') == b'127.0.0.1\x004' + filter.first('C')[11:13] + b'127.0.0.1\0' or True
     name, rest = filter.first('C').split(b'\0', 1)
     assert rest[:1] == b'4' and rest[3:] == b'127.0.0.1\0'
@@ -192,6 +192,91 @@ def test_the_next_filter_sees_what_the_first_made(milter, relay):
     assert texts('X-Seen', 'yes') in [data for what, data in second.told if what == 'L']
     assert second.first('B') == b'other body\r\n'
     assert passed_on(server).body == b'other body\r\n'
+
+
+@pytest.mark.parametrize('way', [None, b'HTTP/1.1 200 OK', b'h' + texts('bad name', 'x'), b'+' + texts('<<no address>')])
+def test_one_that_fails_has_changed_nothing(milter, relay, way):
+    """Half of what a filter wanted is nothing that anybody wanted: the default action gets the message as it was."""
+    made = [b'h' + texts('X-Added', 'value'), b'm' + struct.pack('>I', 1) + texts('Subject', ''), b'bother\r\n',
+            b'+' + texts('<friend@relay.test>'), b'e' + texts('<other@from.example>'), b'q' + texts('smells')]
+    failing = milter(lambda what, it: ([*made, way] if way else None) if what == 'E' else CONTINUE)
+    after = milter(lambda what, it: CONTINUE)
+    server = relay(failing, after, options='default_action=accept')
+    assert converse(server.port, *HELLO)[-1].startswith('250 ')
+    message = passed_on(server)
+    assert b'X-Added' not in message.header and b'Subject: test' in message.header
+    assert message.body == BODY.replace('..dot', '.dot').encode() == after.first('B')
+    assert message.sender.startswith('<joe@from.example>') and len(message.recipients) == 1
+    assert texts('X-Added', 'value') not in [data for what, data in after.told if what == 'L']
+
+
+def test_parameters_of_a_changed_envelope(milter, relay):
+    """SMFIR_CHGFROM and SMFIR_ADDRCPT_PAR: RET, ENVID, NOTIFY, ORCPT count; what is no parameter is passed over."""
+    filter = milter(changes(b'e' + texts('<other@from.example>', 'RET=HDRS ENVID=x1'),
+                            b'2' + texts('<third@relay.test>', 'NOTIFY=NEVER ORCPT=rfc822;old@from.example'),
+                            b'2' + texts('<fourth@relay.test>', 'NONSENSE=1')))
+    server = relay(filter)
+    assert converse(server.port, *HELLO)[-1].startswith('250 ')
+    message = passed_on(server)
+    assert 'RET=HDRS' in message.sender and 'ENVID=x1' in message.sender, message.sender
+    third = next(r for r in message.recipients if 'third' in r)
+    assert 'NOTIFY=NEVER' in third and 'ORCPT=rfc822;old@from.example' in third
+    assert any('fourth' in r for r in message.recipients)
+    server.await_log('ESMTP parameters mean nothing here: "NONSENSE=1"')
+
+
+def test_refused_recipients_are_told_to_those_who_want_it(milter, relay):
+    """SMFIP_RCPT_REJ: the macros have the refusal in place of a route; the filter's word does not count."""
+    wanting = milter(lambda what, it: [b'y550 5.0.0 mine\0'] if what == 'R' and 'error' in it.macros['R'].values()
+                     else CONTINUE, protocol=0x800)
+    other = milter(lambda what, it: CONTINUE)
+    server = relay(wanting, other, smtpd_relay_restrictions='permit_mynetworks, reject_unauth_destination',
+                   milter_rcpt_macros='i {rcpt_addr} {rcpt_host} {rcpt_mailer} {client_connections}', mynetworks='192.0.2.1')
+    talk = Dialogue(server.port)
+    talk.reply()
+    talk.ask('EHLO client.example', '250 ')
+    talk.ask('MAIL FROM:<joe@from.example>', '250 ')
+    talk.ask('RCPT TO:<x@elsewhere.test>', '554 5.7.1 <x@elsewhere.test>: Relay access denied')
+    assert wanting.first('R') == texts('<x@elsewhere.test>')
+    assert wanting.macros['R']['{rcpt_mailer}'] == 'error' and wanting.macros['R']['{rcpt_host}'] == '5.7.1'
+    assert wanting.macros['R']['{rcpt_addr}'].startswith('<x@elsewhere.test>: Relay access denied')
+    assert wanting.macros['R']['{client_connections}'] == '1'
+    assert 'R' not in other.stages()
+    talk.ask('RCPT TO:<editor@relay.test>', '250 ')
+    talk.close()
+
+
+def test_milter_header_checks(milter, relay):
+    """header_checks(5) for what filters add and change: its actions, its log lines, and a refusal."""
+    said = {}
+    filter = milter(lambda what, it: [b'h' + texts('X-Spam', said['value']), b'm' + struct.pack('>I', 1) +
+                                      texts('Subject', 'changed'), b'c'] if what == 'E' else CONTINUE)
+    after = milter(lambda what, it: CONTINUE)
+    server = relay(filter, after, header_checks='pcre:{{/^X-Spam:/ REJECT of clients alone}}', milter_header_checks=(
+        'pcre:{{/^X-Spam: reject/ REJECT 5.7.9 spam}, {/^X-Spam: ignore/ IGNORE}, {/^X-Spam: (hold)/ HOLD $1},'
+        ' {/^X-Spam: replace/ REPLACE X-Ham: yes}, {/^X-Spam: prepend/ PREPEND X-Before: yes},'
+        ' {/^X-Spam: redirect/ REDIRECT caught@relay.test}, {/^X-Spam: discard/ DISCARD}, {/^Subject: changed/ INFO seen}}'))
+
+    def send(value):
+        said['value'] = value
+        return converse(server.port, *HELLO)[-1]
+
+    assert send('reject').startswith('550 5.7.9 spam')
+    server.await_log(r'milter-header-reject: header X-Spam: reject from .* code=\w{7} rule=<pcre:.*: 5.7.9 spam')
+    assert send('discard').startswith('250 ') and send('hold').startswith('250 ')
+    assert not server.sink.messages
+    for value, there, gone in (('none', b'X-Spam: none', b'X-Ham'), ('ignore', b'Subject: changed', b'X-Spam'),
+                               ('replace', b'X-Ham: yes\r\n', b'X-Spam'),
+                               ('prepend', b'X-Before: yes\r\nX-Spam: prepend\r\n', b'X-Ham')):
+        before = len(server.sink.messages)
+        assert send(value).startswith('250 ')
+        header = passed_on(server, before + 1).header
+        assert there in header and gone not in header, (value, header)
+    assert texts('X-Before', 'yes') in [data for what, data in after.told if what == 'L']
+    server.await_log('milter-header-info: header Subject: changed from .*: seen')
+    before = len(server.sink.messages)
+    assert send('redirect').startswith('250 ')
+    assert [r.split()[0] for r in passed_on(server, before + 1).recipients] == ['<caught@relay.test>']
 
 
 def test_quarantine_and_discard(milter, relay):
