@@ -522,9 +522,45 @@ static void strict_rules_tell_their_parameter(void **state)
         }
 }
 
+/* What we put in front ourselves is seen by header_checks too, and by nothing else. */
+static void lines_of_ours_are_checked(void **state)
+{
+        static const struct {
+                const char *rule, *expected;
+        } rows[] = {
+                {"/^Subject:/ IGNORE", "X-Seen: yes\r\nReceived: from pc.inside\r\n\tby mx\r\n"},
+                {"/^Received: from .*inside\\n\\s+by/ REPLACE Received: by mx",
+                 "X-Seen: yes\r\nReceived: by mx\r\n"},
+                {"/^Received:/ IGNORE", "X-Seen: yes\r\n"},
+                {"/^Received:/ PREPEND X-Next: $$",
+                 "X-Seen: yes\r\nX-Next: $\r\nReceived: from pc.inside\r\n\tby mx\r\n"},
+                {"/^X-Seen:/ REJECT 5.7.1 seen", "550 5.7.1 seen"},
+                {"/^Received:/ REJECT", "550 5.7.1 message content rejected"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mill m;
+                load(&m, "header_checks", rows[i].rule, "message_drop_headers = x-seen\n");
+                mill_begin(&m);
+                await_cleanup_front(m.cleanup,
+                                    STR("X-Seen: yes\r\nReceived: from pc.inside\r\n\tby mx\r\n"),
+                                    &m.out);
+                size_t len = m.out.len;
+                bool is_taken = mill_push(&m, STR("To: c@d.example\r\n\r\n"), true);
+                assert_int_equal(is_taken, rows[i].expected[0] != '5');
+                if (is_taken)
+                        assert_true(str_eq(str_part(buf_str(&m.out), 0, len),
+                                           str_from(rows[i].expected)));
+                else
+                        assert_true(str_starts(str_from(rows[i].expected), STR("550 5.7.1 ")) &&
+                                    str_ends(str_from(rows[i].expected), m.refusal.text));
+                mill_done(&m);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(lines_of_ours_are_checked),
                 cmocka_unit_test(actions_act_on_headers),
                 cmocka_unit_test(actions_act_on_bodies),
                 cmocka_unit_test(each_table_sees_its_headers),

@@ -9,6 +9,7 @@
  *      cleanup_new()
  *      await_cleanup_sender()          at MAIL
  *      await_cleanup_recipient()       at each RCPT
+ *      await_cleanup_front()           with the lines that we put in front ourselves
  *      cleanup_input(), await_cleanup_content()    for each piece of the text
  *      await_cleanup_end()             when all is there, before the commit
  *      cleanup_free()
@@ -78,6 +79,13 @@ bool await_cleanup_recipient(struct cleanup *c, const struct smtp_rcpt_command *
                              struct smtp_reply *refusal);
 /* Takes out all that this address became, as RCPT named it. How many there were. */
 size_t cleanup_remove_recipient(struct cleanup *c, struct str address);
+
+/*
+ * The fields that we put in front of the client's text (PREPEND, Received:), each with CR LF behind it. They go to
+ * `out` once header_checks have seen them, as in Postfix: an administrator may take the name of a client inside out
+ * of our Received line. Nothing else is done with them. What refuses them, the first await_cleanup_content() tells.
+ */
+void await_cleanup_front(struct cleanup *c, struct str lines, struct buf *out);
 
 /*
  * Where the client's text goes (lines end in CR LF): append, then await_cleanup_content(). NULL:

@@ -176,22 +176,13 @@ static struct str without_blanks(struct cleanup *c, struct str raw, struct str n
         return arena_printf(c->arena, "%.*s%.*s", STR_ARG(name), STR_ARG(str_tail(raw, colon)));
 }
 
-static void await_clean_given(struct cleanup *c, const struct mime_unit *unit);
-
-void await_clean_field(struct cleanup *c, const struct mime_unit *unit)
-{
-        struct mime_unit given = *unit;
-        given.raw = without_blanks(c, unit->raw, unit->field.name);
-        given.field.raw = without_blanks(c, unit->field.raw, unit->field.name);
-        await_clean_given(c, &given);
-}
-
-static void await_clean_given(struct cleanup *c, const struct mime_unit *unit)
+/* header_checks and its kin, of one field. False: it is taken out. *raw is what it is then, with line ends. */
+static bool await_checks_keep(struct cleanup *c, const struct mime_unit *unit, struct str *raw)
 {
         enum check_kind kind = field_check_kind(unit);
-        struct str raw = unit->raw;
         struct str instead = {"", 0};
         enum check_result result = CHECK_KEEPS;
+        *raw = unit->raw;
         if (!c->is_passed)
                 result = await_check_text(
                         c, kind,
@@ -200,18 +191,35 @@ static void await_clean_given(struct cleanup *c, const struct mime_unit *unit)
                         &instead);
         if (result == CHECK_KEEPS && !c->is_passed && !c->is_refused)
                 result = await_check_decoded(c, kind, &unit->field, &instead);
-        switch (result) {
-        case CHECK_KEEPS:
-                break;
-        case CHECK_DROPS:
-                c->drops_rest = true;
-                return;
-        case CHECK_REPLACES:
-                c->drops_rest = true;
-                raw = field_from_table(instead, c->arena);
-                break;
+        if (result == CHECK_REPLACES)
+                *raw = field_from_table(instead, c->arena);
+        c->drops_rest = result != CHECK_KEEPS;
+        return result != CHECK_DROPS;
+}
+
+void await_clean_field(struct cleanup *c, const struct mime_unit *unit)
+{
+        struct mime_unit given = *unit;
+        struct str raw;
+        given.raw = without_blanks(c, unit->raw, unit->field.name);
+        given.field.raw = without_blanks(c, unit->field.raw, unit->field.name);
+        if (await_checks_keep(c, &given, &raw))
+                await_put_field(c, &given, raw);
+}
+
+void await_cleanup_front(struct cleanup *c, struct str lines, struct buf *out)
+{
+        struct mime_unit unit = {.kind = MIME_PRIMARY_FIELD};
+        c->out = out;
+        while (!c->is_refused && header_next(&lines, &unit.field)) {
+                struct str raw;
+                unit.raw = str_make(unit.field.raw.ptr, unit.field.raw.len + strlen("\r\n"));
+                if (await_checks_keep(c, &unit, &raw))
+                        cleanup_put(c, raw);
         }
-        await_put_field(c, unit, raw);
+        c->drops_rest = false;
+        /* what is no field, if a rule made such a thing, is the table's own */
+        cleanup_put(c, lines);
 }
 
 /* ---- what is missing ---- */

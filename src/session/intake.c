@@ -1,8 +1,8 @@
 /*
  * intake.c - content on its way into the draft, for DATA and BDAT
  *
- * Our lines stand in front: what rules PREPEND, then Received:. The client's text goes through the cleanup, field
- * by field and line by line, while it streams; large content moves on to disk behind it. A refusal on the way is
+ * Our lines stand in front: what rules PREPEND, then Received:; header checks see them first. The client's text goes
+ * through the cleanup, field by field and line by line, while it streams; large content moves on to disk behind it. A refusal on the way is
  * kept until the end of the message, where the client listens for it; what comes after it is read and
  * thrown away. 250 is said in one place only: after await_spool_commit() returned 0.
  */
@@ -22,7 +22,7 @@ struct intake {
         bool has_bare_lf;
 };
 
-enum { RUBBISH_BYTES_MAX = 64 * 1024 };
+enum { RUBBISH_BYTES_MAX = 64 * 1024, FRONT_BYTES_MAX = 1 << 20 };
 
 static bool is_refused(const struct intake *in)
 {
@@ -67,10 +67,10 @@ struct buf *intake_buf(struct session *s)
         return input ? input : spool_draft_buf(t->draft);
 }
 
-static void await_put_lines_in_front(struct session *s)
+/* The fields themselves, as rules and the session make them. */
+static void await_lines_in_front(struct session *s, struct buf *b)
 {
         struct transaction *t = s->transaction;
-        struct buf *b = spool_draft_buf(t->draft);
         for (size_t i = 0; i < t->effects.prepended_count; i++) {
                 buf_append_str(b, t->effects.prepended[i]);
                 buf_append(b, "\r\n", 2);
@@ -97,6 +97,16 @@ static void await_put_lines_in_front(struct session *s)
         if (s->is_local || policy_hides(s->policy, s->facts.client_bits))
                 shown.helo = shown.client_name = shown.client_address = STR("");
         received_format(&shown, &line, b);
+}
+
+static void await_put_lines_in_front(struct session *s)
+{
+        struct transaction *t = s->transaction;
+        struct buf lines;
+        buf_init(&lines, FRONT_BYTES_MAX);
+        await_lines_in_front(s, &lines);
+        await_cleanup_front(t->cleanup, buf_str(&lines), spool_draft_buf(t->draft));
+        buf_done(&lines);
 }
 
 void await_intake_begin(struct session *s)
