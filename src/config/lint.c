@@ -366,7 +366,8 @@ static void lint_limits(struct lint *l)
         if (p->message_size_limit && p->header_size_limit > p->message_size_limit)
                 warn(l, "limits-conflict", "header_size_limit", "make it smaller",
                      "header_size_limit is over message_size_limit");
-        if (p->virtual_mailbox_limit && p->virtual_mailbox_limit < p->message_size_limit)
+        if (!str_is_empty(p->virtual_mailbox_domains) && p->virtual_mailbox_limit &&
+            p->virtual_mailbox_limit < p->message_size_limit)
                 warn(l, "limits-conflict", "virtual_mailbox_limit",
                      "make it larger than message_size_limit, or 0",
                      "virtual_mailbox_limit is under message_size_limit: a message that is accepted "
