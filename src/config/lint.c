@@ -233,8 +233,11 @@ static void lint_domains(struct lint *l)
 
         bool has_relay_domains =
                 config_is_set(l->config, "relay_domains") && !str_is_empty(p->relay_domains);
-        if (has_relay_domains && str_is_empty(p->relay_recipient_maps))
-                warn(l, "accepts-any-recipient", "relay_domains", "set relay_recipient_maps",
+        bool verifies = str_find_str(p->smtpd_recipient_restrictions,
+                                     STR("reject_unverified_recipient")) >= 0;
+        if (has_relay_domains && str_is_empty(p->relay_recipient_maps) && !verifies)
+                warn(l, "accepts-any-recipient", "relay_domains",
+                     "set relay_recipient_maps, or let reject_unverified_recipient ask the core",
                      "relay_domains without relay_recipient_maps: mail to users that do not exist "
                      "is accepted, and bounces to forged senders");
         bool has_mailboxes = !str_is_empty(p->virtual_mailbox_domains);

@@ -146,6 +146,10 @@ void delivery_job_result(struct delivery_job *job, size_t recipient,
 {
         struct delivery_attempt *a = job->attempt;
         char service[80];
+        if (job->probe) {
+                probe_job_result(job, result);
+                return;
+        }
         check(recipient < a->envelope.recipient_count && !a->states[recipient].has_result);
         snprintf(service, sizeof(service), "%.*s", STR_ARG(job->route->transport->log_name));
         log_result(a, service, recipient, job->begun_us, job->ready_us, result);
@@ -179,6 +183,10 @@ static void job_left(struct delivery_attempt *a)
 void attempt_job_done(struct delivery_job *job)
 {
         struct delivery_attempt *a = job->attempt;
+        if (job->probe) {
+                probe_job_done(job);
+                return;
+        }
         for (size_t i = 0; i < job->recipient_count; i++)
                 if (!a->states[job->recipients[i]].has_result)
                         a->is_interrupted = true;
@@ -187,6 +195,10 @@ void attempt_job_done(struct delivery_job *job)
 
 void attempt_job_drop(struct delivery_job *job)
 {
+        if (job->probe) {
+                probe_job_done(job);
+                return;
+        }
         job->attempt->is_interrupted = true;
         job_left(job->attempt);
 }
@@ -254,6 +266,7 @@ static struct delivery_job *job_new(struct delivery_attempt *a, const struct rou
         job->envelope = &a->envelope;
         job->route = route;
         job->arena = &a->arena;
+        job->routes = a->routes;
         job->attempt = a;
         a->jobs_left++;
         return job;

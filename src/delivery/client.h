@@ -79,7 +79,7 @@ struct client_result {
 };
 
 struct client_message {
-        struct spool_message *message;
+        struct spool_message *message; /* NULL: a probe */
         const struct envelope *envelope;
         const size_t *recipients; /* indices into the envelope */
         size_t recipient_count;
@@ -89,6 +89,13 @@ struct client_message {
 
 /* Sends one message: all results are set. Then look at is_dead and is_stale. */
 void await_client_send(struct client *c, struct client_message *m);
+
+/*
+ * Asks whether its one recipient would be taken, as far as smtp_address_verify_target says: MAIL, RCPT, perhaps DATA, and no
+ * message. CLIENT_SENT: yes.
+ */
+enum { ADDRESS_VERIFY_RCPT, ADDRESS_VERIFY_DATA }; /* the words of smtp_address_verify_target */
+void await_client_probe(struct client *c, struct client_message *m);
 
 /* ---- shared by client.c and client_send.c ---- */
 

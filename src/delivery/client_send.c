@@ -191,7 +191,7 @@ static void put_mail(struct sending *s)
         const struct envelope *e = s->m->envelope;
         struct buf *out = wire_out(c->wire);
         buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(s->sender));
-        if (c->has_size)
+        if (c->has_size && s->m->message)
                 buf_printf(out, " SIZE=%lld", (long long)spool_message_bytes(s->m->message));
         if (c->has_8bitmime && e->body == SMTP_BODY_8BITMIME)
                 buf_append_str(out, STR(" BODY=8BITMIME"));
@@ -629,6 +629,75 @@ void await_client_send(struct client *c, struct client_message *m)
         if (rc == 0)
                 await_content(&s);
         c->message_count++;
+}
+
+/* ---- a probe: would this recipient be taken? ---- */
+
+/* A server that says 354 has said yes. There is nothing to send to it, and a dot would be a message: we go. */
+static int await_probe_data(struct sending *s)
+{
+        struct client *c = s->c;
+        wire_put(c->wire, STR("DATA\r\n"));
+        int rc = await_reply(s, AT_DATA, c->transport->params->smtp_data_init_timeout);
+        if (rc < 0)
+                return rc;
+        if (c->reader.code == 354)
+                c->is_dead = true;
+        else
+                refuse_rest(s, client_trouble_reply(c, AT_DATA, s->m->arena), false);
+        return 0;
+}
+
+static int await_probe_envelope(struct sending *s)
+{
+        struct client *c = s->c;
+        if (c->needs_rset)
+                wire_put(c->wire, STR("RSET\r\n"));
+        int rc = await_rset(s);
+        if (rc < 0)
+                return rc;
+        put_mail(s);
+        if (c->has_pipelining)
+                put_rcpts(s);
+        rc = await_mail_reply(s);
+        if (rc == 0 && s->mail)
+                return await_drain(s, s->asked);
+        if (!c->has_pipelining)
+                put_rcpts(s);
+        c->needs_rset = true;
+        return rc == 0 ? await_rcpt_replies(s) : rc;
+}
+
+void await_client_probe(struct client *c, struct client_message *m)
+{
+        struct sending s = {.c = c, .m = m, .sender = m->envelope->sender};
+        check(m->recipient_count == 1);
+        m->results[0] = (struct client_result){.verdict = CLIENT_NONE};
+        c->is_stale = false;
+        int rc = await_map_envelope(&s);
+        if (rc == 0)
+                rc = check_addresses(&s);
+        if (rc == 0 && !c->has_smtputf8 && !is_ascii_envelope(&s))
+                rc = refuse_all(&s, "5.6.7",
+                                arena_printf(m->arena,
+                                             "SMTPUTF8 is required, but was not offered by "
+                                             "host %s[%s]",
+                                             c->host, c->address));
+        if (rc < 0)
+                return;
+        rc = await_probe_envelope(&s);
+        c->message_count++;
+        if (rc < 0 || s.accepted == 0)
+                return;
+        struct str reply = client_reply_text(c, ' ', m->arena);
+        client_reply_dsn(c, m->results[0].dsn);
+        if (c->transport->params->smtp_address_verify_target == ADDRESS_VERIFY_DATA &&
+            await_probe_data(&s) < 0)
+                return;
+        if (m->results[0].verdict == CLIENT_NONE) {
+                m->results[0].verdict = CLIENT_SENT;
+                m->results[0].reply = reply;
+        }
 }
 
 /* ---- what a content is made of ---- */

@@ -169,7 +169,8 @@ struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *
         map_init(&d->destinations);
         buf_init(&d->key, DESTINATION_KEY_BYTES_MAX);
         map_init(&d->lanes);
-        spool_serve(s, l, message_due, d);
+        if (s)
+                spool_serve(s, l, message_due, d);
         return d;
 }
 
@@ -183,7 +184,8 @@ void delivery_set_routes(struct delivery *d, struct routes *routes)
 
 static bool is_still(const struct delivery *d)
 {
-        return list_is_empty(&d->workers) && d->router_count == 0 && d->closer_count == 0;
+        return list_is_empty(&d->workers) && d->router_count == 0 && d->closer_count == 0 &&
+               d->probe_count == 0;
 }
 
 static void stop_starting(struct delivery *d)
@@ -242,6 +244,8 @@ static void delivery_free(struct delivery *d)
         }
         loop_timer_cancel(d->loop, &d->sweep);
         routes_unref(&d->routes);
+        if (d->cleanup)
+                cleanup_rules_unref(&d->cleanup);
         free(d->due.items);
         free(d);
 }
@@ -250,7 +254,9 @@ void await_delivery_stop(struct delivery **dp, int64_t deadline_ms)
 {
         struct delivery *d = *dp;
         *dp = NULL;
-        spool_serve(d->spool, d->loop, NULL, NULL);
+        if (d->spool)
+                spool_serve(d->spool, d->loop, NULL, NULL);
+        probes_stop(d);
         d->is_stopping = true;
         d->stopper = task_self();
         stop_starting(d);

@@ -13,14 +13,16 @@
 #ifndef DELIVERY_DELIVERY_H
 #define DELIVERY_DELIVERY_H
 
+#include "cleanup/cleanup.h"
 #include "delivery/route.h"
 #include "spool/spool.h"
+#include "state/verify.h"
 
 struct delivery; /* one loop's part */
 
 /*
- * Takes messages from the spool from now on. The routes are counted. `loop_count` is how many loops
- * deliver: limits of the configuration are for all of them together.
+ * Takes messages from the spool from now on; NULL: there are none, only probes. The routes are counted. `loop_count` is how
+ * many loops deliver: limits of the configuration are for all of them together.
  */
 struct delivery *delivery_start(struct loop *l, struct spool *s, struct routes *routes,
                                 size_t loop_count);
@@ -48,13 +50,15 @@ struct worker;
 struct delivery_job {
         struct list link;
         struct delivery *delivery;
-        struct spool_message *message;
+        struct spool_message *message;   /* NULL: a probe */
         const struct envelope *envelope; /* all recipients of the message */
         size_t *recipients;              /* indices of those that are this job's */
         size_t recipient_count;
         const struct route *route;
         struct arena *arena; /* lives until the attempt is over */
+        struct probe *probe; /* no message: would the recipient be taken? Else NULL */
         /* the rest is private to delivery/ */
+        struct routes *routes;
         struct delivery_attempt *attempt;
         struct worker *worker;
         int64_t begun_us; /* monotonic: given to the agent */
@@ -93,6 +97,15 @@ void delivery_job_result(struct delivery_job *job, size_t recipient,
  */
 typedef void delivery_agent(struct delivery_job *job);
 void delivery_agent_register(const char *command, delivery_agent *await_deliver);
+
+/* ---- probes (state/verify.h) ---- */
+
+/*
+ * Those that are asked for on this loop are made from now on: their addresses become what a message's recipients would, and
+ * go the way that the address_verify_ parameters say, in the queues and over the connections of their next hops. The rules are
+ * counted; call it again after a reload, with others.
+ */
+void delivery_serve_probes(struct delivery *d, struct verify *v, struct cleanup_rules *rules);
 
 /* ---- figures for `status` ---- */
 struct delivery_counts {

@@ -51,6 +51,9 @@ struct delivery {
         size_t attempt_count;
         size_t recipient_count; /* of all attempts */
         size_t closer_count;    /* tasks that write bounces */
+        size_t probe_count;     /* tasks that make probes */
+        struct verify *verify;  /* who asks for them; NULL: nobody */
+        struct cleanup_rules *cleanup;
 
         struct map destinations; /* by transport and next hop */
         struct buf key;          /* of the one that is looked for */
@@ -119,6 +122,14 @@ void await_status_filter(const struct delivery_job *job, struct delivery_result 
 void attempt_job_result_all(struct delivery_job *job, const struct delivery_result *result);
 void attempt_free(struct delivery_attempt **a);
 
+/* ---- probe.c: no message, only a question ---- */
+
+void probe_job_result(struct delivery_job *job, const struct delivery_result *r);
+/* With a result, or without one: somebody has stopped it. */
+void probe_job_done(struct delivery_job *job);
+/* No more begin. */
+void probes_stop(struct delivery *d);
+
 /* ---- bounce.c: what the sender is told ---- */
 
 /* The recipient wants to be told of this (RFC 3461 4.1)? */
@@ -144,7 +155,9 @@ void attempt_close(struct delivery_attempt *a);
 struct turns {
         struct list circle; /* of senders, whose turn is next first */
         struct map senders;
-        size_t count; /* jobs */
+        struct list probes; /* every other turn is theirs: a client waits for each */
+        bool was_probe;     /* the last turn */
+        size_t count;       /* jobs, probes as well */
 };
 
 void turns_init(struct turns *t);
@@ -189,6 +202,8 @@ struct destination {
         double failed_cohorts;
         int64_t rests_until_ms;
         int64_t rest_ms;     /* the last rest; 0: none since the last success */
+        int64_t rested_ms;   /* when it began */
+        bool is_tried_early; /* by a probe: if that fails, the rest grows no longer */
         char dsn[DSN_BYTES]; /* why it rests */
         struct buf text;
         struct buf public;
@@ -230,7 +245,7 @@ void destination_sweep(struct delivery *d);
 
 void revival_init(struct destination *dest);
 void revival_free(struct destination *dest);
-/* This message could not get there. */
+/* This message could not get there; NULL: a probe, that is not remembered. */
 void revival_note(struct destination *dest, const struct spool_message *m);
 /* This message finds no room in the queue. False: too many are parked already. */
 bool revival_park(struct destination *dest, const struct spool_message *m);

@@ -21,6 +21,7 @@ enum {
         SWEEP_MS = 30 * 1000,
         REASON_BYTES_MAX = 8192,
         JOBS_LEAST_MAX = 100, /* what every destination may queue, whatever the limits are */
+        EARLY_MS = 5000,
 };
 
 static double share(const struct delivery *d, int64_t limit)
@@ -304,6 +305,15 @@ static void defer_at_once(struct destination *dest, struct delivery_job *job)
         attempt_job_done(job);
 }
 
+/*
+ * While a destination rests, whoever is not known is turned away (450): so a probe may try it every few seconds, long
+ * before the rest is over.
+ */
+static bool may_try_early(const struct destination *dest, const struct delivery_job *job)
+{
+        return job->probe && dest->busy_count == 0 && loop_now_ms() - dest->rested_ms >= EARLY_MS;
+}
+
 void destination_push(struct destination *dest, struct delivery_job *job)
 {
         if (dest->delivery->is_stopping) {
@@ -311,14 +321,17 @@ void destination_push(struct destination *dest, struct delivery_job *job)
                 return;
         }
         if (dest->window == 0) {
-                if (dest->rests_until_ms > loop_now_ms()) {
+                bool is_early = dest->rests_until_ms > loop_now_ms();
+                if (is_early && !may_try_early(dest, job)) {
                         defer_at_once(dest, job);
                         return;
                 }
+                dest->is_tried_early = is_early;
                 dest->window = 1; /* let one try */
                 dest->success = dest->failure = dest->failed_cohorts = 0;
         }
-        if (!turns_has_room(&dest->jobs, job, jobs_max(dest)) && revival_park(dest, job->message)) {
+        if (!job->probe && !turns_has_room(&dest->jobs, job, jobs_max(dest)) &&
+            revival_park(dest, job->message)) {
                 struct delivery *d = dest->delivery;
                 if (!d->sweep.item.at)
                         loop_timer_set(d->loop, &d->sweep, loop_now_ms() + SWEEP_MS);
@@ -372,9 +385,12 @@ static void rest(struct destination *dest, const char *dsn, struct str text, str
 {
         struct delivery *d = dest->delivery;
         dest->window = 0;
-        dest->rest_ms =
-                backoff_rest_ms(dest->rest_ms, dest->transport->params->minimal_backoff_time);
-        dest->rests_until_ms = loop_now_ms() + dest->rest_ms;
+        if (!dest->is_tried_early || !dest->rest_ms)
+                dest->rest_ms = backoff_rest_ms(dest->rest_ms,
+                                                dest->transport->params->minimal_backoff_time);
+        dest->is_tried_early = false;
+        dest->rested_ms = loop_now_ms();
+        dest->rests_until_ms = dest->rested_ms + dest->rest_ms;
         snprintf(dest->dsn, sizeof(dest->dsn), "%s", dsn);
         buf_clear(&dest->text);
         buf_append_str(&dest->text, str_part(text, 0, REASON_BYTES_MAX));

@@ -114,7 +114,7 @@ void revival_unpark(struct destination *dest, size_t count)
 void revival_note(struct destination *dest, const struct spool_message *m)
 {
         struct delivery *d = dest->delivery;
-        if (d->is_stopping)
+        if (d->is_stopping || !m)
                 return;
         char id[QUEUE_ID_BYTES_MAX] = "";
         snprintf(id, sizeof(id), "%s", spool_message_id(m));

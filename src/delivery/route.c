@@ -31,18 +31,24 @@ struct way {
         struct str nexthop; /* may be empty */
 };
 
+/* What the parameters say of mail, and again what the address_verify_ ones say of probes. */
+struct plan {
+        struct table_list *maps, *sender_relayhosts, *sender_transports;
+        struct way local, virtual, relay, standard;
+        struct str relayhost;
+};
+
 struct routes {
         unsigned references;
         struct arena arena;
         struct config *config;
         struct policy *policy;
         struct table_set *tables;
-        struct table_list *maps, *relocated, *sender_relayhosts, *sender_transports;
+        struct table_list *relocated;
         bool parent_matches_subdomains;
         struct transport_set transports;
-        struct way local, virtual, relay, standard;
+        struct plan mail, probes;
         const struct transport *error;
-        struct str relayhost;
         struct str delimiters;
         struct bounce_templates templates;
 };
@@ -103,20 +109,21 @@ static void check_nexthops(const struct routes *r, const char *parameter, const 
                                      "%s: \"%.*s\" is no next hop", parameter, STR_ARG(text));
 }
 
-static void check_relayhost(const struct routes *r, struct findings *findings)
+static void check_relayhost(const struct routes *r, const char *parameter, struct str relayhost,
+                            struct findings *findings)
 {
-        struct way w = {transport_find(&r->transports, STR("smtp")), r->relayhost};
-        check_nexthops(r, "relayhost", &w, findings);
-        struct str list = r->relayhost;
+        struct way w = {transport_find(&r->transports, STR("smtp")), relayhost};
+        check_nexthops(r, parameter, &w, findings);
+        struct str list = relayhost;
         struct str text;
         struct nexthop hop;
         while (nexthop_next(&list, &text))
                 if (nexthop_parse(text, 25, &hop) == 0 && hop.port == 25 &&
                     str_eq_nocase(hop.host, r->config->params.myhostname))
                         findings_add(findings, SEVERITY_ERROR, "relayhost-is-self",
-                                     config_place(r->config, "relayhost"),
-                                     "name another server, or leave relayhost empty",
-                                     "relayhost \"%.*s\" is this machine: mail would loop",
+                                     config_place(r->config, parameter),
+                                     "name another server, or leave it empty",
+                                     "%s \"%.*s\" is this machine: mail would loop", parameter,
                                      STR_ARG(text));
 }
 
@@ -128,6 +135,73 @@ static bool list_has(struct str list, struct str word)
                 if (str_eq(item, word))
                         return true;
         return false;
+}
+
+/* One of the address_verify_ parameters says the same as the one that it is named after, mostly. */
+static void probe_way(struct way *w, const struct routes *r, const char *parameter, struct str text,
+                      struct str of_mail, const struct way *way_of_mail, bool is_used,
+                      struct findings *findings)
+{
+        *w = *way_of_mail;
+        if (!str_eq(text, of_mail)) {
+                way_read(w, r, parameter, text, is_used, findings);
+                check_nexthops(r, parameter, w, findings);
+        }
+}
+
+static struct table_list *probe_maps(const struct routes *r, const char *parameter, struct str text,
+                                     struct str of_mail, struct table_list *maps_of_mail,
+                                     struct findings *findings)
+{
+        if (str_eq(text, of_mail))
+                return maps_of_mail;
+        return table_list_open(r->tables, text, config_place(r->config, parameter), findings);
+}
+
+static void plan_mail(struct routes *r, struct findings *findings)
+{
+        const struct params *p = &r->config->params;
+        struct plan *m = &r->mail;
+#define TABLES(field, name) \
+        m->field = table_list_open(r->tables, p->name, config_place(r->config, #name), findings)
+        TABLES(maps, transport_maps);
+        TABLES(sender_relayhosts, sender_dependent_relayhost_maps);
+        TABLES(sender_transports, sender_dependent_default_transport_maps);
+#undef TABLES
+        m->relayhost = str_trim(p->relayhost);
+        way_read(&m->local, r, "local_transport", p->local_transport,
+                 str_trim(p->mydestination).len > 0, findings);
+        way_read(&m->virtual, r, "virtual_transport", p->virtual_transport,
+                 str_trim(p->virtual_mailbox_domains).len > 0, findings);
+        way_read(&m->relay, r, "relay_transport", p->relay_transport, true, findings);
+        way_read(&m->standard, r, "default_transport", p->default_transport, true, findings);
+        check_nexthops(r, "relay_transport", &m->relay, findings);
+        check_nexthops(r, "default_transport", &m->standard, findings);
+        check_relayhost(r, "relayhost", m->relayhost, findings);
+}
+
+static void plan_probes(struct routes *r, struct findings *findings)
+{
+        const struct params *p = &r->config->params;
+        struct plan *v = &r->probes;
+#define WAY(field, name, is_used)                                                           \
+        probe_way(&v->field, r, "address_verify_" #name, p->address_verify_##name, p->name, \
+                  &r->mail.field, is_used, findings)
+#define TABLES(field, name)                                                                  \
+        v->field = probe_maps(r, "address_verify_" #name, p->address_verify_##name, p->name, \
+                              r->mail.field, findings)
+        WAY(local, local_transport, str_trim(p->mydestination).len > 0);
+        WAY(virtual, virtual_transport, str_trim(p->virtual_mailbox_domains).len > 0);
+        WAY(relay, relay_transport, true);
+        WAY(standard, default_transport, true);
+        TABLES(maps, transport_maps);
+        TABLES(sender_relayhosts, sender_dependent_relayhost_maps);
+        TABLES(sender_transports, sender_dependent_default_transport_maps);
+#undef WAY
+#undef TABLES
+        v->relayhost = str_trim(p->address_verify_relayhost);
+        if (!str_eq(v->relayhost, r->mail.relayhost))
+                check_relayhost(r, "address_verify_relayhost", v->relayhost, findings);
 }
 
 struct routes *routes_new(struct config *c, struct table_set *tables, struct policy *policy,
@@ -143,27 +217,13 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         arena_init(&r->arena, 0);
         transport_set_init(&r->transports, c, tables, r->policy, &r->arena, findings);
         r->error = transport_find(&r->transports, STR("error"));
-        r->maps = table_list_open(tables, p->transport_maps, config_place(c, "transport_maps"),
-                                  findings);
-#define TABLES(field, name) \
-        r->field = table_list_open(tables, p->name, config_place(c, #name), findings)
-        TABLES(relocated, relocated_maps);
-        TABLES(sender_relayhosts, sender_dependent_relayhost_maps);
-        TABLES(sender_transports, sender_dependent_default_transport_maps);
-#undef TABLES
+        r->relocated = table_list_open(tables, p->relocated_maps, config_place(c, "relocated_maps"),
+                                       findings);
         r->parent_matches_subdomains =
                 list_has(p->parent_domain_matches_subdomains, STR("transport_maps"));
-        r->relayhost = str_trim(p->relayhost);
         r->delimiters = p->recipient_delimiter;
-        way_read(&r->local, r, "local_transport", p->local_transport,
-                 str_trim(p->mydestination).len > 0, findings);
-        way_read(&r->virtual, r, "virtual_transport", p->virtual_transport,
-                 str_trim(p->virtual_mailbox_domains).len > 0, findings);
-        way_read(&r->relay, r, "relay_transport", p->relay_transport, true, findings);
-        way_read(&r->standard, r, "default_transport", p->default_transport, true, findings);
-        check_nexthops(r, "relay_transport", &r->relay, findings);
-        check_nexthops(r, "default_transport", &r->standard, findings);
-        check_relayhost(r, findings);
+        plan_mail(r, findings);
+        plan_probes(r, findings);
         bounce_templates_load(&r->templates, c, &r->arena, findings);
         return r;
 }
@@ -201,23 +261,24 @@ struct policy *routes_policy(const struct routes *r)
 /* ---- one recipient ---- */
 
 /* What the class says. An empty next hop means relayhost, or the recipient's domain. */
-static void way_of_class(const struct routes *r, enum address_class class, struct way *out)
+static void way_of_class(const struct routes *r, const struct plan *plan, enum address_class class,
+                         struct way *out)
 {
         switch (class) {
         case CLASS_LOCAL:
-                *out = r->local;
+                *out = plan->local;
                 return;
         case CLASS_VIRTUAL_ALIAS:
                 *out = (struct way){r->error, STR("5.1.1 User unknown in virtual alias table")};
                 return;
         case CLASS_VIRTUAL_MAILBOX:
-                *out = r->virtual;
+                *out = plan->virtual;
                 return;
         case CLASS_RELAY:
-                *out = r->relay;
+                *out = plan->relay;
                 return;
         case CLASS_DEFAULT:
-                *out = r->standard;
+                *out = plan->standard;
                 return;
         }
 }
@@ -243,9 +304,9 @@ static int way_override(const struct routes *r, struct str value, struct way *w,
         return 0;
 }
 
-static int await_look_up(const struct routes *r, const struct smtp_address *recipient,
-                         enum address_class class, struct arena *arena, struct str *value,
-                         bool *is_found, struct why *why)
+static int await_look_up(const struct routes *r, const struct plan *plan,
+                         const struct smtp_address *recipient, enum address_class class,
+                         struct arena *arena, struct str *value, bool *is_found, struct why *why)
 {
         struct table_address key = {
                 .local = recipient->local,
@@ -254,10 +315,10 @@ static int await_look_up(const struct routes *r, const struct smtp_address *reci
                 .delimiters = r->delimiters,
         };
         *is_found = false;
-        if (!r->maps || table_list_is_empty(r->maps))
+        if (!plan->maps || table_list_is_empty(plan->maps))
                 return 0;
         enum table_result result = await_table_list_find_transport(
-                r->maps, &key, r->parent_matches_subdomains, arena, value, why);
+                plan->maps, &key, r->parent_matches_subdomains, arena, value, why);
         if (result == TABLE_ERROR)
                 return why_prefix(why, -EAGAIN, "transport_maps");
         *is_found = result == TABLE_FOUND;
@@ -322,16 +383,17 @@ static int way_read_value(const struct routes *r, const char *name, struct str v
 }
 
 /* What the class says of this recipient, and then the sender. 0 or -EAGAIN. */
-static int await_way_of_class(const struct routes *r, enum address_class class, struct str sender,
-                              struct arena *arena, struct way *out, struct why *why)
+static int await_way_of_class(const struct routes *r, const struct plan *plan,
+                              enum address_class class, struct str sender, struct arena *arena,
+                              struct way *out, struct why *why)
 {
         const struct params *p = &r->config->params;
         struct str value;
         bool is_found = false;
-        struct str relayhost = r->relayhost;
-        way_of_class(r, class, out);
+        struct str relayhost = plan->relayhost;
+        way_of_class(r, plan, class, out);
         if (class == CLASS_DEFAULT) {
-                int rc = await_by_sender(r, r->sender_transports,
+                int rc = await_by_sender(r, plan->sender_transports,
                                          "sender_dependent_default_transport_maps", sender,
                                          p->empty_address_default_transport_maps_lookup_key, arena,
                                          &value, &is_found, why);
@@ -343,8 +405,8 @@ static int await_way_of_class(const struct routes *r, enum address_class class, 
         }
         if ((class != CLASS_DEFAULT && class != CLASS_RELAY) || out->nexthop.len)
                 return 0;
-        int rc = await_by_sender(r, r->sender_relayhosts, "sender_dependent_relayhost_maps", sender,
-                                 p->empty_address_relayhost_maps_lookup_key, arena, &value,
+        int rc = await_by_sender(r, plan->sender_relayhosts, "sender_dependent_relayhost_maps",
+                                 sender, p->empty_address_relayhost_maps_lookup_key, arena, &value,
                                  &is_found, why);
         if (rc == 0 && is_found)
                 relayhost = value;
@@ -409,6 +471,7 @@ int await_route_find(struct routes *r, const struct route_query *query, struct a
                 address.domain = r->config->params.myorigin;
         if (query->filter.len)
                 return route_of_filter(r, query->filter, address.domain, arena, out, why);
+        const struct plan *plan = query->is_probe ? &r->probes : &r->mail;
         enum address_class class;
         int rc = await_policy_class(r->policy, address.domain, arena, &class, why);
         if (rc < 0)
@@ -416,9 +479,9 @@ int await_route_find(struct routes *r, const struct route_query *query, struct a
         struct way w = {0};
         struct str value;
         bool is_mapped = false;
-        rc = await_way_of_class(r, class, query->sender, arena, &w, why);
+        rc = await_way_of_class(r, plan, class, query->sender, arena, &w, why);
         if (rc == 0)
-                rc = await_look_up(r, &address, class, arena, &value, &is_mapped, why);
+                rc = await_look_up(r, plan, &address, class, arena, &value, &is_mapped, why);
         if (rc == 0 && is_mapped)
                 rc = way_override(r, value, &w, why);
         if (rc == 0)

@@ -73,6 +73,7 @@ struct route_query {
         struct str sender; /* sender_dependent_*: as in the envelope; empty: the null sender */
         struct str
                 filter; /* FILTER, content_filter: "transport:nexthop" that all goes through; or empty */
+        bool is_probe; /* the way of a probe: the address_verify_ parameters count */
 };
 /* 0 with views in `arena`, or -EAGAIN with *why (a table cannot be asked, a transport that does not exist). */
 int await_route_find(struct routes *r, const struct route_query *query, struct arena *arena,

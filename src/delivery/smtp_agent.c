@@ -211,7 +211,7 @@ static void keep_client(struct work *w, struct client **c)
         struct worker *worker = w->worker;
         worker_close_client(worker);
         worker->client = *c;
-        worker->client_routes = routes_ref(w->job->attempt->routes);
+        worker->client_routes = routes_ref(w->job->routes);
         *c = NULL;
 }
 
@@ -270,7 +270,10 @@ static void await_transactions(struct work *w, struct client *c)
                         leave_rest(w, from, count);
                         continue;
                 }
-                await_client_send(c, &m);
+                if (w->job->probe)
+                        await_client_probe(c, &m);
+                else
+                        await_client_send(c, &m);
                 if (from)
                         c->is_stale = false; /* it has served already */
                 else if (c->is_stale)
@@ -365,9 +368,8 @@ static void await_hosts(struct work *w, const struct nexthop *hop, const struct 
         struct host_address *hosts;
         size_t count;
         struct host_failure failure;
-        int rc =
-                await_hosts_find(routes_policy(w->job->attempt->routes), hop, p,
-                                 w->transport->dns_filter, w->job->arena, &hosts, &count, &failure);
+        int rc = await_hosts_find(routes_policy(w->job->routes), hop, p, w->transport->dns_filter,
+                                  w->job->arena, &hosts, &count, &failure);
         if (rc == -ECANCELED) {
                 w->is_canceled = true;
                 return;

@@ -33,7 +33,7 @@ void await_status_filter(const struct delivery_job *job, struct delivery_result 
         if (!filter || table_list_is_empty(filter) || r->status == DELIVERY_DISCARDED)
                 return;
         struct str key = arena_printf(job->arena, "%s %.*s", r->dsn, STR_ARG(r->text));
-        const char *id = spool_message_id(job->message);
+        const char *id = job->message ? spool_message_id(job->message) : "verify";
         switch (await_table_list_find(filter, key, job->arena, &answer, &why)) {
         case TABLE_NOT_FOUND:
                 return;

@@ -8,6 +8,8 @@
  *
  * Nor must a flood fill the room that messages in delivery have (qmgr_message_active_limit): more jobs of one sender
  * for one destination than turns_has_room() allows wait in the spool (attempt.c parks them; revival.c calls them).
+ *
+ * A probe is answered to somebody who waits in a session: while there are some, every other turn is theirs.
  */
 #include "base/check.h"
 #include "delivery/delivery_private.h"
@@ -23,6 +25,7 @@ void turns_init(struct turns *t)
 {
         *t = (struct turns){0};
         list_init(&t->circle);
+        list_init(&t->probes);
         map_init(&t->senders);
 }
 
@@ -39,6 +42,11 @@ static struct str sender_of(const struct delivery_job *job)
 
 void turns_add(struct turns *t, struct delivery_job *job)
 {
+        if (job->probe) {
+                list_add_last(&t->probes, &job->link);
+                t->count++;
+                return;
+        }
         struct str key = sender_of(job);
         struct sender_queue *q = map_find(&t->senders, key);
         if (!q) {
@@ -58,9 +66,20 @@ void turns_add(struct turns *t, struct delivery_job *job)
         t->count++;
 }
 
+static struct delivery_job *take_probe(struct turns *t)
+{
+        struct delivery_job *job = list_of(t->probes.next, struct delivery_job, link);
+        list_remove(&job->link);
+        t->count--;
+        return job;
+}
+
 struct delivery_job *turns_take(struct turns *t)
 {
         check(t->count > 0);
+        t->was_probe = !list_is_empty(&t->probes) && (!t->was_probe || list_is_empty(&t->circle));
+        if (t->was_probe)
+                return take_probe(t);
         struct sender_queue *q = list_of(t->circle.next, struct sender_queue, link);
         struct delivery_job *job = list_of(q->jobs.next, struct delivery_job, link);
         list_remove(&job->link);

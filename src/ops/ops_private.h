@@ -44,6 +44,7 @@ struct worker {
         struct spool *spool;
         struct front_door *door;
         struct refusals *refusals; /* NULL: none are kept */
+        struct verify *verify;
         struct listen_set listen;
 
         int signal_fd;
@@ -57,6 +58,7 @@ struct worker {
         bool is_ready;
         struct task *refresher;
         struct task *list_keeper;
+        struct task *verify_keeper;
 
         /* a reload under way */
         bool is_reloading;

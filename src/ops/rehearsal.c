@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "core/core.h"
 #include "loop/pool.h"
+#include "ops/verifier.h"
 #include "smtp/reply.h"
 #include "wire/wire.h"
 
@@ -26,6 +27,8 @@ struct rehearsal {
         size_t service; /* in config->services */
         struct site *site;
         struct spool *spool;
+        struct verify *verify;
+        struct delivery *delivery; /* for probes alone, while a session is held */
         struct loop *loop;
         struct front_door *door;
         struct tls_context *tls;
@@ -108,6 +111,17 @@ static int open_spool(struct rehearsal *r, struct why *why)
         return spool_open(&options, &r->spool, why);
 }
 
+/* What the server knows of addresses is read, and probes are made as it would make them; what they show is forgotten. */
+static void open_verify(struct rehearsal *r)
+{
+        static bool is_registered;
+        if (!is_registered)
+                core_register();
+        is_registered = true;
+        core_mailboxes_use(r->site->mailboxes);
+        r->verify = verifier_new(r->config);
+}
+
 static void open_service(struct rehearsal *r)
 {
         const struct site_hearing hearing = {.hear = hear,
@@ -115,7 +129,7 @@ static void open_service(struct rehearsal *r)
                                              .hears_all = true,
                                              .is_rehearsal = true,
                                              .is_offline = r->is_offline};
-        site_open(r->site, r->spool, NULL, NULL, &hearing);
+        site_open(r->site, r->spool, r->verify, NULL, NULL, &hearing);
 }
 
 static int open_all(struct rehearsal *r, struct dns *dns, struct findings *findings,
@@ -139,6 +153,8 @@ static int open_all(struct rehearsal *r, struct dns *dns, struct findings *findi
         if (rc < 0)
                 return rc;
         r->door = front_door_new();
+        if (!r->is_offline)
+                open_verify(r);
         open_service(r);
         return 0;
 }
@@ -178,6 +194,7 @@ void rehearsal_free(struct rehearsal **rp)
         *rp = NULL;
         if (!r)
                 return;
+        core_mailboxes_use(NULL);
         if (r->spool)
                 spool_close(&r->spool);
         if (r->has_pool)
@@ -188,6 +205,7 @@ void rehearsal_free(struct rehearsal **rp)
                 front_door_free(&r->door);
         if (r->loop)
                 loop_free(&r->loop);
+        verify_free(&r->verify);
         tls_context_unref(&r->tls);
         if (r->config)
                 config_unref(&r->config);
@@ -322,6 +340,8 @@ static void await_client(void *arg)
         wire_free(&r->wire);
         smtp_reply_reader_done(&r->reader);
         await_listener_stop(&r->listener, loop_now_ms() + STOP_MS);
+        if (r->delivery)
+                await_delivery_stop(&r->delivery, loop_now_ms());
         loop_stop(r->loop);
 }
 
@@ -356,6 +376,10 @@ int rehearsal_hold(struct rehearsal *r, const struct rehearsal_client *client,
         r->listener = listener_start(r->loop, r->listening, r->site->services[r->service].session,
                                      r->door);
         r->listening = -1; /* the listener's now */
+        if (r->verify) {
+                r->delivery = delivery_start(r->loop, NULL, r->site->routes, 1);
+                delivery_serve_probes(r->delivery, r->verify, r->site->cleanup);
+        }
         task_start(r->loop, await_client, r);
         loop_run(r->loop);
         r->hear = NULL;

@@ -38,7 +38,7 @@ struct rehearsal_options {
         const struct config_override *overrides;
         struct str service; /* the name in the first column of master.cf; empty: the first smtpd */
         struct dns *dns;    /* NULL: as configured */
-        bool is_offline;    /* policy services and milters are not asked */
+        bool is_offline;    /* policy services and milters are not asked, no probes made */
 };
 /* Findings are those of the site; with errors among them, and with others, NULL and *why. */
 struct rehearsal *rehearsal_new(const struct rehearsal_options *options, struct findings *findings,

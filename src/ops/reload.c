@@ -141,6 +141,7 @@ static void reopen_log(const struct worker *w, const struct config *c)
 static void await_change(struct worker *w, struct making *m)
 {
         worker_open_site(w, m->site);
+        verify_set_params(w->verify, &m->site->config->params);
         core_mailboxes_use(m->site->mailboxes);
         m->listen = w->incoming;
         w->incoming = (struct listen_set){0};

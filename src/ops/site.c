@@ -83,8 +83,8 @@ struct site *site_new_with_dns(struct config *c, struct keys *keys, struct dns *
         return s;
 }
 
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context,
-               const struct site_hearing *hearing)
+void site_open(struct site *s, struct spool *spool, struct verify *verify, session_flush *flush,
+               void *flush_context, const struct site_hearing *hearing)
 {
         for (size_t i = 0; i < s->service_count; i++) {
                 struct site_service *service = &s->services[i];
@@ -101,6 +101,7 @@ void site_open(struct site *s, struct spool *spool, session_flush *flush, void *
                         .tls = s->keys.tls[i],
                         .spool = spool,
                         .dns = s->dns,
+                        .verify = verify,
                         .flush = flush,
                         .flush_context = flush_context,
                         .hear = hearing->hear,

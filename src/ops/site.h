@@ -58,8 +58,8 @@ struct site_hearing { /* who hears of refusals, or of all replies (session.h) */
         void (*await_record)(void *context, struct str record); /* NULL: no records of sessions */
         void *record_context;
 };
-void site_open(struct site *s, struct spool *spool, session_flush *flush, void *flush_context,
-               const struct site_hearing *hearing);
+void site_open(struct site *s, struct spool *spool, struct verify *verify, session_flush *flush,
+               void *flush_context, const struct site_hearing *hearing);
 
 /* The service of those who submit on this machine, after site_open(). */
 struct session_service *site_submission(const struct site *s);

@@ -111,6 +111,7 @@ static void station_start(void *arg)
         struct station *s = order->station;
         s->delivery = delivery_start(s->loop, s->worker->spool, order->site->routes,
                                      s->worker->station_count);
+        delivery_serve_probes(s->delivery, s->worker->verify, order->site->cleanup);
         set_posts(s, order);
         s->local.listener =
                 listener_start(s->loop, -1, site_submission(order->site), s->worker->door);
@@ -120,6 +121,8 @@ static void station_change(void *arg)
 {
         const struct order *order = arg;
         delivery_set_routes(order->station->delivery, order->site->routes);
+        delivery_serve_probes(order->station->delivery, order->station->worker->verify,
+                              order->site->cleanup);
         set_posts(order->station, order);
         listener_set_service(order->station->local.listener, site_submission(order->site));
 }

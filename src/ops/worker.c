@@ -15,6 +15,7 @@
 #include "ops/queue_directory.h"
 #include "ops/recorder.h"
 #include "ops/refusals.h"
+#include "ops/verifier.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +85,9 @@ static void await_stop(void *arg)
                 task_cancel(w->refresher);
         if (w->list_keeper)
                 task_cancel(w->list_keeper);
-        while (!w->is_ready || w->refresher || w->list_keeper ||
+        if (w->verify_keeper)
+                task_cancel(w->verify_keeper);
+        while (!w->is_ready || w->refresher || w->list_keeper || w->verify_keeper ||
                w->is_reloading) /* what has begun comes to its end */
                 await_sleep(IDLE_MS);
         await_stations_stop(w, loop_now_ms() + STOP_MS);
@@ -224,6 +227,7 @@ static void await_begin(void *arg)
         channel_send(w->options->channel, &m, -1);
         task_start(w->office, await_refresh, w);
         task_start(w->office, await_keep_lists, w);
+        task_start(w->office, await_keep_verified, w);
 }
 
 /* ---- life ---- */
@@ -307,7 +311,7 @@ void worker_open_site(struct worker *w, struct site *site)
                                              .context = w->refusals,
                                              .await_record = records ? await_recorder_add : NULL,
                                              .record_context = site->config};
-        site_open(site, w->spool, flusher_ask, w, &hearing);
+        site_open(site, w->spool, w->verify, flusher_ask, w, &hearing);
 }
 
 static int open_all(struct worker *w, struct why *why)
@@ -326,6 +330,7 @@ static int open_all(struct worker *w, struct why *why)
         core_register();
         core_mailboxes_use(w->site->mailboxes);
         open_refusals(w);
+        w->verify = verifier_new(w->site->config);
         worker_open_site(w, w->site);
         w->door = front_door_new();
         return start_threads(w, why);
@@ -342,10 +347,13 @@ static void close_all(struct worker *w)
         if (w->spool)
                 spool_close(&w->spool);
         pool_stop();
+        if (w->verify)
+                verifier_write(w->verify);
         core_mailboxes_use(NULL);
         site_unref(&w->site);
         front_door_free(&w->door);
         refusals_free(&w->refusals);
+        verify_free(&w->verify);
         for (size_t i = 0; i < w->station_count; i++)
                 loop_free(&w->stations[i].loop);
         free(w->stations);

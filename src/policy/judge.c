@@ -238,6 +238,20 @@ void judge_note_dns(struct judge *j, struct str name, enum dns_type type,
         trace_look(j->facts->trace, &look);
 }
 
+void judge_note_probe(struct judge *j, struct str address, const struct verify_answer *answer,
+                      int64_t took_us)
+{
+        struct trace_look look = {.kind = "probe", .asked = address, .result = "not asked"};
+        if (answer) {
+                look.said = answer->text;
+                look.result = verify_status_words(answer->status);
+                look.was_cached = answer->was_cached;
+                look.took_us = answer->was_cached ? 0 : took_us;
+        }
+        if (j->facts->trace)
+                trace_look(j->facts->trace, &look);
+}
+
 /* ---- lists ---- */
 
 static const char *outcome_words(enum outcome outcome)

@@ -154,6 +154,7 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         policy_compile_screen(p, findings);
         policy_lint_open_relay(p, findings);
         policy_lint_unreachable(p, findings);
+        policy_lint_verification(p, findings);
         policy_lint_role_addresses(p, findings);
         policy_lint_foreign_aliases(p, findings);
         return p;

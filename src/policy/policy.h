@@ -18,6 +18,7 @@
 #include "policy/dnsbl.h"
 #include "policy/trace.h"
 #include "smtp/command.h"
+#include "state/verify.h"
 #include "table/table.h"
 #include "wire/tls.h"
 
@@ -93,10 +94,11 @@ struct policy_facts {
         /* the session's own; NULL only in tests: what needs it is then a failed look-up */
         struct dns_questions *dns;
         struct policy_spf *spf; /* likewise */
+        struct verify *verify;  /* asks whether addresses take mail; NULL: likewise */
         struct policy_trace
                 *trace; /* each rule that is asked is noted in it; NULL: nobody wants to know */
         size_t client_connections; /* of this client at once, with this one; 0: nobody counts them */
-        bool is_offline; /* nobody's mail: policy servers and filters are not asked, and the trace says so */
+        bool is_offline; /* nobody's mail: policy servers and filters are not asked, no probes made, and the trace says so */
         struct str refusal_code;   /* shown in the log line of a refusal; may be empty */
         struct dnsbl_visit *visit; /* what lists in the DNS say about it; NULL: none is asked */
 };

@@ -234,6 +234,7 @@ const char *policy_event_words(enum policy_event event, const struct policy_fact
 /* lint/ */
 void policy_lint_open_relay(struct policy *p, struct findings *findings);
 void policy_lint_unreachable(struct policy *p, struct findings *findings);
+void policy_lint_verification(struct policy *p, struct findings *findings);
 void policy_lint_role_addresses(struct policy *p, struct findings *findings);
 void policy_lint_foreign_aliases(struct policy *p, struct findings *findings);
 
@@ -313,6 +314,9 @@ void judge_note_table(struct judge *j, const struct table *t, struct str key,
                       enum table_result found, struct str value, const struct table_rule *rule);
 void judge_note_dns(struct judge *j, struct str name, enum dns_type type,
                     const struct dns_answer *a);
+/* NULL: nobody was asked. */
+void judge_note_probe(struct judge *j, struct str address, const struct verify_answer *answer,
+                      int64_t took_us);
 /* "main.cf:21 check_client_access hash:/etc/access (192.0.2)" */
 struct str judge_source(const struct judge *j);
 
@@ -377,6 +381,7 @@ restriction_prefetch prefetch_unknown_helo, prefetch_unknown_sender, prefetch_un
 restriction_ask await_permit_auth_destination, await_reject_unauth_destination,
         await_defer_unauth_destination, await_reject_unlisted_sender,
         await_reject_unlisted_recipient;
+restriction_ask await_reject_unverified_sender, await_reject_unverified_recipient;
 restriction_ask await_check_policy_service;
 restriction_ask await_reject_spf_fail, await_reject_spf_softfail, await_reject_spf_none,
         await_reject_spf_permerror, await_defer_spf_softfail, await_defer_spf_temperror,

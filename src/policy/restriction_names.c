@@ -112,7 +112,7 @@ static const struct restriction restrictions[] = {
         INERT("reject_authenticated_sender_login_mismatch", NONE, NO_SASL),
         INERT("reject_known_sender_login_mismatch", NONE, NO_SASL),
         INERT("reject_unauthenticated_sender_login_mismatch", NONE, NO_SASL),
-        NOT_YET("reject_unverified_sender", NONE, "senders are not verified"),
+        READY("reject_unverified_sender", NONE, NONE, await_reject_unverified_sender),
 
         /* SPF (RFC 7208); Postfix has none of these */
         ASKS_DNS("reject_spf_fail", NONE, NONE, await_reject_spf_fail, policy_spf_prefetch),
@@ -148,7 +148,7 @@ static const struct restriction restrictions[] = {
         ASKS_LIST("reject_rhsbl_recipient", RECIPIENTS, await_reject_listed),
         ASKS_DNS("reject_unknown_recipient_domain", NONE, NONE,
                  await_reject_unknown_recipient_domain, prefetch_unknown_recipient),
-        NOT_YET("reject_unverified_recipient", NONE, "recipients are not verified"),
+        READY("reject_unverified_recipient", NONE, NONE, await_reject_unverified_recipient),
 
         READY("check_etrn_access", TABLE, PERMITS, await_check_etrn_access),
 

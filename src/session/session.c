@@ -620,6 +620,7 @@ static void learn_client(struct session *s)
                 s->facts.dns = dns_questions_new(s->service->parts.dns);
         if (!s->facts.spf)
                 s->facts.spf = policy_spf_new();
+        s->facts.verify = s->service->parts.verify;
         if (!s->facts.visit && s->facts.dns)
                 s->facts.visit = dnsbl_visit_new(s->facts.dns, lists_deadline_ms(s));
         s->facts.is_offline = s->service->parts.is_offline;

@@ -51,7 +51,8 @@ struct session_service_parts {
         struct tls_context *tls; /* NULL: no STARTTLS */
         struct spool *spool;
         struct dns *dns;
-        session_flush *flush; /* for ETRN; NULL: there is none */
+        struct verify *verify; /* outlives all services; NULL: no address can be verified */
+        session_flush *flush;  /* for ETRN; NULL: there is none */
         void *flush_context;
         session_hear
                 *hear; /* each refusal with a code, with `hears_all` each reply; NULL: nobody */

@@ -1,4 +1,5 @@
 /* session_rcpt.c - RCPT TO (RFC 5321 4.1.1.3): may this recipient in? */
+#include "base/clock.h"
 #include "base/log.h"
 #include "session/session_private.h"
 
@@ -92,6 +93,16 @@ static void log_client(struct session *s)
                          STR_ARG(address), STR_ARG(forwarded));
 }
 
+/* May it not be a recipient of this transaction? Whom we send probes from is never asked about (state/verify.h). */
+static bool await_is_refused(struct session *s, const struct smtp_address *recipient,
+                             struct smtp_reply *reply)
+{
+        if (verify_sender_is(s->params, clock_wall_us() / 1000000, recipient))
+                return false;
+        return await_session_refuses(s, POLICY_AT_RCPT, reply) ||
+               (!s->is_local && await_transport_refuses(s, recipient, reply));
+}
+
 struct smtp_reply await_session_rcpt(struct session *s, struct str args)
 {
         struct transaction *t = s->transaction;
@@ -123,8 +134,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         s->facts.recipient = rcpt.recipient;
         s->asked = rcpt.recipient.text;
         bool is_screened = session_screen_refuses(s, &reply);
-        bool is_refused = is_screened || await_session_refuses(s, POLICY_AT_RCPT, &reply) ||
-                          (!s->is_local && await_transport_refuses(s, &rcpt.recipient, &reply));
+        bool is_refused = is_screened || await_is_refused(s, &rcpt.recipient, &reply);
         if (is_refused && !is_screened)
                 await_session_milters_rejected(s, args, &reply);
         if (!is_refused)

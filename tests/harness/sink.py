@@ -3,7 +3,8 @@
 It takes every message, keeps what it got exactly as it came over the wire, and can be told to answer
 differently: sink.replies['RCPT'] = '550 5.1.1 no such user', or for one recipient
 'RCPT=bob@relay.test'. 'DOT' is the reply after the final dot, 'GREETING' the first one. A reply of
-'close' closes the connection instead. A `times` of n makes it last for n replies only.
+'close' closes the connection instead, 'silence' says nothing, 'late 250 ok' says the rest a second later.
+A `times` of n makes it last for n replies only.
 
 After LHLO it is an LMTP server (RFC 2033): after the final dot each recipient has a reply, 'DOT=bob@relay.test'
 or 'DOT', and the message counts with those that it was taken for.
@@ -12,6 +13,7 @@ or 'DOT', and the message counts with those that it was taken for.
 import socket
 import ssl
 import threading
+import time
 
 from harness import places
 
@@ -145,6 +147,9 @@ class Session:
             raise EOFError
         if text == 'silence':
             return
+        if text.startswith('late '):
+            time.sleep(1)
+            text = text[len('late '):]
         self.socket.sendall(text.replace('\n', '\r\n').encode() + b'\r\n')
 
     def run(self):
@@ -208,7 +213,7 @@ class Session:
         reply = self.sink._reply_for(f'RCPT={address_of(given)}', 'RCPT')
         if not self.message:
             reply = '503 5.5.1 MAIL first'
-        elif reply.startswith('2'):
+        elif reply.startswith(('2', 'late 2')):
             self.message.recipients.append(given)
         self.say(reply)
 

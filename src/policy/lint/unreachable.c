@@ -38,9 +38,10 @@ static void lint_too_early(const struct policy *p, const struct step_list *list,
                            struct findings *findings)
 {
         static restriction_ask *const about_recipients[] = {
-                await_check_recipient_access,    await_permit_auth_destination,
-                await_reject_unauth_destination, await_defer_unauth_destination,
-                await_reject_non_fqdn_recipient, await_reject_unlisted_recipient,
+                await_check_recipient_access,      await_permit_auth_destination,
+                await_reject_unauth_destination,   await_defer_unauth_destination,
+                await_reject_non_fqdn_recipient,   await_reject_unlisted_recipient,
+                await_reject_unverified_recipient,
         };
         for (size_t i = 0; i < list->count; i++)
                 for (size_t k = 0; k < sizeof(about_recipients) / sizeof(about_recipients[0]); k++)
