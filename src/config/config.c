@@ -427,6 +427,14 @@ struct str config_cipher_list(const struct params *params, enum tls_grade grade)
                                          : params->tls_medium_cipherlist;
 }
 
+struct str config_tls_groups(const struct params *params, struct arena *arena)
+{
+        if (str_is_empty(params->tls_eecdh_auto_curves))
+                return STR("");
+        return arena_printf(arena, "%.*s %.*s", STR_ARG(params->tls_eecdh_auto_curves),
+                            STR_ARG(params->tls_ffdhe_auto_groups));
+}
+
 const char *config_nearest(struct str name)
 {
         return declaration_nearest(name);

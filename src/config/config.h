@@ -55,6 +55,7 @@ enum tls_grade {
         TLS_GRADE_HIGH,
         TLS_GRADE_NULL
 };
+enum eecdh_grade { EECDH_NONE, EECDH_STRONG, EECDH_ULTRA, EECDH_AUTO }; /* smtpd_tls_eecdh_grade */
 enum address_preference { ADDRESS_ANY, ADDRESS_IPV4, ADDRESS_IPV6 };
 enum spf_header_type { SPF_HEADER_NONE, SPF_HEADER_RECEIVED, SPF_HEADER_AUTHRES, SPF_HEADER_BOTH };
 enum bare_newline { /* smtpd_forbid_bare_newline */
@@ -213,6 +214,8 @@ bool config_is_table_setting(struct str type, struct str name);
  * medium is, as in Postfix since 3.8.
  */
 struct str config_cipher_list(const struct params *params, enum tls_grade grade);
+/* tls_eecdh_auto_curves and tls_ffdhe_auto_groups; empty: OpenSSL's. */
+struct str config_tls_groups(const struct params *params, struct arena *arena);
 
 /*
  * What the configuration alone can tell: contradictions, dead block lists, doubtful codes, old names,

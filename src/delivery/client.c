@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "loop/pool.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -272,6 +273,35 @@ static int check_peer(struct client *c, struct arena *arena, struct trouble *tro
         return -ECONNABORTED;
 }
 
+/* The rule's own trust anchors (tafile=), read anew each time: a file that has changed counts at once. */
+struct anchors_work {
+        struct str files;
+        struct tls_anchors *anchors;
+        struct why *why;
+};
+
+static int load_anchors(void *arg)
+{
+        struct anchors_work *w = arg;
+        w->anchors = tls_anchors_load(w->files, w->why);
+        return w->anchors ? 0 : -EINVAL;
+}
+
+static int await_connect_tls(struct client *c, struct tls_request *request, struct why *why)
+{
+        struct anchors_work work = {.files = c->rule->anchor_files, .why = why};
+        int rc = 0;
+        if (work.files.len)
+                rc = await_pool_run("reading", work.files, load_anchors, &work);
+        request->anchors = work.anchors;
+        if (rc == 0)
+                rc = await_wire_tls_connect(c->wire, c->transport->tls, request,
+                                            until(c->transport->params->smtp_starttls_timeout),
+                                            why);
+        tls_anchors_free(&work.anchors);
+        return rc;
+}
+
 static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         struct why why;
@@ -282,11 +312,11 @@ static int await_handshake(struct client *c, struct arena *arena, struct trouble
                 .ciphers = rule->ciphers,
                 .excluded = rule->excluded,
                 /* a session is of one place, one transport and one degree of trust */
-                .session = arena_printf(arena, "%.*s %s %d %.*s", STR_ARG(c->transport->name),
-                                        c->relay, rule->level, STR_ARG(rule->servername)),
+                .session = arena_printf(arena, "%.*s %s %d %.*s %.*s", STR_ARG(c->transport->name),
+                                        c->relay, rule->level, STR_ARG(rule->servername),
+                                        STR_ARG(rule->anchor_files)),
         };
-        int rc = await_wire_tls_connect(c->wire, c->transport->tls, &request,
-                                        until(c->transport->params->smtp_starttls_timeout), &why);
+        int rc = await_connect_tls(c, &request, &why);
         if (rc == 0)
                 return check_peer(c, arena, trouble);
         c->is_dead = true;

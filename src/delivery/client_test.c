@@ -430,6 +430,33 @@ static const struct play plays[] = {
                   "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n<EHLO\n>250 a\n" ENVELOPE
                   "@data\n>250 Ok\n<QUIT"},
          .log = {"status=sent (250 Ok)"}},
+        {.name = "a policy's own trust anchor",
+         .to = "u@dest.test",
+         .settings =
+                 "smtp_tls_loglevel = 1\n"
+                 "smtp_tls_policy_maps = inline:{ { PEER = secure match=mx.example tafile=CERTIFICATE } }\n",
+         .scripts =
+                 {GREETING
+                  "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n<EHLO\n>250 a\n" ENVELOPE
+                  "@data\n>250 Ok\n<QUIT"},
+         .log = {"Verified TLS connection established to " HOST, "status=sent (250 Ok)"}},
+        {.name = "a policy's own trust anchor, which is another",
+         .to = "u@dest.test",
+         .settings =
+                 "smtp_tls_CAfile = CERTIFICATE\n"
+                 "smtp_tls_policy_maps = inline:{ { PEER = secure match=mx.example tafile=STRANGER } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@tls\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Server certificate not trusted"},
+         .not_in_log = "status=sent"},
+        {.name = "a policy's trust anchor that is not there",
+         .to = "u@dest.test",
+         .settings =
+                 "smtp_tls_policy_maps = inline:{ { PEER = secure match=mx.example tafile=/nowhere.pem } }\n",
+         .scripts = {GREETING "<EHLO\n>250-a\n>250 STARTTLS\n<STARTTLS\n>220 go\n@hang"},
+         .log = {"dsn=4.7.5, status=deferred (Cannot start TLS with",
+                 "cannot use trust anchor file /nowhere.pem: No such file or directory"},
+         .not_in_log = "status=sent"},
+
         {.name = "fingerprint",
          .to = "u@dest.test",
          .settings = "smtp_tls_security_level = fingerprint\nsmtp_tls_loglevel = 1\n"

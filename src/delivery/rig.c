@@ -41,7 +41,10 @@ void rig_write(struct rig *r, const char *name, const char *text)
         check(f && fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
-/* PEER and OTHER are two hosts with one server; CERTIFICATE is its file, FINGERPRINT its SHA-256. */
+/*
+ * PEER and OTHER are two hosts with one server; CERTIFICATE is its file, FINGERPRINT its SHA-256; STRANGER is
+ * the file of a certificate that has nothing to do with it.
+ */
 static void put_with_peers(struct buf *out, struct str text, const struct rig *r)
 {
         while (text.len) {
@@ -52,6 +55,9 @@ static void put_with_peers(struct buf *out, struct str text, const struct rig *r
                 } else if (str_starts(text, STR("FINGERPRINT"))) {
                         buf_append_str(out, str_from(r->files.fingerprint));
                         text = str_tail(text, 11);
+                } else if (str_starts(text, STR("STRANGER"))) {
+                        buf_append_str(out, str_from(r->files.named_cert));
+                        text = str_tail(text, 8);
                 } else if (str_starts(text, STR("PEER"))) {
                         buf_printf(out, "[127.0.0.1]:%u", port);
                         text = str_tail(text, 4);

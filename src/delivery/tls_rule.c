@@ -43,6 +43,7 @@ static void use_level(struct tls_rule *r, const struct params *p, struct arena *
                 r->excluded = arena_printf(arena, "%.*s %.*s", STR_ARG(p->smtp_tls_exclude_ciphers),
                                            STR_ARG(p->smtp_tls_mandatory_exclude_ciphers));
         r->matches = STR("");
+        r->anchor_files = STR("");
         if (r->level == TLS_LEVEL_VERIFY)
                 r->matches = p->smtp_tls_verify_cert_match;
         else if (r->level == TLS_LEVEL_SECURE)
@@ -106,6 +107,15 @@ static int set_matches(struct tls_rule *r, struct str value, struct arena *arena
         return 0;
 }
 
+static int add_anchors(struct tls_rule *r, struct str file, struct arena *arena, struct why *why)
+{
+        if (r->level < TLS_LEVEL_VERIFY)
+                return why_set(why, -EINVAL,
+                               "tafile= means nothing at this level: use it with verify or secure");
+        r->anchor_files = arena_printf(arena, "%.*s %.*s", STR_ARG(r->anchor_files), STR_ARG(file));
+        return 0;
+}
+
 static int apply_option(struct tls_rule *r, const struct params *p, struct str option,
                         struct arena *arena, struct why *why)
 {
@@ -122,13 +132,15 @@ static int apply_option(struct tls_rule *r, const struct params *p, struct str o
                         arena_printf(arena, "%.*s %.*s", STR_ARG(r->excluded), STR_ARG(value));
         else if (str_eq_nocase(name, STR("match")))
                 return set_matches(r, value, arena, why);
+        else if (str_eq_nocase(name, STR("tafile")))
+                return add_anchors(r, value, arena, why);
         else if (str_eq_nocase(name, STR("servername")))
                 r->servername = value;
         else if (!str_eq_nocase(name,
                                 STR("connection_reuse"))) /* connections are always used again */
                 return why_set(
                         why, -EINVAL,
-                        "unknown option \"%.*s\": use match, protocols, ciphers, exclude or servername",
+                        "unknown option \"%.*s\": use match, tafile, protocols, ciphers, exclude or servername",
                         STR_ARG(name));
         return 0;
 }

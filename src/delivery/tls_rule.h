@@ -5,7 +5,7 @@
  * match=mx.example:.example protocols=TLSv1.3". A rule that cannot be read, or a table that cannot be asked, makes the
  * mail wait: it never goes with less than was meant.
  *
- * Not here: levels dane and dane-only; tafile= of a policy (give a transport its own smtp_tls_trust_anchor_file).
+ * Not here: levels dane and dane-only.
  */
 #ifndef DELIVERY_TLS_RULE_H
 #define DELIVERY_TLS_RULE_H
@@ -20,6 +20,8 @@ struct tls_rule {
         struct str servername; /* smtp_tls_servername: a name, "hostname", "nexthop", or empty */
         struct str
                 matches; /* verify, secure: names; fingerprint: fingerprints; with blanks, commas or "|" between */
+        struct str
+                anchor_files; /* tafile=, with blanks between: certificates that end a chain; empty: the transport's */
         struct str nexthop_name; /* what "nexthop" means in both */
 };
 

@@ -89,6 +89,8 @@ static void test_entries(void **state)
                 {"may match=x.test", -1, NULL, NULL, NULL},
                 {"encrypt ciphers=best", -1, NULL, NULL, NULL},
                 {"encrypt tafile=/etc/ca.pem", -1, NULL, NULL, NULL},
+                {"fingerprint tafile=/etc/ca.pem", -1, NULL, NULL, NULL},
+                {"secure tafile=", -1, NULL, NULL, NULL},
                 {"encrypt protocols", -1, NULL, NULL, NULL},
                 {"encrypt protocols=", -1, NULL, NULL, NULL},
         };
@@ -110,6 +112,17 @@ static void test_entries(void **state)
                 assert_str_equal(rule.protocols, cases[i].protocols);
                 assert_str_equal(rule.excluded, cases[i].excluded);
         }
+        /* trust anchors gather, and go with another level */
+        struct tls_rule anchored;
+        struct why reason;
+        set_params(TLS_LEVEL_MAY);
+        tls_rule_init(&anchored, &params, STR("dest.test"), &arena);
+        assert_int_equal(tls_rule_apply(&anchored, &params,
+                                        STR("secure tafile=/a.pem tafile=/b.pem"), &arena, &reason),
+                         0);
+        assert_str_equal(anchored.anchor_files, " /a.pem /b.pem");
+        assert_int_equal(tls_rule_apply(&anchored, &params, STR("verify"), &arena, &reason), 0);
+        assert_str_equal(anchored.anchor_files, "");
         /* no fingerprint anywhere */
         struct tls_rule rule;
         struct why why;

@@ -216,7 +216,9 @@ static void read_tls(struct transport *t, struct table_set *tables, struct place
                 .protocols = rule.protocols,
                 .ciphers = rule.ciphers,
                 .excluded = rule.excluded,
-                .curves = p->tls_eecdh_auto_curves,
+                .curves = config_tls_groups(p, arena),
+                .ssl_options = p->tls_ssl_options,
+                .workarounds_off = p->tls_disable_workarounds,
         };
         struct why why;
         t->tls = tls_context_new(&options, &why);

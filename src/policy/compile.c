@@ -75,8 +75,7 @@ static bool is_separator(char c)
         return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',';
 }
 
-/* The next item, its braces kept: what stands inside braces is not taken apart. */
-static bool next_item(struct str *rest, struct str *item)
+bool policy_item_next(struct str *rest, struct str *item)
 {
         size_t start = 0;
         while (start < rest->len && is_separator(rest->ptr[start]))
@@ -219,6 +218,19 @@ static struct table *open_table(struct compiler *c, const struct restriction *re
         return table;
 }
 
+static struct table *open_certificate_table(struct compiler *c,
+                                            const struct restriction *restriction,
+                                            struct str argument, struct certificate_search *search)
+{
+        struct why why;
+        if (certificate_search_parse(argument, search, &why) == 0)
+                return open_table(c, restriction, search->table);
+        fail(c, "bad-argument", argument,
+             "write { type:table, { search_order = cert_fingerprint } }", "%s: %s",
+             restriction->name, why.text);
+        return NULL;
+}
+
 /* Takes the argument off the front of *rest. False when it is missing or wrong. */
 static bool take_argument(struct compiler *c, const struct restriction *restriction,
                           struct str name, struct str *rest, struct str *argument, int64_t *time_ms)
@@ -227,7 +239,7 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
         if (restriction->argument == ARGUMENT_NONE)
                 return true;
         struct str before = *rest;
-        bool has_one = next_item(rest, argument);
+        bool has_one = policy_item_next(rest, argument);
         switch (restriction->argument) {
         case ARGUMENT_NONE:
                 break;
@@ -238,6 +250,14 @@ static bool take_argument(struct compiler *c, const struct restriction *restrict
                 fail(c, "missing-argument", name, "write it as type:table, as in hash:/etc/access",
                      "%s needs a table after it%s%.*s", restriction->name, has_one ? ", not " : "",
                      STR_ARG(*argument));
+                return false;
+        case ARGUMENT_CERTIFICATE_TABLE:
+                if (has_one && (argument->ptr[0] == '{' || str_find(*argument, ':') > 0))
+                        return true;
+                *rest = before;
+                fail(c, "missing-argument", name,
+                     "write it as type:table, or as { type:table, { search_order = ... } }",
+                     "%s needs a table after it", restriction->name);
                 return false;
         case ARGUMENT_WORD:
         case ARGUMENT_LIST:
@@ -311,6 +331,10 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
         if (restriction->argument == ARGUMENT_TABLE &&
             !(table = open_table(c, restriction, argument)))
                 return;
+        struct certificate_search search;
+        if (restriction->argument == ARGUMENT_CERTIFICATE_TABLE &&
+            !(table = open_certificate_table(c, restriction, argument, &search)))
+                return;
         if (restriction->argument == ARGUMENT_LIST &&
             !(dnsbl = find_list(c, restriction, name, argument, &site)))
                 return;
@@ -321,6 +345,8 @@ static void compile_restriction(struct compiler *c, const struct restriction *re
         case KIND_READY: {
                 struct step *step = add_step(c, restriction, name, argument);
                 step->table = table;
+                if (restriction->argument == ARGUMENT_CERTIFICATE_TABLE)
+                        step->certificate_search = search;
                 step->site = site;
                 step->dnsbl = dnsbl;
                 step->time_ms = time_ms;
@@ -396,10 +422,10 @@ static void compile_braced(struct compiler *c, struct str item)
                 str_trim(str_part(item, 1, item.len - (str_ends(item, STR("}")) ? 2 : 1)));
         struct str first;
         size_t before = c->out->count;
-        if (next_item(&inner, &first) && first.ptr[0] != '{')
+        if (policy_item_next(&inner, &first) && first.ptr[0] != '{')
                 compile_item(c, first, &inner);
         struct str more;
-        if (next_item(&inner, &more) && !c->out->is_broken) {
+        if (policy_item_next(&inner, &more) && !c->out->is_broken) {
                 c->out->count = before;
                 fail(c, "braces-not-yet", item, "write one restriction, without braces",
                      "{ ... } with attributes is not available");
@@ -410,7 +436,7 @@ static size_t count_items(struct str text)
 {
         size_t count = 0;
         struct str item;
-        while (next_item(&text, &item))
+        while (policy_item_next(&text, &item))
                 count++;
         return count;
 }
@@ -422,7 +448,7 @@ static void compile_list(struct compiler *c, struct str text)
                 room = LIST_STEPS_MAX;
         c->out->steps = arena_array(c->arena, struct step, room + 1);
         struct str item;
-        while (next_item(&text, &item)) {
+        while (policy_item_next(&text, &item)) {
                 if (item.ptr[0] == '{')
                         compile_braced(c, item);
                 else
@@ -458,7 +484,7 @@ static void declare_classes(struct policy *p, struct findings *findings)
         struct str rest = p->params->smtpd_restriction_classes;
         struct str item;
         p->class_list = arena_array(&p->arena, struct step_list *, count_items(rest) + 1);
-        while (next_item(&rest, &item)) {
+        while (policy_item_next(&rest, &item)) {
                 bool is_old;
                 struct place at = policy_place(p, "smtpd_restriction_classes", item);
                 if (restriction_find(item, &is_old)) {

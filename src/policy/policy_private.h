@@ -73,6 +73,7 @@ enum restriction_kind {
 enum restriction_argument {
         ARGUMENT_NONE,
         ARGUMENT_TABLE,
+        ARGUMENT_CERTIFICATE_TABLE, /* a table, or { table, { search_order = ... } } */
         ARGUMENT_WORD,
         ARGUMENT_TIME,
         ARGUMENT_LIST,    /* domain[=filter] of a list in the DNS */
@@ -118,6 +119,20 @@ extern const struct restriction restriction_of_class;
 /* A bare type:table inside a class: the access check of the list that asks the class. */
 extern const struct restriction restriction_of_table;
 
+/* What of a client's certificate check_ccert_access asks its table for, one after the other. */
+enum certificate_key { CERTIFICATE_FINGERPRINT, CERTIFICATE_KEY_FINGERPRINT };
+enum { CERTIFICATE_KEYS_MAX = 2 };
+struct certificate_search {
+        struct str table; /* as written */
+        enum certificate_key keys[CERTIFICATE_KEYS_MAX];
+        size_t count;
+};
+/*
+ * "type:table" (the certificate's fingerprint, then its key's) or "{ type:table, { search_order = NAME, NAME } }". 0, or
+ * -EINVAL with *why.
+ */
+int certificate_search_parse(struct str argument, struct certificate_search *out, struct why *why);
+
 struct step {
         const struct restriction *restriction;
         struct str argument; /* as written; empty: none */
@@ -125,9 +140,10 @@ struct step {
         struct step_list *list; /* of a class */
         const struct policy_service *service;
         int64_t time_ms;
-        const struct dnsbl_site *site; /* of a list in the DNS, as written */
-        struct dnsbl_list *dnsbl;      /* and its record; NULL: no such step */
-        bool is_warning;               /* after warn_if_reject */
+        const struct dnsbl_site *site;                /* of a list in the DNS, as written */
+        struct dnsbl_list *dnsbl;                     /* and its record; NULL: no such step */
+        struct certificate_search certificate_search; /* of check_ccert_access */
+        bool is_warning;                              /* after warn_if_reject */
         struct place at;
         struct str source; /* "main.cf:21 reject_unauth_destination" */
 };
@@ -213,7 +229,9 @@ struct policy {
 /* Where this part of a parameter's value stands, else where the parameter is set. */
 struct place policy_place(const struct policy *p, const char *parameter, struct str part);
 
-/* compile.c: all lists and classes. */
+/* compile.c: the next item of a list, its braces kept: what stands inside braces is not taken apart. */
+bool policy_item_next(struct str *rest, struct str *item);
+/* All lists and classes. */
 void policy_compile(struct policy *p, struct findings *findings);
 /* One list out of an access table; 0, or -EINVAL with *why. Opens no tables. */
 int policy_compile_action(struct policy *p, struct str text, struct str source, struct arena *arena,

@@ -56,7 +56,7 @@ static const struct restriction restrictions[] = {
         INERT("check_sasl_access", TABLE, NO_SASL),
         READY("permit_tls_clientcerts", NONE, NONE, await_permit_tls_clientcerts),
         READY("permit_tls_all_clientcerts", NONE, NONE, await_permit_tls_all_clientcerts),
-        READY("check_ccert_access", TABLE, PERMITS, await_check_ccert_access),
+        READY("check_ccert_access", CERTIFICATE_TABLE, PERMITS, await_check_ccert_access),
         ASKS_DNS("check_client_a_access", TABLE, NONE, await_check_client_a_access,
                  prefetch_client_a_access),
         ASKS_DNS("check_client_mx_access", TABLE, NONE, await_check_client_mx_access,

@@ -345,6 +345,49 @@ static void bad_networks_are_errors(void **state)
         rig_done(&r);
 }
 
+/* check_ccert_access: by the certificate, by its key, in the order that is asked for */
+static void certificates_are_looked_for_in_order(void **state)
+{
+#define PRINTS  "inline:{ {AA:01=REJECT the certificate}, {BB:02=REJECT the key} }"
+#define NO(who) "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: the " who
+        static const struct {
+                const char *restriction, *print, *key_print, *expected;
+        } cases[] = {
+                {PRINTS, "AA:01", "BB:02", NO("certificate")},
+                {PRINTS, "CC:03", "BB:02", NO("key")},
+                {PRINTS, "CC:03", "DD:04", "permit"},
+                {"{ " PRINTS " }", "AA:01", "BB:02", NO("certificate")},
+                {"{ " PRINTS ", { search_order = pubkey_fingerprint, cert_fingerprint } }", "AA:01",
+                 "BB:02", NO("key")},
+                {"{ " PRINTS ", { search_order = pubkey_fingerprint cert_fingerprint } }", "AA:01",
+                 "DD:04", NO("certificate")},
+                {"{ " PRINTS " { search_order=cert_fingerprint } }", "CC:03", "BB:02", "permit"},
+                {"{ " PRINTS ", { search_order = PUBKEY_FINGERPRINT } }", "AA:01", "DD:04",
+                 "permit"},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct rig r;
+                char main_cf[3000];
+                struct tls_peer peer = {.has_certificate = true};
+                rig_init(&r);
+                snprintf(main_cf, sizeof(main_cf),
+                         RIG_MAIN_CF "smtpd_client_restrictions = check_ccert_access %s\n",
+                         cases[i].restriction);
+                rig_load(&r, main_cf);
+                rig_facts(&r, "a@b.example", "user@relay.example");
+                rig_client(&r, "unknown", "192.0.2.1");
+                snprintf(peer.fingerprint, sizeof(peer.fingerprint), "%s", cases[i].print);
+                snprintf(peer.key_fingerprint, sizeof(peer.key_fingerprint), "%s",
+                         cases[i].key_print);
+                r.facts.has_tls = true;
+                r.facts.certificate = &peer;
+                const char *got = rig_judge(&r, POLICY_AT_RCPT);
+                if (strcmp(got, cases[i].expected) != 0)
+                        fail_msg("%s: %s", cases[i].restriction, got);
+                rig_done(&r);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -353,6 +396,7 @@ int main(void)
                 cmocka_unit_test(bounces_go_to_one),
                 cmocka_unit_test(networks_come_from_tables_too),
                 cmocka_unit_test(bad_networks_are_errors),
+                cmocka_unit_test(certificates_are_looked_for_in_order),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,16 @@ static bool needs_tls(const struct params *p)
         return p->smtpd_tls_security_level == TLS_LEVEL_ENCRYPT || p->smtpd_tls_wrappermode;
 }
 
+/* smtpd_tls_eecdh_grade */
+static struct str groups_of(const struct params *p, struct arena *arena)
+{
+        if (p->smtpd_tls_eecdh_grade == EECDH_STRONG)
+                return p->tls_eecdh_strong_curve;
+        if (p->smtpd_tls_eecdh_grade == EECDH_ULTRA)
+                return p->tls_eecdh_ultra_curve;
+        return config_tls_groups(p, arena);
+}
+
 bool session_needs_certificate(const struct params *p)
 {
         return p->smtpd_tls_req_ccert && needs_tls(p);
@@ -86,7 +96,10 @@ int session_tls_new(const struct params *p, struct tls_context **out, struct why
                         p, (enum tls_grade)(is_mandatory ? p->smtpd_tls_mandatory_ciphers
                                                          : p->smtpd_tls_ciphers)),
                 .excluded = p->smtpd_tls_exclude_ciphers,
-                .curves = p->tls_eecdh_auto_curves,
+                .curves = groups_of(p, &arena),
+                .dh_file = p->smtpd_tls_dh1024_param_file,
+                .workarounds_off = p->tls_disable_workarounds,
+                .ssl_options = p->tls_ssl_options,
                 .prefers_own_ciphers = p->tls_preempt_cipherlist,
                 .asks_certificate = p->smtpd_tls_ask_ccert || session_needs_certificate(p),
                 .depth_max = (int)p->smtpd_tls_ccert_verifydepth,
@@ -96,6 +109,10 @@ int session_tls_new(const struct params *p, struct tls_context **out, struct why
                 o.excluded =
                         arena_printf(&arena, "%.*s %.*s", STR_ARG(p->smtpd_tls_exclude_ciphers),
                                      STR_ARG(p->smtpd_tls_mandatory_exclude_ciphers));
+        if (p->smtpd_tls_eecdh_grade == EECDH_NONE)
+                o.excluded = arena_printf(&arena, "%.*s kEECDH", STR_ARG(o.excluded));
+        if (str_is_empty(p->tls_session_ticket_cipher))
+                o.ssl_options = arena_printf(&arena, "%.*s NO_TICKET", STR_ARG(o.ssl_options));
         name_files(p, &o);
         *out = tls_context_new(&o, why);
         arena_done(&arena);

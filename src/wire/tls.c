@@ -284,6 +284,28 @@ static int set_curves(SSL_CTX *ssl, struct str names, struct why *why)
                     "as X25519 prime256v1; see openssl ecparam -list_curves");
 }
 
+static int load_dh(SSL_CTX *ssl, const char *path)
+{
+        BIO *in = BIO_new_file(path, "r");
+        EVP_PKEY *parameters = in ? PEM_read_bio_Parameters(in, NULL) : NULL;
+        BIO_free(in);
+        if (parameters && SSL_CTX_set0_tmp_dh_pkey(ssl, parameters) == 1)
+                return 1;
+        EVP_PKEY_free(parameters);
+        return 0;
+}
+
+/* As many bits as our key has, or those of the file: smtpd_tls_dh1024_param_file. */
+static int set_dh(SSL_CTX *ssl, struct str file, struct why *why)
+{
+        if (str_is_empty(file) || str_eq_nocase(file, STR("auto"))) {
+                SSL_CTX_set_dh_auto(ssl, 1);
+                return 0;
+        }
+        return load(ssl, load_dh, file, "cannot use DH parameter file",
+                    "make it by openssl dhparam -out FILE 2048", why);
+}
+
 /* What is wrong with a certificate is noted and ends no handshake: whoever needs a good one looks afterwards. */
 static int note_and_go_on(int is_good, X509_STORE_CTX *store)
 {
@@ -333,7 +355,11 @@ static int set_up(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
                 set_up_client(ssl);
         if (o->prefers_own_ciphers)
                 SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
-        rc = set_ciphers(ssl, o, why);
+        rc = tls_bits_apply(ssl, o->ssl_options, o->workarounds_off, why);
+        if (rc == 0)
+                rc = set_ciphers(ssl, o, why);
+        if (rc == 0 && o->is_server)
+                rc = set_dh(ssl, o->dh_file, why);
         if (rc == 0)
                 rc = set_curves(ssl, o->curves, why);
         return rc < 0 ? rc : load_files(ssl, o, why);
@@ -401,6 +427,8 @@ int tls_request_apply(SSL *ssl, const struct tls_request *r, struct why *why)
                 snprintf(host, sizeof(host), "%.*s", STR_ARG(r->name));
                 SSL_set_tlsext_host_name(ssl, host);
         }
+        if (r->anchors)
+                tls_anchors_apply(ssl, r->anchors);
         if (r->protocols.len) {
                 rc = parse_protocols(r->protocols, &oldest, &newest, why);
                 if (rc < 0)

@@ -31,10 +31,15 @@ struct tls_options {
         bool has_default_ca; /* OpenSSL's own authorities beside them */
         int depth_max;       /* certificates between the peer's and its authority; 0: OpenSSL's */
         bool asks_certificate; /* of a client. It may give none; who needs one looks at struct tls_peer */
-        struct str protocols;     /* Postfix's: ">=TLSv1.2", "!SSLv3, !TLSv1" */
-        struct str ciphers;       /* an OpenSSL list for TLS 1.2 and below; empty: OpenSSL's */
-        struct str excluded;      /* names that are taken out of it: "aNULL, MD5" */
-        struct str curves;        /* the best first; unknown ones are skipped; empty: OpenSSL's */
+        struct str protocols; /* Postfix's: ">=TLSv1.2", "!SSLv3, !TLSv1" */
+        struct str ciphers;   /* an OpenSSL list for TLS 1.2 and below; empty: OpenSSL's */
+        struct str excluded;  /* names that are taken out of it: "aNULL, MD5" */
+        struct str
+                curves; /* groups too, the best first; unknown ones are skipped; empty: OpenSSL's */
+        struct str dh_file;     /* parameters of DHE below TLS 1.3, PEM; empty: OpenSSL's own */
+        struct str ssl_options; /* tls_ssl_options: names, or bits as 0x... */
+        struct str
+                workarounds_off; /* tls_disable_workarounds: what is not to be done for faulty peers */
         bool prefers_own_ciphers; /* our order counts, not the client's */
 };
 
@@ -50,6 +55,14 @@ int tls_context_add_name(struct tls_context *t, struct str name, struct str chai
 int64_t tls_context_expires(const struct tls_context *t);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context **t);
+
+/*
+ * Certificates that end a chain for one connection (struct tls_request), whoever signed them; instead of the context's
+ * authorities. `files` are PEM, with blanks or commas between. Reads them: not on a loop. NULL with *why.
+ */
+struct tls_anchors;
+struct tls_anchors *tls_anchors_load(struct str files, struct why *why);
+void tls_anchors_free(struct tls_anchors **a);
 
 /* Who is on the other side, as far as certificates say. */
 enum { TLS_NAME_BYTES_MAX = 256, TLS_FINGERPRINT_BYTES_MAX = 64 * 3 };

@@ -14,6 +14,12 @@ SSL *wire_ssl(const struct wire *w);
 /* What one connection as a client wants (tls.c). 0, or an error with *why. */
 int tls_request_apply(SSL *ssl, const struct tls_request *r, struct why *why);
 
+/* tls_bits.c: OpenSSL's workarounds less some, and options beside them. 0, or -EINVAL with *why. */
+int tls_bits_apply(SSL_CTX *ssl, struct str set, struct str disabled, struct why *why);
+
+/* tls_anchors.c */
+void tls_anchors_apply(SSL *ssl, const struct tls_anchors *a);
+
 /* tls_resume.c: tickets with keys that all server contexts share, and a store of sessions as a client. */
 void tls_resume_server(SSL_CTX *ssl);
 void tls_resume_client(SSL_CTX *ssl);

@@ -161,6 +161,88 @@ static void has_curves_and_order(void **state)
         }
 }
 
+static void has_options_and_workarounds(void **state)
+{
+        static const struct {
+                const char *on, *off;
+                bool is_good;
+                uint64_t set, clear;
+        } cases[] = {
+                {"", "", true, SSL_OP_ALL, SSL_OP_NO_TICKET},
+                {"NO_TICKET", "", true, SSL_OP_ALL | SSL_OP_NO_TICKET, 0},
+                {"no_ticket, Prioritize_ChaCha", "", true,
+                 SSL_OP_NO_TICKET | SSL_OP_PRIORITIZE_CHACHA, 0},
+                {"0x4000", "", true, SSL_OP_NO_TICKET, 0},
+                {"", "TLSEXT_PADDING TLS_D5_BUG CVE-2010-4180", true,
+                 SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS, SSL_OP_TLSEXT_PADDING},
+                {"", "0xFFFFFFFF", true, 0, SSL_OP_TLSEXT_PADDING | SSL_OP_CRYPTOPRO_TLSEXT_BUG},
+                /* what is not named stays out of reach */
+                {"", "0x80000000", true, SSL_OP_TLSEXT_PADDING, 0},
+                {"NO_SUCH_OPTION", "", false, 0, 0},
+                {"TLSEXT_PADDING", "", false, 0, 0},
+                {"", "NO_TICKET", false, 0, 0},
+                {"0x", "", false, 0, 0},
+                {"0x12345678901234567", "", false, 0, 0},
+                {"0xno", "", false, 0, 0},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct why why;
+                struct tls_options o = server_options();
+                o.ssl_options = str_from(cases[i].on);
+                o.workarounds_off = str_from(cases[i].off);
+                struct tls_context *t = tls_context_new(&o, &why);
+                if ((t != NULL) != cases[i].is_good)
+                        fail_msg("\"%s\", \"%s\"", cases[i].on, cases[i].off);
+                if (!t) {
+                        assert_non_null(strstr(why.text, "there is no \""));
+                        continue;
+                }
+                uint64_t bits = SSL_CTX_get_options(tls_context_ssl(t));
+                assert_true((bits & cases[i].set) == cases[i].set);
+                assert_true((bits & cases[i].clear) == 0);
+                assert_true(bits & SSL_OP_NO_RENEGOTIATION);
+                tls_context_unref(&t);
+        }
+}
+
+static void has_parameters_for_dhe(void **state)
+{
+        struct why why;
+        struct tls_options o = server_options();
+        o.dh_file = STR("auto");
+        struct tls_context *t = tls_context_new(&o, &why);
+        assert_non_null(t);
+        tls_context_unref(&t);
+        o.dh_file = str_from(files.cert);
+        assert_null(tls_context_new(&o, &why));
+        assert_non_null(strstr(why.text, "cannot use DH parameter file"));
+        o.dh_file = STR("/nonexistent.pem");
+        assert_null(tls_context_new(&o, &why));
+        assert_non_null(strstr(why.text, "No such file"));
+        o.dh_file = STR("/nonexistent.pem");
+        o.is_server = false; /* clients take the server's */
+        t = tls_context_new(&o, &why);
+        assert_non_null(t);
+        tls_context_unref(&t);
+}
+
+static void reads_trust_anchors(void **state)
+{
+        struct why why;
+        char both[300];
+        snprintf(both, sizeof(both), " %s, %s", files.cert, files.named_cert);
+        struct tls_anchors *a = tls_anchors_load(str_from(both), &why);
+        assert_non_null(a);
+        tls_anchors_free(&a);
+        assert_null(a);
+        tls_anchors_free(&a);
+        assert_null(tls_anchors_load(str_from(files.key), &why));
+        assert_non_null(strstr(why.text, "it must be certificates in PEM"));
+        snprintf(both, sizeof(both), "%s /nonexistent.pem", files.cert);
+        assert_null(tls_anchors_load(str_from(both), &why));
+        assert_non_null(strstr(why.text, "/nonexistent.pem: No such file"));
+}
+
 /* A key in a file of its own in front of its certificate; two pairs; both kinds in one file. */
 static void reads_several_chains(void **state)
 {
@@ -208,9 +290,15 @@ static void reads_several_chains(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(loads_good_files),     cmocka_unit_test(reads_protocol_lists),
-                cmocka_unit_test(says_what_is_wrong),   cmocka_unit_test(takes_ciphers_out),
-                cmocka_unit_test(has_curves_and_order), cmocka_unit_test(reads_several_chains),
+                cmocka_unit_test(loads_good_files),
+                cmocka_unit_test(reads_protocol_lists),
+                cmocka_unit_test(says_what_is_wrong),
+                cmocka_unit_test(takes_ciphers_out),
+                cmocka_unit_test(has_curves_and_order),
+                cmocka_unit_test(has_options_and_workarounds),
+                cmocka_unit_test(has_parameters_for_dhe),
+                cmocka_unit_test(reads_trust_anchors),
+                cmocka_unit_test(reads_several_chains),
         };
         return cmocka_run_group_tests(tests, make_files, remove_files);
 }

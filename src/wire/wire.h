@@ -94,12 +94,14 @@ int await_wire_flush(struct wire *w, int64_t deadline_ms);
  */
 int await_wire_tls_accept(struct wire *w, struct tls_context *tls, int64_t deadline_ms,
                           struct why *why);
+struct tls_anchors;
 /* What one connection as a client asks for beyond its context. */
 struct tls_request {
         struct str name;      /* for SNI; empty: none */
         struct str protocols; /* instead of the context's, as in tls_options; empty: those */
         struct str ciphers;
         struct str excluded;
+        const struct tls_anchors *anchors; /* instead of the context's authorities; NULL: those */
         struct str
                 session; /* a session made before under the same text is resumed; empty: none is */
 };

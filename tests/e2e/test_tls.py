@@ -147,6 +147,29 @@ def test_client_certificates(network):
     relay.await_log('Trusted TLS connection established from .*127.0.0.1')
 
 
+def test_the_order_of_fingerprints(network):
+    """check_ccert_access with a search_order: the key's fingerprint alone, before the certificate's."""
+    friend = places.certificate('friend.test')
+    public = subprocess.run(f'openssl x509 -in {friend[0]} -pubkey -noout | openssl pkey -pubin -outform DER | '
+                            'openssl dgst -sha256 -c', shell=True, check=True, capture_output=True, text=True)
+    key_print = public.stdout.rpartition(' ')[2].strip().upper()
+    table = f'{fingerprint(friend[0])} REJECT by certificate\n{key_print} REJECT by key\n'
+    for order, refusal in (('pubkey_fingerprint, cert_fingerprint', 'by key'),
+                           ('cert_fingerprint', 'by certificate')):
+        relay = network.relay(places.free_port(), main={
+            **tls_in('mx1.relay.test'), 'smtpd_tls_ask_ccert': 'yes', 'compatibility_level': '3.6',
+            'smtpd_client_restrictions':
+                'check_ccert_access { hash:@DIR@/etc/certificates, { search_order = %s } }' % order},
+            files={'certificates': table}).start()
+        talk = encrypted(relay, friend)
+        talk.ask('EHLO client.test', '250 ')
+        talk.ask('MAIL FROM:<a@client.test>', '250 ')
+        talk.ask('RCPT TO:<editor@relay.test>', '554 5.7.1')
+        talk.close()
+        relay.await_log(refusal)
+        relay.stop()
+
+
 def test_a_certificate_is_required(network):
     """smtpd_tls_req_ccert: without one that is trusted, 421 after the handshake."""
     friend = places.certificate('friend.test')
