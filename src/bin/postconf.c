@@ -27,7 +27,7 @@ void postconf_print(const struct postconf *p, struct str name, struct str value)
         struct str word;
         while (str_next_word(&value, " \t\r\n", &word)) {
                 bool needs_blank = !is_first || !p->hides_names;
-                if (p->folds && !is_first && column + 1 + word.len > COLUMNS_MAX) {
+                if (p->folds && needs_blank && column + 1 + word.len > COLUMNS_MAX) {
                         printf("\n    ");
                         column = 4;
                 } else if (needs_blank) {
