@@ -507,7 +507,8 @@ def pairs(namespace):
             pair.stop()
 
 
-@pytest.mark.parametrize('case,talk', [(c.name, t) for c in ALL.values() for t in c.talks])
+@pytest.mark.parametrize('case,talk', [pytest.param(c.name, t, marks=pytest.mark.xdist_group(c.name))
+                                       for c in ALL.values() for t in c.talks])
 def test_talk(pairs, case, talk):
     pair = pairs(case)
     lines = ALL[case].talks[talk]

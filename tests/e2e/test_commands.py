@@ -163,6 +163,7 @@ def test_stop(network):
     relay.check_health()
 
 
+@pytest.mark.long
 def test_stop_with_open_connections(network):
     """SIGTERM while clients are connected, idle and in the middle: it ends in seconds, and cleanly."""
     relay, core = network.pair()

@@ -150,6 +150,7 @@ def test_what_is_no_listing_refuses_nobody(network, lists):
     assert log.count('all.test is switched off') == 1
 
 
+@pytest.mark.long
 def test_a_list_that_begins_to_list_everything(network, lists):
     server = relay(network, lists, dnsbl_test_interval='1s',
                    smtpd_recipient_restrictions='reject_rbl_client bl.test')
@@ -165,6 +166,7 @@ def test_a_list_that_begins_to_list_everything(network, lists):
     assert rcpt(server, '198.51.100.2').startswith('554 ')
 
 
+@pytest.mark.long
 def test_a_list_that_is_gone(network, lists):
     server = relay(network, lists, smtpd_recipient_restrictions='reject_rbl_client bl.test',
                    dns_timeout='2s')

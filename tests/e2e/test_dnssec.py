@@ -13,6 +13,8 @@ from harness.dialogue import Dialogue
 from harness.peer import Peer
 from harness.server import Server
 
+pytestmark = pytest.mark.xdist_group('dnssec')     # one NSD
+
 RECORDS = """$ORIGIN {zone}.
 $TTL 60
 @ IN SOA ns.{zone}. root.{zone}. 1 3600 600 86400 60

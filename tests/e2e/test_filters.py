@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import signal
 import subprocess
 
 import pytest
@@ -54,12 +55,9 @@ def daemon():
 
     yield start
     for process in started:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # Asked to end, a libmilter looks up only every five seconds; nothing that it keeps is needed any more.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def relay_with(network, *ports, **main):
@@ -75,6 +73,7 @@ def passed_on(relay):
     return relay.sink.messages[-1]
 
 
+@pytest.mark.long
 def test_opendkim_signs_and_verifies(network, daemon):
     peer = Peer('opendkim')
     here = places.new_directory('opendkim')
@@ -101,6 +100,7 @@ def test_opendkim_signs_and_verifies(network, daemon):
     assert 'Authentication-Results: dkim.relay.test' in header and 'dkim=pass' in header, header
 
 
+@pytest.mark.long
 def test_clamav_refuses_a_virus(network, daemon):
     peer = Peer('clamav')
     here = places.new_directory('clamav')

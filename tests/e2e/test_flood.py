@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 
+import pytest
+
 from harness import places
 
 MESSAGES = 20000
@@ -55,6 +57,7 @@ def load_numbers(core):
     return seen
 
 
+@pytest.mark.long
 def test_smtp_source(network, peers):
     """Postfix's own generator: 20,000 messages over 100 connections."""
     relay, core = network.pair()
@@ -78,6 +81,7 @@ def test_smtp_source(network, peers):
     assert set(recipients.values()) == {1} and len(recipients) == MESSAGES
 
 
+@pytest.mark.long
 def test_each_body_is_its_own(network, load, tmp_path):
     relay, core = network.pair()
     record = tmp_path / 'accepted'
@@ -89,6 +93,7 @@ def test_each_body_is_its_own(network, load, tmp_path):
     assert set(seen) == set(range(1, MESSAGES + 1)) and set(seen.values()) == {1}
 
 
+@pytest.mark.long
 def test_the_worker_is_killed_five_times(network, load, tmp_path):
     """SIGKILL to the relay's worker under load: every message that got its 250 arrives."""
     relay, core = network.pair()

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from harness import places
 from harness.dialogue import Dialogue
 from harness.dns import NameServer
@@ -54,6 +56,7 @@ def measure(relay, sink, count, has_tls):
     return at_once, least
 
 
+@pytest.mark.long
 def test_an_idle_session_takes_little_memory(network):
     dns = NameServer(NAME)
     sink = network.sink().start()
@@ -65,6 +68,7 @@ def test_an_idle_session_takes_little_memory(network):
         assert at_once < 15 and rested < 8, (at_once, rested)
 
 
+@pytest.mark.long
 def test_an_idle_session_under_tls_takes_little_memory(network):
     certificate, key = places.certificate()
     sink = network.sink().start()

@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from harness import places
 from harness.kills import Kills
 
@@ -10,6 +12,7 @@ from harness.kills import Kills
 KILLS = int(os.environ.get('FOREPOST_KILLS', '40'))
 
 
+@pytest.mark.long
 def test_kill_9_under_load(network, load):
     sink = network.sink().start()
     relay = network.relay(sink.port, main={'minimal_backoff_time': '1s', 'queue_run_delay': '1s'}).start()

@@ -14,6 +14,8 @@ from harness.places import await_true
 if os.geteuid() != 0:
     pytest.skip('Dovecot runs by chroot, which needs root', allow_module_level=True)
 
+pytestmark = pytest.mark.xdist_group('dovecot')    # one Dovecot
+
 
 class Dovecot:
     """LMTP alone, in the unpacked root; knows the users editor and full, of whom the second has no room."""

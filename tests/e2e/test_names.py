@@ -146,6 +146,7 @@ def test_postmap_answers_as_debians(tmp_path, kind):
     assert sorted(both[0].splitlines()) == sorted(both[1].splitlines())
 
 
+@pytest.mark.long
 def test_postmap_patterns_and_mistakes(tmp_path):
     names = Names(tmp_path)
     (tmp_path / 'main.cf').write_text('')

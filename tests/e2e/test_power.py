@@ -12,6 +12,7 @@ from harness import places, power
 CUTS = int(os.environ.get('FOREPOST_CUTS', '300'))
 
 
+@pytest.mark.long
 def test_power_loss():
     lacks = power.why_not()
     if lacks:

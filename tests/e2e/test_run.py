@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -23,15 +22,7 @@ def descendants(pid):
 
 def three_free_ports():
     """A port N such that N, N + 1 and N + 75 are free."""
-    while True:
-        port = places.free_port()
-        try:
-            for p in (port + 1, port + 75):
-                with socket.socket() as probe:
-                    probe.bind(('127.0.0.1', p))
-            return port
-        except OSError:
-            pass
+    return places.free_port(beside=(1, 75))
 
 
 class Demo:
@@ -112,6 +103,7 @@ def await_mail(directory, count):
     return found[-1].read_bytes().decode()
 
 
+@pytest.mark.long
 def test_the_first_message(demo, tree):
     port = three_free_ports()
     network = demo('--port', str(port))

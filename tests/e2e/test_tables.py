@@ -183,6 +183,7 @@ class Load:
         return [reply for when, reply in self.replies[known] if when >= start]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('how', ['stopped', 'hanging'])
 def test_server_goes_away_under_load(network, database, how):
     relay = relay_of(network, database)

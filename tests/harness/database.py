@@ -36,8 +36,10 @@ class Database:
         passwd = self.root / 'etc' / 'passwd'
         if os.geteuid() == 0:
             os.chown(self.directory, 65534, 65534)
-            if not passwd.exists():
-                passwd.write_text('root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n')
+            if not passwd.exists():     # in place whole: another test may be here at once
+                new = self.directory / 'passwd'
+                new.write_text('root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n')
+                new.rename(passwd)
         self.make()
 
     def inside(self, path):
@@ -169,6 +171,8 @@ class MariaDB(Database):
                 '--lc-messages-dir=' + self.inside('usr/share/mysql'),
                 '--plugin-dir=' + self.inside('usr/lib/mysql/plugin'),
                 '--datadir=' + self.inside(self.directory / 'data'), '--skip-log-bin',
+                # Its own: one that starts takes away the temporary tables that it finds.
+                '--tmpdir=' + self.inside(self.directory),
                 '--innodb-log-file-size=4M', '--innodb-buffer-pool-size=8M',
                 '--innodb-use-native-aio=0', '--innodb-flush-log-at-trx-commit=0')
 

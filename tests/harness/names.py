@@ -49,6 +49,9 @@ def real_root():
 
 def real(name, *arguments, input=b'', timeout=20, **environment):
     root = real_root()
+    if '-c' in arguments:
+        for file in pathlib.Path(arguments[arguments.index('-c') + 1]).iterdir():
+            places.date_back(file)
     loader = next(root.glob('lib/*-linux-gnu*/ld-linux-*.so.*'))
     libraries = [root / 'usr/lib/postfix', loader.parent, *root.glob('usr/lib/*-linux-gnu*')]
     if isinstance(input, str):

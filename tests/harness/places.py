@@ -50,9 +50,14 @@ def base():
     """One directory for this run of the tests, where any user may look; goes away at the end."""
     path = tempfile.mkdtemp(prefix='forepost-test-', dir='/tmp')
     os.chmod(path, 0o755)
-    if not os.environ.get('FOREPOST_TEST_KEEP'):
-        atexit.register(shutil.rmtree, path, ignore_errors=True)
+    atexit.register(clean)
     return pathlib.Path(path)
+
+
+def clean():
+    """Takes away what base() made; may be called again."""
+    if base.cache_info().currsize and not os.environ.get('FOREPOST_TEST_KEEP'):
+        shutil.rmtree(base(), ignore_errors=True)
 
 
 def new_directory(name):
@@ -74,22 +79,45 @@ def program():
     return copy
 
 
+# Below the ephemeral range, so that no outgoing connection takes a port between its choice and its use.
+PORTS = range(20000, 32000)
 _given_ports = set()
 
 
-def free_port(address='127.0.0.1'):
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+def own_ports():
+    """The part of PORTS that no other process of this run of the tests chooses from."""
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    number = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    share = len(PORTS) // workers
+    return PORTS[number * share:(number + 1) * share]
+
+
+def is_free(port, address):
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(address='127.0.0.1', beside=()):
+    """A port that nobody has, nor was given before; likewise those so far above it (`beside`)."""
+    ports = own_ports()
     while True:
-        port = random.randrange(20000, 32000)
-        if port in _given_ports:
+        first = random.choice(ports)
+        wanted = {first, *(first + step for step in beside)}
+        if wanted & _given_ports or max(wanted) not in ports:
             continue
-        with socket.socket() as probe:
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-        _given_ports.add(port)
-        return port
+        if all(is_free(port, address) for port in wanted):
+            _given_ports.update(wanted)
+            return first
+
+
+def date_back(path):
+    """Debian's Postfix reads a configuration file again and again until it is a second old: now it is."""
+    before = time.time() - 60
+    os.utime(path, (before, before))
 
 
 def is_listening(port):

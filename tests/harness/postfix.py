@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 from harness import places
 from harness.places import Broken, await_true
@@ -97,9 +96,7 @@ class Postfix:
         # Debian's Postfix lists every type, but the Berkeley DB ones read files that it made itself.
         path = self.directory / 'etc' / name
         path.write_bytes(text.encode('utf-8', 'surrogateescape'))
-        # A file that has just been written is read again and again until it is a second old.
-        before = time.time() - 60
-        os.utime(path, (before, before))
+        places.date_back(path)
 
     def compile(self, file, main):
         """Makes the file's database for each type that main.cf uses it by."""
