@@ -182,8 +182,10 @@ static enum outcome act_prepend(const struct action *a)
         if (!is_header_line(a->text))
                 return judge_fail_config(a->j, "PREPEND needs a header line, as in "
                                                "PREPEND X-Seen: yes");
-        if (a->j->event == POLICY_AT_END_OF_DATA)
-                return judge_fail_config(a->j, "PREPEND comes too late at the end of the message");
+        if (a->j->event == POLICY_AT_END_OF_DATA) {
+                judge_warn(a->j, "PREPEND comes too late at the end of the message");
+                return OUTCOME_DUNNO;
+        }
         /* One rule may speak at each recipient: its line is wanted once. */
         for (size_t i = 0; i < effects->prepended_count; i++)
                 if (str_eq(effects->prepended[i], a->text))

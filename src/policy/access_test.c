@@ -292,6 +292,30 @@ static void where_mail_goes_is_noted(void **state)
         rig_done(&r);
 }
 
+static void a_line_that_comes_too_late_is_a_warning(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "smtpd_relay_restrictions = permit\n"
+                                 "smtpd_end_of_data_restrictions = check_sender_access "
+                                 "inline:{{b.example = PREPEND X-Late: yes}}, permit\n");
+        rig_facts(&r, "a@b.example", "user@relay.example");
+        assert_string_equal(rig_judge(&r, POLICY_AT_END_OF_DATA), "permit");
+        assert_int_equal(r.effects.prepended_count, 0);
+        assert_non_null(strstr(rig_log(&r), "PREPEND comes too late"));
+        rig_done(&r);
+}
+
+static void addresses_are_asked_in_lower_case(void **state)
+{
+        struct rig r;
+        load_table(&r, "", "check_sender_access",
+                   "pcre:{{/^A@B\\.example$$/i permit}, {/^a@b\\.example$$/i REJECT}}");
+        assert_string_equal(rig_rcpt(&r, "A@B.example", "user@relay.example"),
+                            "554 5.7.1 <A@B.example>: Sender address rejected: Access denied");
+        rig_done(&r);
+}
+
 static void refusals_name_their_source(void **state)
 {
         struct rig r;
@@ -407,6 +431,8 @@ int main(void)
                 cmocka_unit_test(refusals_name_their_source),
                 cmocka_unit_test(warnings_are_logged_in_postfix_words),
                 cmocka_unit_test(prepended_lines_gather),
+                cmocka_unit_test(a_line_that_comes_too_late_is_a_warning),
+                cmocka_unit_test(addresses_are_asked_in_lower_case),
                 cmocka_unit_test(routed_recipients_get_no_ok),
                 cmocka_unit_test(tables_that_call_each_other_end),
         };

@@ -161,6 +161,11 @@ enum outcome judge_fail_config(struct judge *j, const char *format, ...)
                            source);
 }
 
+void judge_warn(struct judge *j, const char *text)
+{
+        log_warning("smtpd", "%.*s: %s", STR_ARG(judge_source(j)), text);
+}
+
 enum outcome judge_defer_if_permit(struct judge *j, enum subject subject, int code,
                                    const char *enhanced, struct str text)
 {

@@ -318,6 +318,8 @@ enum outcome judge_refuse_subject(struct judge *j, enum subject subject, int cod
 enum outcome judge_fail_lookup(struct judge *j, struct str name, const struct why *why);
 enum outcome judge_fail_config(struct judge *j, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+/* What a rule wants and cannot have, where the mail does not depend on it. */
+void judge_warn(struct judge *j, const char *text);
 /* DEFER_IF_PERMIT, DEFER_IF_REJECT: "<name>: Client host rejected: text". */
 enum outcome judge_defer_if_permit(struct judge *j, enum subject subject, int code,
                                    const char *enhanced, struct str text);

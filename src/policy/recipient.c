@@ -4,7 +4,7 @@
  * Who is named in virtual_alias_maps is known, whatever his domain. Otherwise the maps of the
  * domain's class decide; a class whose map parameter is empty knows everybody, as in Postfix. The
  * postmaster of a domain of ours is always known (RFC 5321 4.5.1); in Postfix only a bare
- * <postmaster> is.
+ * <postmaster> is. Tables are asked in lower case, as by Postfix's smtpd: also tables of patterns.
  */
 #include "policy/policy_private.h"
 
@@ -37,9 +37,9 @@ static enum table_result await_find(struct policy *p, struct table_list *list, c
                 why_set(why, -EAGAIN, "%s could not be opened", name);
                 return TABLE_ERROR;
         }
-        struct str domain = policy_domain(p, recipient);
+        struct str domain = arena_str_lower(arena, policy_domain(p, recipient));
         struct table_address address = {
-                .local = recipient->local,
+                .local = arena_str_lower(arena, recipient->local),
                 .domain = domain,
                 .is_local = class == CLASS_LOCAL || str_eq_nocase(domain, p->params->myorigin),
                 .delimiters = p->params->recipient_delimiter,

@@ -9,7 +9,7 @@
  *
  * Parents are "example.com" or ".example.com", by parent_domain_matches_subdomains. Pattern tables
  * are asked for the whole name, address or network address only. The first answer counts, also
- * DUNNO.
+ * DUNNO. Addresses are asked for in lower case, so that a pattern may mind the case of names alone.
  */
 #include "policy/policy_private.h"
 
@@ -88,16 +88,16 @@ static bool await_look_address(struct lookup *l, struct str address)
 static bool await_look_mailbox(struct lookup *l, const struct smtp_address *address)
 {
         struct judge *j = l->j;
-        struct str domain = policy_domain(j->policy, address);
-        struct str key =
-                arena_printf(j->arena, "%.*s@%.*s", STR_ARG(address->local), STR_ARG(domain));
+        struct str domain = arena_str_lower(j->arena, policy_domain(j->policy, address));
+        struct str local = arena_str_lower(j->arena, address->local);
+        struct str key = arena_printf(j->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
         if (await_look(l, key, KEY_WHOLE))
                 return true;
         if (table_is_pattern(l->step->table))
                 return false;
         struct str bare;
         struct str bare_key = {"", 0};
-        if (extension_split(address->local, j->params->recipient_delimiter, &bare))
+        if (extension_split(local, j->params->recipient_delimiter, &bare))
                 bare_key = arena_printf(j->arena, "%.*s@%.*s", STR_ARG(bare), STR_ARG(domain));
         if (await_look(l, bare_key, KEY_PART) || await_look_name(l, domain, KEY_PART) ||
             await_look(l, str_part(key, 0, address->local.len + 1), KEY_PART))

@@ -102,13 +102,15 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
         struct policy_effects of_question = {0};
         struct policy_effects *effects = &of_question;
         struct arena *arena = &s->arena;
-        if (t) { /* what rules ask for must live as long as what it is asked for */
+        bool is_question = event == POLICY_AT_VRFY || event == POLICY_AT_ETRN;
+        if (t && !is_question) { /* what rules ask for must live as long as what it is asked for */
                 effects = &t->effects;
                 arena = &t->arena;
-        } else if (s->params->smtpd_delay_reject || event == POLICY_AT_VRFY ||
-                   event == POLICY_AT_ETRN) {
-                /* VRFY and ETRN are questions: HOLD for that recipient says nothing about messages that come later */
-                if (s->early)
+        } else if (is_question || s->params->smtpd_delay_reject) {
+                /* HOLD for the recipient of VRFY says nothing about any message. */
+                if (t)
+                        of_question = t->effects;
+                else if (s->early)
                         of_question = s->early->greeting;
         } else {
                 effects = early_effects(s, event);

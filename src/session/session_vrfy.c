@@ -9,8 +9,6 @@ struct smtp_reply await_session_vrfy(struct session *s, struct str args)
                 return smtp_reply_make(503, "5.5.1", STR("Error: send HELO/EHLO first"));
         if (str_is_empty(args))
                 return smtp_reply_make(501, "5.5.4", STR("Syntax: VRFY address [SMTPUTF8]"));
-        if (s->transaction)
-                return smtp_reply_make(503, "5.5.1", STR("Error: MAIL transaction in progress"));
         /* RFC 6531 3.7.4.2: the keyword follows the address */
         static const struct str utf8 = STR_INIT(" SMTPUTF8");
         if (args.len > utf8.len && str_eq_nocase(str_tail(args, args.len - utf8.len), utf8))
