@@ -218,7 +218,7 @@ static enum check_result act_bcc(struct match *m)
         if (!policy_target_read(m->rest, m->c->arena, &address))
                 return fail_action(m, "user@domain must follow");
         log_match(m, "bcc", m->rest);
-        if (!policy_effects_add_bcc(m->c->work.effects, &address, m->c->arena))
+        if (!policy_effects_add_bcc(&m->c->copies, &address, m->c->arena))
                 return fail_action(m, "too many different BCC addresses for one message");
         return CHECK_KEEPS;
 }

@@ -1,8 +1,9 @@
 /*
  * recipient.c - the envelope: sender, recipients, copies, and where rules send the message
  *
- * A recipient is cleaned (address.c) and then expanded by virtual_alias_maps. Copies are recipients
- * whose sender is told nothing of them (NOTIFY=NEVER). REDIRECT takes the place of all recipients;
+ * A recipient is cleaned (address.c) and then expanded by virtual_alias_maps. Two that become one are
+ * two deliveries, as each was asked for, unless enable_original_recipient = no. Copies are recipients
+ * whose sender is told nothing of them (NOTIFY=NEVER); who gets the message anyway needs none. REDIRECT takes the place of all recipients;
  * it is stronger than FILTER, and FILTER is stronger than content_filter (header_checks(5)).
  */
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 
 enum { FEW_RECIPIENTS = 100 };
+enum recipient_kind { AS_ASKED_FOR, COPY };
 
 static const char *queue_id(const struct cleanup *c)
 {
@@ -80,11 +82,16 @@ static int await_note_copy(struct cleanup *c, struct table_list *maps, const cha
 
 /* ---- recipients ---- */
 
-static bool has_recipient(const struct envelope *e, struct str address)
+/* Is there one with this address, and, if that counts, one that was asked for by the same? */
+static bool has_recipient(const struct envelope *e, struct str address, struct str original,
+                          bool original_counts)
 {
-        for (size_t i = 0; i < e->recipient_count; i++)
-                if (str_eq_nocase(e->recipients[i].address, address))
+        for (size_t i = 0; i < e->recipient_count; i++) {
+                const struct recipient *r = &e->recipients[i];
+                if (str_eq_nocase(r->address, address) &&
+                    (!original_counts || str_eq_nocase(r->original, original)))
                         return true;
+        }
         return false;
 }
 
@@ -122,8 +129,9 @@ static int await_expand_aliases(struct cleanup *c, const struct smtp_address *cl
 
 /* All that becomes of a cleaned recipient. 0, or an error with *why. */
 static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
-                        const struct smtp_address *clean, struct why *why)
+                        const struct smtp_address *clean, enum recipient_kind kind, struct why *why)
 {
+        bool original_counts = kind == AS_ASKED_FOR && c->params->enable_original_recipient;
         struct policy_expansion expansion;
         bool expands = !(c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS);
         int rc = await_expand_aliases(c, clean, expands, &expansion, why);
@@ -135,7 +143,7 @@ static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
                 bool is_same = str_eq(text, original);
                 /* few clients repeat a recipient; a long list is not searched for each member */
                 if (c->work.envelope->recipient_count <= FEW_RECIPIENTS &&
-                    has_recipient(c->work.envelope, text))
+                    has_recipient(c->work.envelope, text, original, original_counts))
                         continue;
                 add(c, is_same ? original : arena_str(c->arena, text), original, rcpt);
         }
@@ -150,8 +158,8 @@ static int await_clean(struct cleanup *c, const struct smtp_address *recipient,
         return rc ? rc : await_clean_address(c, USE_ENVELOPE_RECIPIENT, &whole, clean, why);
 }
 
-bool await_cleanup_recipient(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
-                             struct smtp_reply *refusal)
+static bool await_recipient(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
+                            enum recipient_kind kind, struct smtp_reply *refusal)
 {
         struct smtp_address clean;
         struct why why;
@@ -160,8 +168,14 @@ bool await_cleanup_recipient(struct cleanup *c, const struct smtp_rcpt_command *
                 rc = await_note_copy(c, c->rules->recipient_bcc_maps, "recipient_bcc_maps", &clean,
                                      &why);
         if (rc == 0)
-                rc = await_expand(c, rcpt, &clean, &why);
+                rc = await_expand(c, rcpt, &clean, kind, &why);
         return rc == 0 || fail(c, &rcpt->recipient, rc, &why, refusal);
+}
+
+bool await_cleanup_recipient(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
+                             struct smtp_reply *refusal)
+{
+        return await_recipient(c, rcpt, AS_ASKED_FOR, refusal);
 }
 
 size_t cleanup_remove_recipient(struct cleanup *c, struct str address)
@@ -191,7 +205,7 @@ static bool await_add_copy(struct cleanup *c, const struct smtp_address *address
         struct why why;
         int rc = await_clean(c, address, &clean, &why);
         if (rc == 0) /* a copy has no copies */
-                rc = await_expand(c, &copy, &clean, &why);
+                rc = await_expand(c, &copy, &clean, COPY, &why);
         return rc == 0 || fail(c, address, rc, &why, refusal);
 }
 
@@ -215,11 +229,17 @@ static bool await_add_copies(struct cleanup *c, struct smtp_reply *refusal)
                                      &why);
         if (rc)
                 return fail(c, &address, rc, &why, refusal);
+        /* What an access table adds is a recipient like others, who may have copies himself. */
+        for (size_t i = 0; i < effects->bcc_count; i++) {
+                struct smtp_rcpt_command rcpt = {
+                        .recipient = effects->bcc[i],
+                        .notify = SMTP_NOTIFY_NEVER,
+                };
+                if (!await_recipient(c, &rcpt, COPY, refusal))
+                        return false;
+        }
         for (size_t i = 0; i < c->copies.bcc_count; i++)
                 if (!await_add_copy(c, &c->copies.bcc[i], refusal))
-                        return false;
-        for (size_t i = 0; i < effects->bcc_count; i++)
-                if (!await_add_copy(c, &effects->bcc[i], refusal))
                         return false;
         return true;
 }

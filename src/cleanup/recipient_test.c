@@ -108,6 +108,12 @@ static void addresses_are_mapped(void **state)
                  "451 4.3.0 Temporary lookup failure"},
                 /* the null sender is nobody's */
                 {"canonical_maps = static:x@y.example\n", "", "c@d.example", ">x@y.example"},
+                /* two ways to one mailbox are two deliveries, the same way twice is one */
+                {"canonical_maps = inline:{a@b.example=c@d.example}\n", "e@f.example",
+                 "a@b.example c@d.example A@B.example", "e@f.example>c@d.example c@d.example"},
+                {"canonical_maps = inline:{a@b.example=c@d.example}\n"
+                 "enable_original_recipient = no\n",
+                 "e@f.example", "a@b.example c@d.example", "e@f.example>c@d.example"},
                 /* canonical before aliases */
                 {"recipient_canonical_maps = inline:{a@b.example=known@alias.example}\n",
                  "a@b.example", "a@b.example", "a@b.example>bob@local.example"},

@@ -77,6 +77,9 @@ static void open_all(struct policy *p, struct findings *findings)
                            MATCH_STRING, false, findings);
 #undef MATCH
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
+        TABLES(canonical_maps);
+        TABLES(sender_canonical_maps);
+        TABLES(recipient_canonical_maps);
         TABLES(virtual_alias_maps);
         TABLES(alias_maps);
         TABLES(transport_maps);

@@ -210,6 +210,7 @@ struct policy {
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
                 *relay_domains, *fast_flush_domains, *forbidden_commands;
         struct table_list *maps[POLICY_MAPS];
+        struct table_list *canonical_maps, *sender_canonical_maps, *recipient_canonical_maps;
         struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
                 *local_recipient_maps, *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
                 *postscreen_dnsbl_reply_map;
@@ -260,8 +261,9 @@ void policy_lint_foreign_aliases(struct policy *p, struct findings *findings);
 
 /* The domain, or myorigin for an address without one. */
 struct str policy_domain(const struct policy *p, const struct smtp_address *address);
-/* await_policy_recipient() with the class known. */
-int await_policy_listed(struct policy *p, const struct smtp_address *recipient,
+enum listed_as { LISTED_SENDER, LISTED_RECIPIENT };
+/* await_policy_recipient() with the class known, also for a sender: each has canonical maps of his own. */
+int await_policy_listed(struct policy *p, const struct smtp_address *recipient, enum listed_as as,
                         enum address_class class, struct arena *arena, bool *is_listed,
                         struct why *why);
 /* A route inside its local part that Postfix would follow: user%elsewhere@our.domain. */

@@ -1,7 +1,7 @@
 /*
  * recipient.c - is this recipient one that its domain knows?
  *
- * Who is named in virtual_alias_maps is known, whatever his domain. Otherwise the maps of the
+ * Who is named in canonical maps or in virtual_alias_maps is known, whatever his domain. Otherwise the maps of the
  * domain's class decide; a class whose map parameter is empty knows everybody, as in Postfix. The
  * postmaster of a domain of ours is always known (RFC 5321 4.5.1); in Postfix only a bare
  * <postmaster> is. Tables are asked in lower case, as by Postfix's smtpd: also tables of patterns.
@@ -52,7 +52,31 @@ static enum table_result await_find(struct policy *p, struct table_list *list, c
         return result;
 }
 
-int await_policy_listed(struct policy *p, const struct smtp_address *recipient,
+/* The maps that change an address: who is named there is known. */
+static enum table_result await_find_changed(struct policy *p, const struct smtp_address *address,
+                                            enum listed_as as, enum address_class class,
+                                            struct arena *arena, struct why *why)
+{
+        const struct {
+                struct table_list *list;
+                const char *name;
+        } maps[] = {
+                as == LISTED_SENDER
+                        ? (typeof(maps[0])){p->sender_canonical_maps, "sender_canonical_maps"}
+                        : (typeof(maps[0])){p->recipient_canonical_maps,
+                                            "recipient_canonical_maps"},
+                {p->canonical_maps, "canonical_maps"},
+                {p->virtual_alias_maps, "virtual_alias_maps"},
+        };
+        enum table_result found = TABLE_NOT_FOUND;
+        for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]) && found == TABLE_NOT_FOUND; i++)
+                if (!maps[i].list || !table_list_is_empty(maps[i].list))
+                        found = await_find(p, maps[i].list, maps[i].name, address, class, arena,
+                                           why);
+        return found;
+}
+
+int await_policy_listed(struct policy *p, const struct smtp_address *recipient, enum listed_as as,
                         enum address_class class, struct arena *arena, bool *is_listed,
                         struct why *why)
 {
@@ -91,10 +115,7 @@ int await_policy_listed(struct policy *p, const struct smtp_address *recipient,
         if (class != CLASS_VIRTUAL_ALIAS && str_is_empty(str_trim(text)))
                 return 0;
 
-        enum table_result found = TABLE_NOT_FOUND;
-        if (!p->virtual_alias_maps || !table_list_is_empty(p->virtual_alias_maps))
-                found = await_find(p, p->virtual_alias_maps, "virtual_alias_maps", recipient, class,
-                                   arena, why);
+        enum table_result found = await_find_changed(p, recipient, as, class, arena, why);
         if (found == TABLE_NOT_FOUND && class != CLASS_VIRTUAL_ALIAS)
                 found = await_find(p, list, name, recipient, class, arena, why);
         if (found == TABLE_ERROR)
@@ -108,5 +129,7 @@ int await_policy_recipient(struct policy *p, const struct smtp_address *recipien
 {
         enum address_class class;
         int rc = await_policy_class(p, recipient->domain, arena, &class, why);
-        return rc ? rc : await_policy_listed(p, recipient, class, arena, is_listed, why);
+        return rc ? rc
+                  : await_policy_listed(p, recipient, LISTED_RECIPIENT, class, arena, is_listed,
+                                        why);
 }

@@ -152,9 +152,15 @@ static void aliases_list_any_class(void **state)
         struct rig r;
         load(&r, "virtual_alias_maps = inline:{{old@relay.example=user@relay.example}, "
                  "{@wild.example=user@relay.example}}\n"
-                 "virtual_alias_domains = wild.example\n");
-        static const char *const addresses[] = {"old@relay.example", "old+x@relay.example",
-                                                "whoever@wild.example"};
+                 "virtual_alias_domains = wild.example\n"
+                 "canonical_maps = inline:{renamed@relay.example=user@relay.example}\n"
+                 "recipient_canonical_maps = inline:{@renamed.relay.example=@relay.example}\n"
+                 "relay_domains = relay.example renamed.relay.example\n"
+                 "relay_recipient_maps = pcre:{{/^lower@relay\\.example$$/i x}}\n");
+        static const char *const addresses[] = {
+                "old@relay.example",     "old+x@relay.example",     "whoever@wild.example",
+                "renamed@relay.example", "a@renamed.relay.example", "LOWER@relay.EXAMPLE",
+        };
         for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
                 struct why why;
                 bool is_listed;

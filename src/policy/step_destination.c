@@ -115,7 +115,8 @@ enum outcome await_reject_unlisted_sender(struct judge *j, const struct step *st
         /* a warning is no answer: the rule at the end asks again */
         j->is_sender_listed_asked = !j->warns_only;
         if (await_policy_class(j->policy, sender->domain, j->arena, &class, &why) ||
-            await_policy_listed(j->policy, sender, class, j->arena, &is_listed, &why))
+            await_policy_listed(j->policy, sender, LISTED_SENDER, class, j->arena, &is_listed,
+                                &why))
                 return judge_fail_lookup(j, sender->text, &why);
         return is_listed ? OUTCOME_DUNNO : refuse_unlisted(j, SUBJECT_SENDER, class);
 }
@@ -132,7 +133,8 @@ enum outcome await_reject_unlisted_recipient(struct judge *j, const struct step 
         j->is_recipient_listed_asked = !j->warns_only;
         if (await_policy_unroute(j->policy, &meant, j->arena, &why) ||
             await_policy_class(j->policy, meant.domain, j->arena, &class, &why) ||
-            await_policy_listed(j->policy, &meant, class, j->arena, &is_listed, &why))
+            await_policy_listed(j->policy, &meant, LISTED_RECIPIENT, class, j->arena, &is_listed,
+                                &why))
                 return judge_fail_lookup(j, recipient->text, &why);
         return is_listed ? OUTCOME_DUNNO : refuse_unlisted(j, SUBJECT_RECIPIENT, class);
 }
