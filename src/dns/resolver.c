@@ -52,7 +52,7 @@ struct query {
         bool is_done;
 };
 
-/* Also keeps libunbound's contexts from being made by two threads at once: it has a few globals. */
+/* Also keeps libunbound's contexts from being made, finished and ended by two threads at once: it has a few globals. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list all_resolvers = {&all_resolvers, &all_resolvers};
 
@@ -204,8 +204,11 @@ static void end_resolver(struct resolver *r)
 {
         check(list_is_empty(&r->fresh));
         list_remove(&r->chore.link);
-        if (r->ctx)
+        if (r->ctx) {
+                pthread_mutex_lock(&lock);
                 ub_ctx_delete(r->ctx);
+                pthread_mutex_unlock(&lock);
+        }
         ub_events_free(&r->events);
         free(r);
 }
@@ -234,6 +237,13 @@ static struct resolver *resolver_new(struct dns *d, struct loop *l)
         return r;
 }
 
+/* Makes the options take effect now, and not in the first question: that would be without the lock. */
+static int finish(struct ub_ctx *ctx, struct why *why)
+{
+        int rc = ub_ctx_zone_remove(ctx, "nothing.invalid.");
+        return rc ? why_set(why, -EINVAL, "libunbound: %s", ub_strerror(rc)) : 0;
+}
+
 /* Takes more stack than a task has: for the chore. */
 static void make_context(struct resolver *r)
 {
@@ -242,7 +252,8 @@ static void make_context(struct resolver *r)
         r->ctx = ub_ctx_create_ub_event(r->events);
         if (!r->ctx) {
                 why_set(&r->trouble, -ENOMEM, "libunbound: no context can be made");
-        } else if (configure(r->ctx, &r->dns->settings, &r->trouble) < 0) {
+        } else if (configure(r->ctx, &r->dns->settings, &r->trouble) < 0 ||
+                   finish(r->ctx, &r->trouble) < 0) {
                 ub_ctx_delete(r->ctx);
                 r->ctx = NULL;
         }
@@ -410,7 +421,9 @@ void resolver_ask(struct dns *d, struct question *question)
         struct box *b = cache_find(d->cache, question->name, question->type);
         if (b) {
                 question_answer(question, b, true);
-                question->answer.ttl_ms = b->until_ms - loop_now_ms();
+                /* by the clock of cache_put(): a loop's own may be behind it, and the answer grow older than it was */
+                int64_t left_ms = b->until_ms - clock_mono_ms();
+                question->answer.ttl_ms = left_ms > 0 ? left_ms : 0;
                 count(d, question, false);
                 return;
         }
