@@ -95,6 +95,8 @@ static int set_options(struct ub_ctx *ctx, const struct settings *s, struct why 
                 /* a list would be asked once for each label of an address */
                 {"qname-minimisation:", "no"},
                 {"trust-anchor-signaling:", "no"},
+                /* a client with several names that do not lead back is to have the same reverse name each time */
+                {"rrset-roundrobin:", "no"},
         };
         int rc = 0;
         for (size_t i = 0; rc == 0 && i < sizeof(always) / sizeof(*always); i++)

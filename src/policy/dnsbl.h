@@ -217,7 +217,7 @@ void dnsbl_visit_ask(struct dnsbl_visit *v, struct dnsbl_list *list, struct str 
  */
 void await_dnsbl_visit(struct dnsbl_visit *v, struct dnsbl_list *list, struct str name,
                        struct dnsbl_finding *out);
-/* The TXT record of a listing, printable ASCII, at most 500 bytes, without a key; may be empty. */
+/* The TXT records of a listing, " / " between them, printable ASCII, at most 500 bytes, without a key; may be empty. */
 struct str await_dnsbl_reason(struct dnsbl_visit *v, struct dnsbl_list *list, struct str name,
                               struct arena *arena);
 /* Counts the effect once for this list, name and effect. */

@@ -221,12 +221,23 @@ struct str await_dnsbl_reason(struct dnsbl_visit *v, struct dnsbl_list *list, st
         const struct dns_answer *a = await_answer(v, name, DNS_TXT);
         if (a->result != DNS_FOUND)
                 return STR("");
-        struct str text = str_trim(str_part(a->records[0].text, 0, REASON_BYTES_MAX));
-        char *clean = arena_alloc(arena, text.len + 1);
+        char *clean = arena_alloc(arena, REASON_BYTES_MAX);
+        struct str text = str_make(clean, 0);
+        for (size_t i = 0; i < a->count; i++) {
+                struct str piece = str_trim(a->records[i].text);
+                size_t gap = text.len && piece.len ? 3 : 0;
+                if (text.len + gap + piece.len > REASON_BYTES_MAX && text.len)
+                        break;
+                memcpy(clean + text.len, " / ", gap);
+                piece = str_part(piece, 0, REASON_BYTES_MAX);
+                memcpy(clean + text.len + gap, piece.ptr, piece.len);
+                text.len += gap + piece.len;
+        }
         for (size_t i = 0; i < text.len; i++)
-                clean[i] = text.ptr[i] >= ' ' && text.ptr[i] <= '~' ? text.ptr[i] : '?';
+                if (clean[i] < ' ' || clean[i] > '~')
+                        clean[i] = '?';
         dnsbl_list_hide_key(list, clean, text.len);
-        return str_make(clean, text.len);
+        return text;
 }
 
 void dnsbl_visit_note_effect(struct dnsbl_visit *v, struct dnsbl_list *list, struct str name,

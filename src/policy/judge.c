@@ -126,11 +126,17 @@ enum outcome judge_refuse(struct judge *j, int code, const char *enhanced, struc
         return refuse_with(j, make_reply(j, code, enhanced, text), judge_source(j));
 }
 
+static struct str rejected_name_text(const struct judge *j, struct str name, enum subject subject,
+                                     struct str text)
+{
+        return arena_printf(j->arena, "<%.*s>: %s rejected: %.*s",
+                            STR_ARG(str_part(name, 0, NAME_BYTES_MAX)), subject_words(subject),
+                            STR_ARG(text));
+}
+
 static struct str rejected_text(const struct judge *j, enum subject subject, struct str text)
 {
-        struct str name = str_part(judge_subject_name(j, subject), 0, NAME_BYTES_MAX);
-        return arena_printf(j->arena, "<%.*s>: %s rejected: %.*s", STR_ARG(name),
-                            subject_words(subject), STR_ARG(text));
+        return rejected_name_text(j, judge_subject_name(j, subject), subject, text);
 }
 
 enum outcome judge_refuse_subject(struct judge *j, enum subject subject, int code,
@@ -183,7 +189,14 @@ enum outcome judge_defer_if_permit(struct judge *j, enum subject subject, int co
 enum outcome judge_defer_if_reject(struct judge *j, enum subject subject, int code,
                                    const char *enhanced, struct str text)
 {
-        text = rejected_text(j, subject, text);
+        return judge_defer_name_if_reject(j, judge_subject_name(j, subject), subject, code,
+                                          enhanced, text);
+}
+
+enum outcome judge_defer_name_if_reject(struct judge *j, struct str name, enum subject subject,
+                                        int code, const char *enhanced, struct str text)
+{
+        text = rejected_name_text(j, name, subject, text);
         if (j->warns_only)
                 return judge_refuse(j, code, enhanced, text);
         if (!j->if_reject.is_set)

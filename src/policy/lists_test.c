@@ -2,6 +2,9 @@
 #include "rig_unit.h"
 
 /* What a list in order has: its own test point, and neither 127.0.0.1 nor INVALID. */
+#define X20          "xxxxxxxxxxxxxxxxxxxx"
+#define X100         X20 X20 X20 X20 X20
+#define X400         X100 X100 X100 X100
 #define POINTS(zone) "2.0.0.127." zone " A 127.0.0.2\n"
 #define NAMES(zone)  "test." zone " A 127.0.1.2\n"
 
@@ -10,6 +13,12 @@ static const char zone[] = POINTS("bl.example") POINTS("second.example") POINTS(
         POINTS("secret.zen.dq.spamhaus.net") "1.2.0.192.bl.example A 127.0.0.4\n"
                                              "1.2.0.192.bl.example TXT \"see http://bl.example/192.0.2.1\"\n"
                                              "2.2.0.192.bl.example A 127.0.0.9\n"
+                                             "3.2.0.192.bl.example A 127.0.0.9\n"
+                                             "3.2.0.192.bl.example TXT \"one\"\n"
+                                             "3.2.0.192.bl.example TXT \"two \"\n"
+                                             "4.2.0.192.bl.example A 127.0.0.9\n"
+                                             "4.2.0.192.bl.example TXT \"" X400 "\"\n"
+                                             "4.2.0.192.bl.example TXT \"" X400 "\"\n"
                                              "1.2.0.192.wl.example A 127.0.9.1\n"
                                              "1.2.0.192.secret.zen.dq.spamhaus.net A 127.0.0.3\n"
                                              "1.2.0.192.secret.zen.dq.spamhaus.net TXT \"https://x/secret/192.0.2.1\"\n"
@@ -319,7 +328,7 @@ static void an_allow_list_that_fails_makes_refusals_temporary(void **state)
         load("smtpd_client_restrictions = permit_dnswl_client broken.example, reject\n");
         for (int i = 0; i < 4; i++)
                 assert_string_equal(rcpt("192.0.2.1"),
-                                    "450 4.7.1 <unknown[192.0.2.1]>: Client host rejected: Service "
+                                    "450 4.7.1 <192.0.2.1>: Client host rejected: Service "
                                     "unavailable");
         /* now it is switched off */
         assert_int_equal(strncmp(rcpt("192.0.2.1"), "554 ", 4), 0);
@@ -343,8 +352,19 @@ static void replies_are_as_configured(void **state)
                             "user@relay.example|user|relay.example||");
         done();
         load("smtpd_client_restrictions = reject_rbl_client bl.example=127.0.0.4\n"
+             "rbl_reply_maps = inline:{ {bl.example=451 4.7.1 Not this} },\n"
+             "  regexp:{ {/^bl\\.example=127/ 451 4.7.1 Not now} }\n");
+        assert_string_equal(rcpt("192.0.2.1"), "451 4.7.1 Not now");
+        done();
+        load("smtpd_client_restrictions = reject_rbl_client bl.example\n"
              "rbl_reply_maps = inline:{ {bl.example=451 4.7.1 Not now, $$client_address} }\n");
         assert_string_equal(rcpt("192.0.2.1"), "451 4.7.1 Not now, 192.0.2.1");
+        done();
+        load("smtpd_client_restrictions = reject_rbl_client bl.example\n"
+             "default_rbl_reply = 554 $rbl_reason.\n");
+        assert_string_equal(rcpt("192.0.2.3"), "554 5.7.1 one / two.");
+        /* what goes over 500 bytes is left out */
+        assert_string_equal(rcpt("192.0.2.4"), "554 5.7.1 " X400 ".");
         done();
         load("smtpd_client_restrictions = reject_rbl_client bl.example\n"
              "default_rbl_reply = go away\n");

@@ -327,6 +327,9 @@ enum outcome judge_defer_if_permit(struct judge *j, enum subject subject, int co
                                    const char *enhanced, struct str text);
 enum outcome judge_defer_if_reject(struct judge *j, enum subject subject, int code,
                                    const char *enhanced, struct str text);
+/* ... with a name that is not all of the subject's: an address, a domain */
+enum outcome judge_defer_name_if_reject(struct judge *j, struct str name, enum subject subject,
+                                        int code, const char *enhanced, struct str text);
 /* "NOQUEUE: warn: RCPT from ..." */
 void judge_log(const struct judge *j, const char *what, struct str text);
 /* The recipient's class, asked once. 0 or -EAGAIN. */
@@ -369,6 +372,8 @@ void prefetch_dns(const struct policy_facts *facts, struct str name, enum dns_ty
 /* A look-up has failed: by a parameter like reject_tempfail_action ("defer", else defer_if_permit). */
 enum outcome judge_dns_failed(struct judge *j, enum subject subject, struct str action, int code,
                               const char *enhanced, struct str text);
+/* Of HELO: a name's syntax, in A-labels (RFC 5321 4.1.1.1, RFC 6531 3.7.1; step_syntax.c). */
+bool helo_is_host_name(struct str name);
 /* "[192.0.2.1]" as a HELO name (step_syntax.c) */
 enum outcome judge_helo_literal(struct judge *j, struct str name);
 

@@ -90,7 +90,9 @@ enum outcome await_reject_unknown_helo(struct judge *j, const struct step *step)
                 return OUTCOME_DUNNO;
         if (name.ptr[0] == '[')
                 return judge_helo_literal(j, name);
-        for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        /* what has no host's syntax, a final dot included, is not there */
+        size_t questions = helo_is_host_name(name) ? sizeof(types) / sizeof(*types) : 0;
+        for (size_t i = 0; i < questions; i++) {
                 const struct dns_answer *a = await_judge_dns(j, name, types[i]);
                 /* an MTA's name may say that it takes no mail (a null MX) */
                 if (a->result == DNS_FOUND)
@@ -111,15 +113,19 @@ enum outcome await_reject_unknown_helo(struct judge *j, const struct step *step)
 void prefetch_unknown_helo(const struct policy *p, enum policy_event event,
                            const struct policy_facts *facts, const struct step *step)
 {
-        if (event == POLICY_AT_HELO && facts->helo.len && facts->helo.ptr[0] != '[')
+        if (event == POLICY_AT_HELO && helo_is_host_name(facts->helo))
                 prefetch_dns(facts, facts->helo, DNS_A);
 }
 
 /* ---- domains of addresses ---- */
 
+/* One that stands among others counts too: who says it wants no mail (Postfix: the same). */
 static bool is_null_mx(const struct dns_answer *mx)
 {
-        return mx->count == 1 && str_is_empty(mx->records[0].name);
+        for (size_t i = 0; i < mx->count; i++)
+                if (str_is_empty(mx->records[i].name))
+                        return true;
+        return false;
 }
 
 /* Is there any that could be a host? An address is wrong there, but many take it. */
@@ -159,10 +165,10 @@ static bool is_final(enum address_class class)
 static enum outcome await_judge_domain(struct judge *j, enum subject subject,
                                        const struct smtp_address *address)
 {
-        struct str domain = address->domain;
+        struct str domain = policy_domain(j->policy, address);
         enum address_class class;
         struct why why;
-        if (str_is_empty(domain) || domain.ptr[0] == '[')
+        if (str_is_empty(address->text) || domain.ptr[0] == '[')
                 return OUTCOME_DUNNO;
         if (await_policy_class(j->policy, domain, j->arena, &class, &why))
                 return judge_fail_lookup(j, address->text, &why);

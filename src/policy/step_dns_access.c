@@ -117,18 +117,15 @@ static bool await_look_domain(struct search *s, struct str domain)
         }
 }
 
-/* "[192.0.2.1]": its own mail server and address, and has no name server. */
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]": its own mail server and address, and has no name server. */
 static bool await_look_literal(struct search *s, struct str literal)
 {
-        unsigned char bits[16];
-        struct str text = str_part(literal, 1, literal.len - 1);
-        if (s->type == DNS_NS || !str_ends(text, STR("]")))
+        if (s->type == DNS_NS || !smtp_domain_is_literal(literal))
                 return false;
-        text.len--;
+        struct str text = str_part(literal, 1, literal.len - 2);
         if (str_starts_nocase(text, STR("IPv6:")))
                 text = str_tail(text, 5);
-        return network_address_parse(text, bits) &&
-               await_access_address(s->j, s->step, s->subject, text, &s->outcome);
+        return await_access_address(s->j, s->step, s->subject, text, &s->outcome);
 }
 
 static enum outcome await_search(struct judge *j, const struct step *step, enum subject subject,

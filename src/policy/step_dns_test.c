@@ -19,6 +19,8 @@
         "v6-only.example AAAA 2001:db8::5\n"       \
         "txt-only.example TXT hello\n"             \
         "null.example MX 0 .\n"                    \
+        "half-null.example MX 0 .\n"               \
+        "half-null.example MX 10 mx1.b.example\n"  \
         "bad-mx.example MX 10 a\\@b\n"             \
         "number-mx.example MX 10 203.0.113.9\n"    \
         "half.example MX 10 dead.example\n"        \
@@ -73,7 +75,18 @@ static const struct row rows[] = {
          MX "permit_mx_backup_networks = 198.51.100.0/24\n"},
         /* HELO */
         {"reject_unknown_helo_hostname", "", H, F, T, OK, ""},
-        {"reject_unknown_helo_hostname", "", "Client.Example.", F, T, OK, ""},
+        {"reject_unknown_helo_hostname", "", "Client.Example", F, T, OK, ""},
+        /* no host's name: a final dot, U-labels (though their A-labels are there) */
+        {"reject_unknown_helo_hostname", "", "Client.Example.", F, T,
+         "450 4.7.1 <Client.Example.>: Helo command rejected: Host not found", ""},
+        {"reject_unknown_helo_hostname", "",
+         "b\xc3\xbc"
+         "cher.example",
+         F, T,
+         "450 4.7.1 <b\xc3\xbc"
+         "cher.example>: Helo command rejected: Host not found",
+         ""},
+        {"reject_unknown_helo_hostname", "", "xn--bcher-kva.example", F, T, OK, ""},
         {"reject_unknown_helo_hostname", "", "v6-only.example", F, T, OK, ""},
         {"reject_unknown_helo_hostname", "", "half.example", F, T, OK, ""},
         {"reject_unknown_helo_hostname", "", "null.example", F, T, OK, ""},
@@ -138,6 +151,13 @@ static const struct row rows[] = {
         {"reject_unknown_sender_domain", "", H, "bob@local.example", T, OK, ""},
         {"reject_unknown_sender_domain", "", H, "x@none.example", T,
          "450 4.1.8 <x@none.example>: Sender address rejected: Domain not found", ""},
+        /* without a domain it is myorigin's */
+        {"reject_unknown_sender_domain", "", H, "x", T,
+         "450 4.1.8 <x>: Sender address rejected: Domain not found", ""},
+        {"reject_unknown_sender_domain", "", H, "x@half-null.example", T,
+         "550 5.7.27 <x@half-null.example>: Sender address rejected: Domain half-null.example does "
+         "not accept mail (nullMX)",
+         ""},
         {"reject_unknown_sender_domain", "", H, "x@txt-only.example", T,
          "550 5.1.8 <x@txt-only.example>: Sender address rejected: Domain not found",
          "unknown_address_reject_code = 550\n"},
@@ -219,6 +239,7 @@ static const struct row rows[] = {
          "554 5.7.1 <[192.0.2.9]>: Helo command rejected: Access denied", ""},
         {"check_helo_a_access @", "2001:db8::9=REJECT", "[IPv6:2001:db8::9]", F, T,
          "554 5.7.1 <[IPv6:2001:db8::9]>: Helo command rejected: Access denied", ""},
+        {"check_helo_a_access @", "2001:db8::9=REJECT", "[2001:db8::9]", F, T, OK, ""},
         {"check_helo_ns_access @", "192.0.2.9=REJECT", "[192.0.2.9]", F, T, OK, ""},
         {"check_helo_ns_access @", "evil.example=REJECT", "deep.sub.b.example", F, T,
          "554 5.7.1 <deep.sub.b.example>: Helo command rejected: Access denied",

@@ -161,15 +161,15 @@ static struct str reply_value(void *context, struct str name)
         return template_filter_apply(&n->filter, raw_value(n, name), n->q->j->arena);
 }
 
-/* rbl_reply_maps by the list's domain, or default_rbl_reply. False: the table cannot be asked. */
+/* rbl_reply_maps by the list as it is written, its filter included, or default_rbl_reply. False: the table cannot be asked. */
 static bool await_template(struct inquiry *q, struct str *out, struct why *why)
 {
         struct judge *j = q->j;
         *out = j->params->default_rbl_reply;
         if (table_list_is_empty(j->policy->rbl_reply_maps))
                 return true;
-        return await_table_list_find(j->policy->rbl_reply_maps, q->step->site->domain, j->arena,
-                                     out, why) != TABLE_ERROR;
+        return await_table_list_find(j->policy->rbl_reply_maps, q->step->argument, j->arena, out,
+                                     why) != TABLE_ERROR;
 }
 
 /* What the list says of it, unless smtpd_dns_reply_filter drops that. */
@@ -311,7 +311,9 @@ enum outcome await_permit_listed(struct judge *j, const struct step *step)
         }
         if (!has_failed)
                 return OUTCOME_DUNNO;
-        return judge_defer_if_reject(j, SUBJECT_CLIENT, 450, "4.7.1", STR("Service unavailable"));
+        describe(&q);
+        return judge_defer_name_if_reject(j, q.what, SUBJECT_CLIENT, 450, "4.7.1",
+                                          STR("Service unavailable"));
 }
 
 /* ---- ahead of time ---- */

@@ -6,6 +6,11 @@ static struct str without_final_dot(struct str name)
         return str_ends(name, STR(".")) ? str_part(name, 0, name.len - 1) : name;
 }
 
+bool helo_is_host_name(struct str name)
+{
+        return smtp_text_is_ascii(name) && smtp_domain_is_valid(name);
+}
+
 /* "[192.0.2.1]" as a HELO name: the address must be one, for both restrictions. */
 enum outcome judge_helo_literal(struct judge *j, struct str name)
 {
@@ -24,7 +29,7 @@ enum outcome await_reject_invalid_helo(struct judge *j, const struct step *step)
         if (name.ptr[0] == '[')
                 return judge_helo_literal(j, name);
         /* A bare address is bad manners, but a name that means something (Postfix: the same). */
-        if (smtp_domain_is_valid(without_final_dot(name)) || network_address_parse(name, bits))
+        if (helo_is_host_name(without_final_dot(name)) || network_address_parse(name, bits))
                 return OUTCOME_DUNNO;
         return judge_refuse_subject(j, SUBJECT_HELO, (int)j->params->invalid_hostname_reject_code,
                                     "5.5.2", STR("Invalid name"));
@@ -37,7 +42,8 @@ enum outcome await_reject_non_fqdn_helo(struct judge *j, const struct step *step
                 return OUTCOME_DUNNO;
         if (name.ptr[0] == '[')
                 return judge_helo_literal(j, name);
-        if (smtp_domain_is_fqdn(without_final_dot(name)))
+        name = without_final_dot(name);
+        if (smtp_text_is_ascii(name) && smtp_domain_is_fqdn(name))
                 return OUTCOME_DUNNO;
         return judge_refuse_subject(j, SUBJECT_HELO, (int)j->params->non_fqdn_reject_code, "5.5.2",
                                     STR("need fully-qualified hostname"));

@@ -2,13 +2,14 @@
  * footer.c - smtpd_reject_footer: what every refusal says in addition
  *
  * "\\n" begins another line of the reply, and "\\c" in front continues the refusal's own line. The names are
- * Postfix's: $client $client_address $client_name $client_port $helo $localtime $recipient $sender
- * $server_address $server_name $server_port, also as ${name} and $(name), and "$$". Others stand for nothing.
+ * Postfix's, in the forms of policy/template.h; others stand for nothing. $recipient is there at RCPT too, where
+ * Postfix has none yet.
  */
 #include "session/session_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/template.h"
 
 #include <time.h>
 
@@ -22,85 +23,69 @@ static struct str local_time(struct session *s)
         return arena_str(&s->arena, str_make(text, len));
 }
 
+/* The null sender is one, too. */
+static struct str sender_or_null(const struct policy_facts *f, struct str part)
+{
+        return f->has_sender && str_is_empty(f->sender.text) ? STR("<>") : part;
+}
+
 static struct str value_of(struct session *s, struct str name)
 {
         const struct policy_facts *f = &s->facts;
+        const struct {
+                struct str name, value;
+        } plain[] = {
+                {STR_INIT("client_address"), f->client_address},
+                {STR_INIT("client_name"), f->client_name},
+                {STR_INIT("reverse_client_name"), f->reverse_client_name},
+                {STR_INIT("helo_name"), f->helo},
+                {STR_INIT("recipient"), s->asked.len ? s->asked : f->recipient.text},
+                {STR_INIT("recipient_name"), f->recipient.local},
+                {STR_INIT("recipient_domain"), f->recipient.domain},
+                {STR_INIT("sender"), sender_or_null(f, f->sender.text)},
+                {STR_INIT("sender_name"), sender_or_null(f, f->sender.local)},
+                {STR_INIT("sender_domain"), f->sender.domain},
+                {STR_INIT("server_name"), s->params->myhostname},
+                {STR_INIT("server_address"), str_from(s->here.text)},
+        };
+        for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+                if (str_eq(name, plain[i].name))
+                        return plain[i].value;
         if (str_eq(name, STR("client")))
                 return arena_printf(&s->arena, "%.*s[%.*s]", STR_ARG(f->client_name),
                                     STR_ARG(f->client_address));
-        if (str_eq(name, STR("client_address")))
-                return f->client_address;
-        if (str_eq(name, STR("client_name")))
-                return f->client_name;
         if (str_eq(name, STR("client_port")))
                 return arena_printf(&s->arena, "%u", s->peer.port);
-        if (str_eq(name, STR("helo")))
-                return f->helo;
         if (str_eq(name, STR("localtime")))
                 return local_time(s);
-        if (str_eq(name, STR("recipient")))
-                return s->asked.len ? s->asked : f->recipient.text;
-        if (str_eq(name, STR("sender")))
-                return f->sender.text;
-        if (str_eq(name, STR("server_name")))
-                return s->params->myhostname;
-        if (str_eq(name, STR("server_address")))
-                return str_from(s->here.text);
         if (str_eq(name, STR("server_port")))
                 return arena_printf(&s->arena, "%u", s->here.port);
         return STR("");
 }
 
-static bool is_of_name(char c)
+/* A client's words must not begin a line of ours. */
+static struct str clean_value_of(void *context, struct str name)
 {
-        return char_is_digit(c) || c == '_' || (char_lower(c) >= 'a' && char_lower(c) <= 'z');
+        struct session *s = context;
+        struct str value = value_of(s, name);
+        char *clean = arena_alloc(&s->arena, value.len + 1);
+        for (size_t i = 0; i < value.len; i++)
+                clean[i] = (unsigned char)value.ptr[i] < 0x20 ? '?' : value.ptr[i];
+        return str_make(clean, value.len);
 }
 
-/* The name behind a dollar sign; *rest goes on behind it. */
-static struct str take_name(struct str *rest)
+/* Each "\\n" as the end of a line. */
+static struct str with_line_ends(struct session *s, struct str text)
 {
-        char open = rest->len ? rest->ptr[0] : 0;
-        bool is_braced = open == '{' || open == '(';
-        if (is_braced)
-                *rest = str_tail(*rest, 1);
+        char *out = arena_alloc(&s->arena, text.len + 1);
         size_t len = 0;
-        while (len < rest->len && is_of_name(rest->ptr[len]))
-                len++;
-        struct str name = str_part(*rest, 0, len);
-        *rest = str_tail(*rest, len);
-        if (is_braced) {
-                ptrdiff_t close = str_find(*rest, open == '{' ? '}' : ')');
-                *rest = str_tail(*rest, close < 0 ? rest->len : (size_t)close + 1);
+        for (size_t i = 0; i < text.len; i++) {
+                bool is_end = str_starts(str_tail(text, i), STR("\\n"));
+                out[len++] = is_end ? '\n' : text.ptr[i];
+                i += is_end;
         }
-        return name;
+        return str_make(out, len);
 }
-
-static void expand(struct session *s, struct str rest, struct buf *out)
-{
-        while (rest.len) {
-                char c = rest.ptr[0];
-                char next = rest.len > 1 ? rest.ptr[1] : 0;
-                rest = str_tail(rest, 1);
-                if (c == '\\' && next == 'n') {
-                        buf_append_char(out, '\n');
-                        rest = str_tail(rest, 1);
-                } else if (c == '$' && next == '$') {
-                        buf_append_char(out, '$');
-                        rest = str_tail(rest, 1);
-                } else if (c == '$') {
-                        /* a client's words must not begin a line of ours */
-                        struct str value = value_of(s, take_name(&rest));
-                        for (size_t i = 0; i < value.len; i++)
-                                buf_append_char(out, (unsigned char)value.ptr[i] < 0x20
-                                                             ? '?'
-                                                             : value.ptr[i]);
-                } else {
-                        buf_append_char(out, c);
-                }
-        }
-}
-
-enum { FOOTER_BYTES_MAX = 16 * 1024 };
 
 /* The template for this refusal; empty: none. */
 static struct str await_template(struct session *s, const struct smtp_reply *refusal)
@@ -128,17 +113,12 @@ static struct str await_template(struct session *s, const struct smtp_reply *ref
 struct str await_session_footer_add(struct session *s, const struct smtp_reply *refusal)
 {
         struct str footer = await_template(s, refusal);
-        struct buf b;
         if (str_is_empty(footer))
                 return refusal->text;
-        buf_init(&b, FOOTER_BYTES_MAX);
-        buf_append_str(&b, refusal->text);
-        if (str_starts(footer, STR("\\c")))
+        bool is_continued = str_starts(footer, STR("\\c"));
+        if (is_continued)
                 footer = str_tail(footer, 2);
-        else
-                buf_append_char(&b, '\n');
-        expand(s, footer, &b);
-        struct str all = arena_str(&s->arena, buf_str(&b));
-        buf_done(&b);
-        return all;
+        footer = template_expand(with_line_ends(s, footer), clean_value_of, s, &s->arena);
+        return arena_printf(&s->arena, "%.*s%s%.*s", STR_ARG(refusal->text),
+                            is_continued ? "" : "\n", STR_ARG(footer));
 }

@@ -531,6 +531,9 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
                 deadline_ms = loop_now_ms() + REFUSED_MS;
         if (refusal->code)
                 await_session_put_reply(s, refusal);
+        struct str denied =
+                arena_printf(&s->arena, "Error: access denied for %.*s[%.*s]",
+                             STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
         while (!s->is_closing && refusal->code != 421) {
                 struct wire_line line;
                 int rc = await_wire_line(s->wire, 512, deadline_ms, &line);
@@ -538,9 +541,8 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
                         break;
                 struct smtp_command command = smtp_command_parse(line.text);
                 bool wants_out = rc == 0 && command.verb == SMTP_QUIT;
-                struct smtp_reply reply =
-                        wants_out ? session_quit(s, STR(""))
-                                  : smtp_reply_make(503, "5.7.0", STR("Error: access denied"));
+                struct smtp_reply reply = wants_out ? session_quit(s, STR(""))
+                                                    : smtp_reply_make(503, "5.7.0", denied);
                 await_session_put_reply(s, &reply);
                 if (!wants_out && ++s->errors >= s->params->smtpd_hard_error_limit)
                         break;

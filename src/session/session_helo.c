@@ -76,6 +76,21 @@ static __attribute__((noinline)) void await_learn_discards(struct session *s)
         }
 }
 
+/*
+ * The client's own name for itself, with a question mark for what could mean something in a header, a log or a command
+ * (Postfix: the same, so that tables are asked the same keys).
+ */
+static char *name_of_client(struct str args)
+{
+        static const char avoid[] = " <>()\\\";@";
+        char *name = strndup(args.ptr, args.len);
+        check(name);
+        for (char *p = name; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f || strchr(avoid, *p))
+                        *p = '?';
+        return name;
+}
+
 struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, struct str args)
 {
         if (str_is_empty(args))
@@ -90,8 +105,7 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 *early_before = *s->early;
         }
         char *old = s->helo;
-        s->helo = strndup(args.ptr, args.len);
-        check(s->helo);
+        s->helo = name_of_client(args);
         s->greeting = verb == SMTP_EHLO ? GREETED_EHLO : GREETED_HELO;
         s->facts.helo = str_from(s->helo);
         s->facts.protocol = session_protocol(s, false);

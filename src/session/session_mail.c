@@ -32,6 +32,7 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
                 .allows_null = true,
                 .allows_no_domain = true,
                 .allows_utf8 = !s->params->strict_smtputf8,
+                .refuses_u_labels = !s->is_local,
         };
         struct smtp_offers offers = session_offers(s);
         struct smtp_mail_command mail;

@@ -122,6 +122,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                 .refuses_minus = !s->params->allow_min_user,
                 .allows_no_domain = true,
                 .allows_utf8 = !s->params->strict_smtputf8 || t->envelope.smtputf8,
+                .refuses_u_labels = !t->envelope.smtputf8 && !s->is_local,
         };
         struct smtp_offers offers = session_offers(s);
         struct smtp_rcpt_command rcpt;

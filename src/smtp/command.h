@@ -58,6 +58,7 @@ struct smtp_path_rules {
         bool allows_no_domain; /* RCPT TO:<postmaster>; true when policy refuses the others */
         bool allows_utf8;      /* SMTPUTF8 was asked for, or is not insisted on */
         bool refuses_minus;    /* allow_min_user = no: <-f@x> could be an option of a program */
+        bool refuses_u_labels; /* SMTPUTF8 was not asked for: a domain is in A-labels (RFC 6531 3.2) */
 };
 
 /* RFC 5321 4.5.3.1 says 64, 255, 256; Postfix takes longer local parts, and so do we. */

@@ -87,6 +87,7 @@ int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
         /* Whether UTF-8 was announced is known only when the parameters are read. */
         struct smtp_path_rules with_utf8 = *rules;
         with_utf8.allows_utf8 = true;
+        with_utf8.refuses_u_labels = false;
         int code = smtp_path_parse(&args, &with_utf8, arena, &out->sender, refusal);
         if (code)
                 return code;
@@ -98,6 +99,8 @@ int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
         if (!rules->allows_utf8 && !out->smtputf8 && !smtp_text_is_ascii(out->sender.text))
                 return smtp_refuse(refusal, 553, "5.6.7",
                                    STR("Must declare SMTPUTF8 to send unicode address"));
+        if (rules->refuses_u_labels && !out->smtputf8 && !smtp_text_is_ascii(out->sender.domain))
+                return smtp_refuse(refusal, 501, "5.1.7", STR("Bad sender address syntax"));
         return 0;
 }
 

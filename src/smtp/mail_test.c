@@ -46,6 +46,21 @@ static void takes_mail(void **state)
         assert_int_equal(smtp_mail_parse(STR("FROM:<a@b.example> ENVID=" HUNDRED), &rules, &all, &a,
                                          &c, &refusal),
                          0);
+
+        /* a domain in U-labels wants SMTPUTF8 */
+        struct smtp_path_rules ascii = rules;
+        ascii.refuses_u_labels = true;
+        struct str u_labels = STR("FROM:<a@m\xc3\xbc.example>");
+        assert_int_equal(smtp_mail_parse(u_labels, &rules, &all, &a, &c, &refusal), 0);
+        assert_int_equal(smtp_mail_parse(u_labels, &ascii, &all, &a, &c, &refusal), -EBADMSG);
+        assert_int_equal(refusal.code, 501);
+        assert_string_equal(refusal.enhanced, "5.1.7");
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@m\xc3\xbc.example> SMTPUTF8"), &ascii, &all,
+                                         &a, &c, &refusal),
+                         0);
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<\xc3\xa4@b.example>"), &ascii, &all, &a, &c, &refusal),
+                0);
         arena_done(&a);
 }
 

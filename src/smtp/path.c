@@ -288,7 +288,10 @@ int smtp_path_parse(struct str *text, const struct smtp_path_rules *rules, struc
         *out = (struct smtp_address){STR(""), STR(""), STR("")};
         if (!smtp_utf8_is_valid(*text))
                 return smtp_refuse(refusal, 500, "5.5.2", STR("Bad UTF-8 syntax"));
-        if (path_take(text, rules, arena, out)) {
+        struct str in = *text;
+        if (path_take(text, rules, arena, out) ||
+            (rules->refuses_u_labels && !smtp_text_is_ascii(out->domain))) {
+                *text = in;
                 *out = (struct smtp_address){STR(""), STR(""), STR("")};
                 return rules->allows_null ? smtp_refuse(refusal, 501, "5.1.7",
                                                         STR("Bad sender address syntax"))

@@ -171,6 +171,14 @@ static void follows_the_rules(void **state)
                 {{0}, STR_INIT("<a@m\xc3\xbc.example>"), 553, "5.6.7"},
                 {{.allows_utf8 = true}, STR_INIT("<\xc3@b.example>"), 500, "5.5.2"},
                 {{.allows_utf8 = true}, STR_INIT("<a@b.example> X=\xff"), 500, "5.5.2"},
+                {{.allows_utf8 = true, .refuses_u_labels = true},
+                 STR_INIT("<a@m\xc3\xbc.example>"),
+                 501,
+                 "5.1.3"},
+                {{.allows_utf8 = true, .allows_null = true, .refuses_u_labels = true},
+                 STR_INIT("<a@m\xc3\xbc.example>"),
+                 501,
+                 "5.1.7"},
         };
         struct arena a;
         arena_init(&a, 0);

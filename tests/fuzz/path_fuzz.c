@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct str in = fuzz_str(data, size);
         unsigned flags = fuzz_byte(&in);
-        struct smtp_path_rules rules = {flags & 1, flags & 2, flags & 4, flags & 8};
+        struct smtp_path_rules rules = {flags & 1, flags & 2,  flags & 4,
+                                        flags & 8, flags & 16, flags & 32};
         struct smtp_address a;
         struct smtp_reply refusal = {0};
         struct arena arena;
@@ -42,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check(rules.allows_null || a.text.len);
                 check(rules.allows_no_domain || a.domain.len || a.text.len == 0);
                 check(rules.allows_utf8 || smtp_text_is_ascii(a.text));
+                check(!rules.refuses_u_labels || smtp_text_is_ascii(a.domain));
                 check_address(&a, &arena);
         } else {
                 check(refusal.code >= 500 && refusal.enhanced && refusal.text.len);
