@@ -18,6 +18,7 @@ lines of its own. In place of a record:
     name TRUNCATE               the whole answer only over TCP
     name WRONGID                answers with another id, as a forger would
     name GARBAGE                bytes that are no DNS message
+    name SERVFAIL MX            that code for questions of this type alone (REFUSED too)
 
 It answers as a resolver does (recursion available, CNAMEs followed), so it is asked by dns_forward; what it does not
 have does not exist.
@@ -90,7 +91,7 @@ class NameServer:
     def __init__(self, zone='', address='127.0.0.1', port=None):
         self.lock = threading.Lock()
         self.records = collections.defaultdict(list)    # name -> [(type, ttl, rdata)]
-        self.manners = {}                               # name -> [word, ...]
+        self.manners = {}                               # name -> {type, or 0 for all: [word, ...]}
         self.counts = collections.Counter()             # (name, type) -> how often
         self.add(zone)
         self.address = address
@@ -130,7 +131,8 @@ class NameServer:
 
     def _add(self, name, words):
         if words[0] in MANNERS:
-            self.manners[name] = words
+            is_of_type = words[0] in ('SERVFAIL', 'REFUSED') and len(words) > 1
+            self.manners.setdefault(name, {})[TYPES[words[1]] if is_of_type else 0] = words
             return
         ttl = TTL
         if words[0].isdigit():
@@ -201,7 +203,8 @@ class NameServer:
         name, kind, question = question_of(packet)
         with self.lock:
             self.counts[name, NAMES.get(kind, str(kind))] += 1
-            manner = self._entry(self.manners, name) or ['']
+            manners = self._entry(self.manners, name) or {}
+            manner = manners.get(kind) or manners.get(0) or ['']
             rcode, found = self._find(name, kind)
         number, = struct.unpack('>H', packet[:2])
         flags = 0x8180

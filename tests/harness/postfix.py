@@ -4,6 +4,7 @@ It needs root (for chroot, and because Postfix wants it). Its directory lies ins
 configuration means the same to it as to us when @DIR@ is written: `inside` is what its processes call that directory.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -55,11 +56,17 @@ OWN = {
 UNLESS_SAID = {'alias_maps': '', 'alias_database': ''}
 
 
+@functools.lru_cache(maxsize=None)
+def postfix_root():
+    """The unpacked root, made at the first call."""
+    made = subprocess.run([places.SOURCE / 'tests' / 'peers'], check=True, text=True,
+                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=300)
+    return pathlib.Path(made.stdout.strip()) / 'root'
+
+
 class Postfix:
     def __init__(self, name, main, files, master, words):
-        made = subprocess.run([places.SOURCE / 'tests' / 'peers'], check=True, text=True,
-                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=300)
-        self.root = pathlib.Path(made.stdout.strip()) / 'root'
+        self.root = postfix_root()
         self.inside = pathlib.Path(f'/differential/{os.getpid()}-{name}')
         self.directory = self.root / str(self.inside).lstrip('/')
         self.port = places.free_port()
