@@ -93,6 +93,12 @@ int await_reload(struct worker *w, struct findings *findings, struct why *why);
 /* The supervisor's part of it has come. */
 void reload_receive(struct worker *w, const struct channel_message *m, int fd);
 
+/* known_clients.c: those that have passed postscreen's tests, kept between two runs. The first two block */
+void worker_load_known_clients(struct worker *w);
+void worker_save_known_clients(struct worker *w, struct site *site);
+/* Called each second with how many it were: writes them now and then. */
+void await_save_known_clients(struct worker *w, int64_t seconds);
+
 /* flusher.c */
 /* session_service_parts.flush, with the worker as context. */
 bool flusher_ask(void *context, struct str domain);

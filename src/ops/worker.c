@@ -199,11 +199,13 @@ static int refresh(void *arg)
 static void await_refresh(void *arg)
 {
         struct worker *w = arg;
+        int64_t seconds = 0;
         w->refresher = task_self();
         while (!w->is_stopping && await_sleep(REFRESH_MS) == 0) {
                 struct site *site = site_ref(w->site);
                 await_pool_run("looking at", STR("the files of tables"), refresh, site);
                 site_unref(&site);
+                await_save_known_clients(w, ++seconds);
         }
         w->refresher = NULL;
 }
@@ -333,6 +335,7 @@ static int open_all(struct worker *w, struct why *why)
         w->verify = verifier_new(w->site->config);
         worker_open_site(w, w->site);
         w->door = front_door_new();
+        worker_load_known_clients(w);
         return start_threads(w, why);
 }
 
@@ -344,6 +347,8 @@ static void close_all(struct worker *w)
                         pthread_join(w->stations[i].thread, NULL);
                 }
         }
+        if (w->door)
+                worker_save_known_clients(w, w->site);
         if (w->spool)
                 spool_close(&w->spool);
         pool_stop();

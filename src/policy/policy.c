@@ -76,6 +76,9 @@ static void open_all(struct policy *p, struct findings *findings)
                 open_match(p, "smtpd_forbidden_commands", params->smtpd_forbidden_commands,
                            MATCH_STRING, false, findings);
 #undef MATCH
+        p->screen_interfaces =
+                open_match(p, "postscreen_allowlist_interfaces",
+                           params->postscreen_allowlist_interfaces, MATCH_ADDRESS, false, findings);
 #define TABLES(name) p->name = open_tables(p, #name, params->name, findings)
         TABLES(canonical_maps);
         TABLES(sender_canonical_maps);

@@ -154,6 +154,9 @@ enum screen_access { SCREEN_DUNNO, SCREEN_PERMIT, SCREEN_REJECT };
 enum screen_access await_policy_screen_access(struct policy *p, const struct policy_facts *facts,
                                               struct arena *arena);
 
+/* postscreen_allowlist_interfaces: may a client earn at this address of ours (facts) that it is known? */
+bool await_policy_screen_vouches(struct policy *p, const struct policy_facts *facts,
+                                 struct arena *arena);
 bool policy_has_screen_sites(const struct policy *p);
 /* Starts the questions of postscreen_dnsbl_sites; does not wait. */
 void policy_ask_screen(const struct policy *p, const struct policy_facts *facts);

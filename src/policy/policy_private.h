@@ -217,6 +217,7 @@ struct policy {
         struct dns_filter *dns_filter; /* smtpd_dns_reply_filter; NULL: none */
         struct table **spf_exceptions;
         size_t spf_exception_count;
+        struct match_list *screen_interfaces; /* postscreen_allowlist_interfaces */
         struct screen_item *screen_access;
         size_t screen_access_count;
         struct screen_site *screen_sites;

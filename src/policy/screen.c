@@ -103,6 +103,19 @@ enum screen_access await_policy_screen_access(struct policy *p, const struct pol
         return SCREEN_DUNNO;
 }
 
+bool await_policy_screen_vouches(struct policy *p, const struct policy_facts *facts,
+                                 struct arena *arena)
+{
+        struct why why;
+        if (!p->screen_interfaces)
+                return true;
+        enum table_result found = await_match_list_find(p->screen_interfaces, facts->server_address,
+                                                        arena, NULL, &why);
+        if (found == TABLE_ERROR)
+                log_warning("postscreen", "postscreen_allowlist_interfaces: %s", why.text);
+        return found != TABLE_NOT_FOUND;
+}
+
 /* ---- the score ---- */
 
 static void compile_sites(struct policy *p, struct findings *findings)

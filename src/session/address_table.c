@@ -145,11 +145,21 @@ void address_table_each(const struct address_table *t,
                                       const void *value),
                         void *context)
 {
-        for (uint32_t i = 0; i < t->used; i++) {
-                struct entry *e = entry_at(t, i);
+        uint32_t at = 0;
+        address_table_slice(t, &at, t->used, visit, context);
+}
+
+bool address_table_slice(const struct address_table *t, uint32_t *at, uint32_t steps,
+                         void (*visit)(void *context, const struct address_key *key,
+                                       const void *value),
+                         void *context)
+{
+        for (; steps && *at < t->used; steps--, (*at)++) {
+                struct entry *e = entry_at(t, *at);
                 if (e->key.kind != UNUSED)
                         visit(context, &e->key, value_of(e));
         }
+        return *at < t->used;
 }
 
 static size_t fixed_bytes(const struct address_table *t)

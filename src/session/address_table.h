@@ -54,6 +54,12 @@ void address_table_each(const struct address_table *t,
                                       const void *value),
                         void *context);
 
+/* Visits some: those among `steps` entries from *at on (0 at first), which goes on. False: these were the last. */
+bool address_table_slice(const struct address_table *t, uint32_t *at, uint32_t steps,
+                         void (*visit)(void *context, const struct address_key *key,
+                                       const void *value),
+                         void *context);
+
 /* What it has taken from the machine, and what it could take when it is full. */
 size_t address_table_bytes(const struct address_table *t);
 size_t address_table_bytes_max(const struct address_table *t);

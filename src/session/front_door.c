@@ -2,6 +2,7 @@
 #include "session/front_door.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "session/address_table.h"
 
 #include <pthread.h>
@@ -43,6 +44,16 @@ struct front_door *front_door_new(void)
         address_table_init(&d->clients, sizeof(struct front_door_client), FRONT_DOOR_CLIENTS_MAX);
         d->known = screen_cache_new(SCREEN_CLIENTS_MAX);
         return d;
+}
+
+int front_door_save_known(struct front_door *d, const char *path, struct why *why)
+{
+        return screen_cache_save(d->known, path, clock_wall_us() / 1000000, why);
+}
+
+int front_door_load_known(struct front_door *d, const char *path, struct why *why)
+{
+        return screen_cache_load(d->known, path, clock_wall_us() / 1000000, why);
 }
 
 void front_door_close(struct front_door *d, bool is_closed)

@@ -141,6 +141,8 @@ static bool needs_any(const struct session *s)
 
 static void remember(struct session *s)
 {
+        if (s->screen.is_vetoed)
+                return;
         screen_cache_put(front_door_known(listener_door(s->listener)), s->facts.client_bits,
                          &s->screen.passed, wall_s(),
                          s->params->postscreen_cache_retention_time / 1000);
@@ -151,7 +153,9 @@ static void remember(struct session *s)
 static void come_in(struct session *s)
 {
         s->screen.is_on = false;
-        log_info("postscreen", "PASS %s [%.*s]:%u", s->screen.is_old ? "OLD" : "NEW", PORT_ARGS(s));
+        if (!s->screen.is_vetoed)
+                log_info("postscreen", "PASS %s [%.*s]:%u", s->screen.is_old ? "OLD" : "NEW",
+                         PORT_ARGS(s));
 }
 
 /* ---- failures ---- */
@@ -342,6 +346,31 @@ static bool await_tests_refuse(struct session *s, struct smtp_reply *reply)
         return false;
 }
 
+/*
+ * The MX policy test (postscreen(8)): who comes to a backup MX first, and is not known, is asked to come to the primary. The
+ * other tests are made all the same, but nothing is earned by them.
+ */
+static void await_veto(struct session *s)
+{
+        if (await_policy_screen_vouches(s->policy, &s->facts, &s->arena))
+                return;
+        s->screen.is_vetoed = true;
+        log_info("postscreen", "ALLOWLIST VETO [%.*s]:%u", PORT_ARGS(s));
+        const struct trace_look look = {
+                .kind = "client", .asked = s->facts.server_address, .result = "veto"};
+        session_explain_step(s, "postscreen_allowlist_interfaces", "refuse", &look);
+}
+
+/* Behind the other tests: one that has failed says more. */
+static void deny_vetoed(struct session *s)
+{
+        if (!s->screen.is_vetoed || s->screen.is_denied)
+                return;
+        s->screen.is_denied = true;
+        s->screen.denied_by = "postscreen_allowlist_interfaces";
+        s->screen.denial = smtp_reply_make(450, "4.3.2", STR("Service currently unavailable"));
+}
+
 bool await_session_screen(struct session *s, struct smtp_reply *reply)
 {
         bool is_allowed;
@@ -356,8 +385,12 @@ bool await_session_screen(struct session *s, struct smtp_reply *reply)
         s->screen.is_on = true;
         policy_prefetch(s->policy, POLICY_AT_CONNECT,
                         &s->facts); /* the rules' own, in the same time */
-        if (choose_tests(s) && await_tests_refuse(s, reply))
+        bool has_tests = choose_tests(s);
+        if (has_tests)
+                await_veto(s);
+        if (has_tests && await_tests_refuse(s, reply))
                 return false;
+        deny_vetoed(s);
         remember(s);
         if (!needs_any(s) && !s->screen.has_failed)
                 come_in(s);

@@ -82,6 +82,41 @@ void screen_cache_put(struct screen_cache *c, const unsigned char address[16],
         pthread_mutex_unlock(&c->lock);
 }
 
+struct slice {
+        screen_visit *visit;
+        void *context;
+};
+
+static void visit_one(void *context, const struct address_key *key, const void *value)
+{
+        const struct slice *s = context;
+        const struct known_client *k = value;
+        s->visit(s->context, key->bytes, &k->passes, k->forgotten_s);
+}
+
+bool screen_cache_slice(struct screen_cache *c, uint32_t *at, uint32_t steps, screen_visit *visit,
+                        void *context)
+{
+        struct slice s = {visit, context};
+        pthread_mutex_lock(&c->lock);
+        bool has_more = address_table_slice(&c->table, at, steps, visit_one, &s);
+        pthread_mutex_unlock(&c->lock);
+        return has_more;
+}
+
+void screen_cache_restore(struct screen_cache *c, const unsigned char address[16],
+                          const struct screen_passes *passes, uint32_t forgotten_s, int64_t now_s)
+{
+        struct address_key key = key_of(address);
+        if (forgotten_s <= now_s)
+                return;
+        pthread_mutex_lock(&c->lock);
+        struct known_client *k = address_table_find(&c->table, &key);
+        if (!k && (k = address_table_add(&c->table, &key, is_lapsed, now_s)))
+                *k = (struct known_client){*passes, forgotten_s};
+        pthread_mutex_unlock(&c->lock);
+}
+
 size_t screen_cache_count(struct screen_cache *c)
 {
         pthread_mutex_lock(&c->lock);

@@ -78,6 +78,13 @@ struct front_door;
 struct front_door *front_door_new(void);
 void front_door_free(struct front_door **d);
 
+/*
+ * Clients that have passed postscreen's tests: into a file, and back. Block. 0 or a negative errno value with *why; -ENOENT: there is
+ * none to read.
+ */
+int front_door_save_known(struct front_door *d, const char *path, struct why *why);
+int front_door_load_known(struct front_door *d, const char *path, struct why *why);
+
 struct listener;
 
 /* Takes over the listening, non-blocking descriptor. */

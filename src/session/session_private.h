@@ -51,6 +51,7 @@ struct screen {
         bool is_on;  /* it is being tested, or was */
         bool is_old; /* it was known before */
         bool has_failed;
+        bool is_vetoed; /* by postscreen_allowlist_interfaces: what it passes is not remembered */
         bool has_recipient; /* it came as far as RCPT */
         bool needs[SCREEN_TESTS];
         struct screen_passes passed; /* and not remembered yet */
