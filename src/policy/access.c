@@ -9,33 +9,11 @@
 
 /* ---- enhanced codes (RFC 3463) ---- */
 
-/* The length of "5.7.1" at the front of text, 0 when there is none. */
-static size_t enhanced_length(struct str text)
-{
-        size_t at = 0;
-        if (text.len < 5 || !strchr("245", text.ptr[0]) || text.ptr[1] != '.')
-                return 0;
-        at = 2;
-        for (int part = 0; part < 2; part++) {
-                size_t start = at;
-                while (at < text.len && at - start < 3 && char_is_digit(text.ptr[at]))
-                        at++;
-                if (at == start)
-                        return 0;
-                if (part == 0 && (at == text.len || text.ptr[at++] != '.'))
-                        return 0;
-        }
-        return at == text.len || text.ptr[at] == ' ' || text.ptr[at] == '\t' ? at : 0;
-}
-
 const char *policy_enhanced_take(struct str *text, const char *other, struct arena *arena)
 {
-        size_t len = enhanced_length(*text);
-        if (len == 0)
-                return other;
-        const char *enhanced = arena_str(arena, str_part(*text, 0, len)).ptr;
-        *text = str_trim(str_tail(*text, len));
-        return enhanced;
+        char enhanced[SMTP_ENHANCED_BYTES];
+        return smtp_enhanced_take(text, enhanced) ? arena_str(arena, str_from(enhanced)).ptr
+                                                  : other;
 }
 
 /*

@@ -148,31 +148,17 @@ static int rules_parse(struct table_text *text, struct cidr *table)
         struct table_lines reader;
         struct line line;
         struct rule_nesting nesting = {0};
-        size_t room = 0;
         int doubts = 0;
         table_lines_init(&reader, text->bytes, text->len);
-        while (table_lines_next(&reader, &line)) {
-                if (line.starts_blank)
-                        return text_fault(text, line.number, -EINVAL, "table-blank-start",
-                                          "take the blank away",
-                                          "a line that begins with a blank continues another, "
-                                          "but there is none");
-                if (table->count == TABLE_RULES_MAX)
-                        return text_fault(text, line.number, -E2BIG, "table-too-large", NULL,
-                                          "more than %d rules", TABLE_RULES_MAX);
-                if (table->count == room) {
-                        size_t more = room ? room * 2 : 16;
-                        struct cidr_rule *rules = reallocarray(table->rules, more, sizeof(*rules));
-                        check(rules);
-                        table->rules = rules;
-                        room = more;
-                }
+        int more;
+        while ((more = rule_line_next(&reader, text, table->count, &line)) > 0) {
+                table->rules = rule_room(table->rules, table->count, sizeof(*table->rules));
                 table->rules[table->count] = (struct cidr_rule){0};
                 int error = rule_parse(text, &line, table, &nesting, &doubts);
                 if (error)
                         return error;
         }
-        return rule_nesting_end(&nesting, text);
+        return more < 0 ? more : rule_nesting_end(&nesting, text);
 }
 
 static int cidr_open(struct table_text *text, void **contents)

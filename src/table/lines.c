@@ -1,9 +1,10 @@
 /*
- * lines.c - the two shapes of text in this room: logical lines of a file, items of a list
+ * lines.c - the shapes of text in this room: logical lines of a file, rules among them, items of a list
  *
  * A logical line is joined where it stands: the reader moves a continuation over the line end
  * before it, so that nothing is copied for the usual line, and nothing is allocated for any.
  */
+#include "base/check.h"
 #include "table/table_private.h"
 
 #include <errno.h>
@@ -99,6 +100,33 @@ bool braces_open(struct str s, struct str *inside)
                 return false;
         *inside = str_trim(str_part(s, 1, s.len - 2));
         return true;
+}
+
+int rule_line_next(struct table_lines *r, const struct table_text *text, uint32_t count,
+                   struct line *line)
+{
+        if (!table_lines_next(r, line))
+                return 0;
+        if (line->starts_blank)
+                return text_fault(text, line->number, -EINVAL, "table-blank-start",
+                                  "take the blank away",
+                                  "a line that begins with a blank continues another, "
+                                  "but there is none");
+        if (count == TABLE_RULES_MAX)
+                return text_fault(text, line->number, -E2BIG, "table-too-large", NULL,
+                                  "more than %d rules", TABLE_RULES_MAX);
+        return 1;
+}
+
+void *rule_room(void *rules, uint32_t count, size_t rule_bytes)
+{
+        enum { AT_FIRST = 16 };
+        bool is_full = count >= AT_FIRST && (count & (count - 1)) == 0; /* it doubles each time */
+        if (count > 0 && !is_full)
+                return rules;
+        rules = reallocarray(rules, count ? (size_t)count * 2 : AT_FIRST, rule_bytes);
+        check(rules);
+        return rules;
 }
 
 enum rule_kind rule_kind_take(struct str *s)

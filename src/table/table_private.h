@@ -94,6 +94,15 @@ bool item_next(struct str *rest, struct str *item);
 /* The text between braces that enclose all of `s`, trimmed; false when they do not. */
 bool braces_open(struct str s, struct str *inside);
 
+/*
+ * The next line of a table of rules (cidr, regexp, pcre) that has `count` by now. 1: *line has it, 0: there is none,
+ * else the error that text_fault() returned: a line that continues nothing, or one rule more than TABLE_RULES_MAX.
+ */
+int rule_line_next(struct table_lines *r, const struct table_text *text, uint32_t count,
+                   struct line *line);
+/* The array with room for one more behind `count` rules of `rule_bytes` each; only ever grown by this. */
+void *rule_room(void *rules, uint32_t count, size_t rule_bytes);
+
 /* if and endif, for cidr, regexp and pcre: which rule follows when the condition does not hold. */
 enum rule_kind { RULE_MATCH, RULE_IF, RULE_ENDIF };
 enum { RULE_NESTING_MAX = 32 };
