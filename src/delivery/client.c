@@ -1,5 +1,5 @@
 /*
- * client.c - a connection to a next hop: connect, greeting, EHLO, STARTTLS, and its end
+ * client.c - a connection to a next hop: connect, greeting, EHLO, STARTTLS, AUTH, and its end
  *
  * Straight code. A reply line over REPLY_LINE_BYTES_MAX, rubbish, or a reply without end is a dead
  * connection.
@@ -137,6 +137,13 @@ static void note_keyword(struct client *c, struct str line)
                         c->forwards = client_forward_offer(rest);
                 return;
         }
+        /* "AUTH=PLAIN", of servers older than RFC 4954, is read too */
+        if (str_eq_nocase(keyword, STR("AUTH")) || str_starts_nocase(keyword, STR("AUTH="))) {
+                c->has_auth = true;
+                c->mechanisms |= sasl_offered(str_tail(keyword, keyword.len > 5 ? 5 : 4));
+                c->mechanisms |= sasl_offered(rest);
+                return;
+        }
         if (str_eq_nocase(keyword, STR("LIMITS"))) {
                 note_limits(c, rest);
                 return;
@@ -162,7 +169,8 @@ static void note_keywords(struct client *c)
         c->has_pipelining = c->has_size = c->has_8bitmime = false;
         c->has_smtputf8 = c->has_dsn = c->has_starttls = false;
         c->size_max = 0;
-        c->forwards = 0;
+        c->forwards = c->mechanisms = 0;
+        c->has_auth = false;
         c->rcpt_max = c->mail_max = 0;
         struct str rest = buf_str(&c->reader.text);
         str_cut(&rest, '\n');
@@ -204,9 +212,9 @@ static int await_ehlo(struct client *c, struct arena *arena, struct trouble *tro
 
 static struct str server_name(const struct client *c)
 {
-        struct str name = c->rule->servername;
+        struct str name = c->terms->rule->servername;
         if (str_eq(name, STR("nexthop")))
-                name = c->rule->nexthop_name;
+                name = c->terms->rule->nexthop_name;
         else if (str_eq(name, STR("hostname")))
                 name = str_from(c->host);
         /* RFC 6066 3: no literals */
@@ -217,7 +225,7 @@ static struct str server_name(const struct client *c)
 static bool is_wanted_peer(const struct client *c, const struct tls_peer *peer, struct arena *arena,
                            const char **problem)
 {
-        const struct tls_rule *rule = c->rule;
+        const struct tls_rule *rule = c->terms->rule;
         struct str rest = rule->matches;
         struct str name;
         if (rule->level < TLS_LEVEL_FINGERPRINT)
@@ -246,10 +254,10 @@ static void log_tls(const struct client *c, const struct tls_peer *peer, bool is
         char what[160];
         if (c->transport->params->smtp_tls_loglevel < 1)
                 return;
-        const char *who = is_wanted && c->rule->level >= TLS_LEVEL_FINGERPRINT ? "Verified"
-                          : peer->is_trusted                                   ? "Trusted"
-                          : peer->has_certificate                              ? "Untrusted"
-                                                                               : "Anonymous";
+        const char *who = is_wanted && c->terms->rule->level >= TLS_LEVEL_FINGERPRINT ? "Verified"
+                          : peer->is_trusted                                          ? "Trusted"
+                          : peer->has_certificate                                     ? "Untrusted"
+                                                                                      : "Anonymous";
         wire_tls_describe(c->wire, what, sizeof(what));
         log_client(c, LOG_LEVEL_INFO, "%s TLS connection established to %s: %s", who, c->relay,
                    what);
@@ -263,10 +271,12 @@ static int check_peer(struct client *c, struct arena *arena, struct trouble *tro
         wire_tls_peer(c->wire, c->transport->params->smtp_tls_fingerprint_digest, &peer);
         bool is_wanted = is_wanted_peer(c, &peer, arena, &problem);
         log_tls(c, &peer, is_wanted);
+        bool is_verified = is_wanted && c->terms->rule->level >= TLS_LEVEL_FINGERPRINT;
+        c->cover = is_verified ? SASL_UNDER_VERIFIED_TLS : SASL_UNDER_TLS;
         if (is_wanted)
                 return 0;
         c->is_dead = true;
-        bool is_name = peer.is_trusted || c->rule->level == TLS_LEVEL_FINGERPRINT;
+        bool is_name = peer.is_trusted || c->terms->rule->level == TLS_LEVEL_FINGERPRINT;
         struct str text = arena_printf(arena, "Server certificate %s%s%s", problem,
                                        is_name ? "" : ": ", is_name ? "" : peer.problem);
         *trouble = *client_trouble_say(false, "4.7.5", text, arena);
@@ -289,7 +299,7 @@ static int load_anchors(void *arg)
 
 static int await_connect_tls(struct client *c, struct tls_request *request, struct why *why)
 {
-        struct anchors_work work = {.files = c->rule->anchor_files, .why = why};
+        struct anchors_work work = {.files = c->terms->rule->anchor_files, .why = why};
         int rc = 0;
         if (work.files.len)
                 rc = await_pool_run("reading", work.files, load_anchors, &work);
@@ -305,7 +315,7 @@ static int await_connect_tls(struct client *c, struct tls_request *request, stru
 static int await_handshake(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         struct why why;
-        const struct tls_rule *rule = c->rule;
+        const struct tls_rule *rule = c->terms->rule;
         struct tls_request request = {
                 .name = server_name(c),
                 .protocols = rule->protocols,
@@ -339,7 +349,7 @@ static int tls_is_missing(struct client *c, struct str why, struct arena *arena,
 static int await_starttls(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct transport *t = c->transport;
-        bool needs_tls = tls_rule_needs_tls(c->rule);
+        bool needs_tls = tls_rule_needs_tls(c->terms->rule);
         if (!c->has_starttls)
                 return needs_tls ? tls_is_missing(c, STR("was not offered by host"), arena, trouble)
                                  : 0;
@@ -406,7 +416,7 @@ static int await_connect(struct client *c, const struct host_address *a, struct 
 static int await_introduction(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct transport *t = c->transport;
-        bool has_tls = t->tls && c->rule->level > TLS_LEVEL_NONE;
+        bool has_tls = t->tls && c->terms->rule->level > TLS_LEVEL_NONE;
         bool is_wrapped = has_tls && t->params->smtp_tls_wrappermode;
         int rc = is_wrapped ? await_handshake(c, arena, trouble) : 0;
         if (rc == 0)
@@ -417,7 +427,7 @@ static int await_introduction(struct client *c, struct arena *arena, struct trou
                 log_client(c, LOG_LEVEL_INFO, "Host offered STARTTLS: [%s]", c->host);
         if (rc == 0 && has_tls && !is_wrapped)
                 rc = await_starttls(c, arena, trouble);
-        return rc;
+        return rc < 0 ? rc : await_client_sign_in(c, c->terms->login, arena, trouble);
 }
 
 static uint16_t port_of(const struct host_address *a)
@@ -428,12 +438,12 @@ static uint16_t port_of(const struct host_address *a)
 }
 
 static struct client *client_new(const struct transport *t, const struct host_address *a,
-                                 const struct tls_rule *rule)
+                                 const struct client_terms *terms)
 {
         struct client *c = calloc(1, sizeof(*c));
         check(c);
         c->transport = t;
-        c->rule = rule;
+        c->terms = terms;
         c->is_lmtp = str_eq(t->command, STR("lmtp"));
         c->port = port_of(a);
         snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(a->name));
@@ -446,14 +456,14 @@ static struct client *client_new(const struct transport *t, const struct host_ad
 }
 
 int await_client_open(const struct transport *t, const struct host_address *a,
-                      const struct tls_rule *rule, struct arena *arena, struct client **out,
+                      const struct client_terms *terms, struct arena *arena, struct client **out,
                       struct trouble *trouble)
 {
-        struct client *c = client_new(t, a, rule);
+        struct client *c = client_new(t, a, terms);
         int rc = await_connect(c, a, arena, trouble);
         if (rc == 0)
                 rc = await_introduction(c, arena, trouble);
-        c->rule = NULL;
+        c->terms = NULL;
         if (rc < 0) {
                 client_close(&c);
                 *out = NULL;
@@ -482,6 +492,8 @@ bool client_is_usable(struct client *c)
         const struct params *p = c->transport->params;
         if (c->is_dead)
                 return false;
+        if (p->smtp_sasl_auth_enable && p->smtp_sender_dependent_authentication)
+                return false; /* the next sender is somebody else there */
         if (p->smtp_connection_reuse_count_limit &&
             c->message_count >= p->smtp_connection_reuse_count_limit)
                 return false;

@@ -10,6 +10,7 @@
 #define DELIVERY_CLIENT_H
 
 #include "delivery/host.h"
+#include "delivery/sasl.h"
 #include "delivery/tls_rule.h"
 #include "smtp/reply.h"
 #include "spool/spool.h"
@@ -32,11 +33,15 @@ struct client {
         char address[HOST_TEXT_BYTES];
         uint16_t port; /* 0: a unix-domain socket */
         bool is_lmtp;  /* LHLO, and a reply for each recipient at the end (RFC 2033) */
-        const struct tls_rule *rule;                          /* while it is opened */
+        const struct client_terms *terms;                     /* while it is opened */
         char relay[MX_NAME_BYTES_MAX + HOST_TEXT_BYTES + 10]; /* "host[address]:port" */
         char named[CLIENT_NAMES_MAX][MX_NAME_BYTES_MAX]; /* what it calls itself: greeting, EHLO */
         struct smtp_reply_reader reader;
 
+        unsigned mechanisms;   /* of AUTH, that we know: sasl_offered() */
+        bool has_auth;         /* whatever it offers */
+        enum sasl_cover cover; /* what TLS came about */
+        bool is_signed_in;
         bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_dsn, has_starttls;
         int64_t size_max;  /* with has_size; 0: none said */
         int64_t rcpt_max;  /* LIMITS (RFC 9422): recipients of a message, messages of a session; */
@@ -51,13 +56,19 @@ struct client {
         int64_t message_count;
 };
 
+/* What a session is to come to before mail goes. */
+struct client_terms {
+        const struct tls_rule *rule;
+        const struct sasl_login *login; /* without a user: we sign in as nobody */
+};
+
 /*
- * Connects, and all up to the second EHLO. 0 with *out, or a negative errno value with *trouble: -ECANCELED,
- * -ENOTCONN (there was no connection), -EPROTO (TLS did not come about; where `rule` does not need it, try again
+ * Connects, and all up to the second EHLO and AUTH. 0 with *out, or a negative errno value with *trouble: -ECANCELED,
+ * -ENOTCONN (there was no connection), -EPROTO (TLS did not come about; where the rule does not need it, try again
  * with one that has it not), others.
  */
 int await_client_open(const struct transport *t, const struct host_address *a,
-                      const struct tls_rule *rule, struct arena *arena, struct client **out,
+                      const struct client_terms *terms, struct arena *arena, struct client **out,
                       struct trouble *trouble);
 /* Says QUIT when it can, without waiting for the answer. Takes NULL, sets NULL. */
 void client_close(struct client **c);
@@ -104,6 +115,7 @@ enum client_stage {
         AT_EHLO,
         AT_HELO,
         AT_STARTTLS,
+        AT_AUTH,
         AT_RSET,
         AT_XFORWARD,
         AT_MAIL,
@@ -126,6 +138,12 @@ struct trouble *client_trouble_lost(const struct client *c, enum client_stage st
                                     struct arena *arena);
 struct trouble *client_trouble_say(bool is_permanent, const char *dsn, struct str text,
                                    struct arena *arena);
+
+/* ---- client_auth.c: AUTH ---- */
+
+/* Signs in, where we have a login and the server offers AUTH. 0, or an error with *trouble. */
+int await_client_sign_in(struct client *c, const struct sasl_login *login, struct arena *arena,
+                         struct trouble *trouble);
 
 /* ---- client_forward.c: XFORWARD ---- */
 

@@ -201,6 +201,8 @@ static void put_mail(struct sending *s)
                 buf_append_str(out, e->ret == SMTP_RET_FULL ? STR(" RET=FULL") : STR(" RET=HDRS"));
         if (c->has_dsn && e->envid.len && is_clean(e->envid))
                 buf_printf(out, " ENVID=%.*s", STR_ARG(e->envid));
+        if (c->is_signed_in && c->transport->params->smtp_send_dummy_mail_auth)
+                buf_append_str(out, STR(" AUTH=<>"));
         buf_append_str(out, STR("\r\n"));
 }
 

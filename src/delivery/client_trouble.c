@@ -13,6 +13,7 @@ static const struct {
         [AT_EHLO] = {"performing the EHLO handshake", "EHLO command"},
         [AT_HELO] = {"performing the HELO handshake", "HELO command"},
         [AT_STARTTLS] = {"performing the STARTTLS handshake", "STARTTLS command"},
+        [AT_AUTH] = {"performing SASL authentication", "AUTH command"},
         [AT_RSET] = {"sending RSET", "RSET command"},
         [AT_XFORWARD] = {"sending XFORWARD", "XFORWARD command"},
         [AT_MAIL] = {"sending MAIL FROM", "MAIL FROM command"},

@@ -45,6 +45,7 @@ struct work {
         struct tried *tried; /* NULL before the first */
         size_t tried_count;
         size_t session_count; /* at this next hop */
+        struct str nexthop;   /* as it is written */
         bool is_canceled;
         bool has_talked;        /* some server dealt with the message, whatever it said */
         struct trouble *broken; /* the last failure to talk at all */
@@ -339,11 +340,21 @@ static void await_host(struct work *w, const struct host_address *a, uint16_t po
 {
         struct client *c = NULL;
         struct trouble trouble;
-        int rc = await_client_open(w->transport, a, rule, w->job->arena, &c, &trouble);
+        struct sasl_login login;
+        struct client_terms terms = {rule, &login};
+        struct why why;
+        if (await_sasl_login(w->transport, w->job->envelope->sender, a->name, w->nexthop,
+                             w->job->arena, &login, &why) < 0) {
+                struct str said = arena_str(w->job->arena, str_from(why.text));
+                note_failure(w, client_trouble_say(false, "4.7.0", said, w->job->arena));
+                return;
+        }
+        int rc = await_client_open(w->transport, a, &terms, w->job->arena, &c, &trouble);
         if (rc == -EPROTO && may_go_without_tls(w, rule)) {
                 struct tls_rule plain = *rule;
                 plain.level = TLS_LEVEL_NONE;
-                rc = await_client_open(w->transport, a, &plain, w->job->arena, &c, &trouble);
+                terms.rule = &plain;
+                rc = await_client_open(w->transport, a, &terms, w->job->arena, &c, &trouble);
         }
         if (rc == -ECANCELED) {
                 w->is_canceled = true;
@@ -422,6 +433,7 @@ static void await_nexthop(struct work *w, struct str text, uint16_t port)
         struct tls_rule rule;
         struct why why;
         struct nexthop hop;
+        w->nexthop = text;
         if (await_tls_rule(w->transport, text, w->job->arena, &rule, &why) < 0) {
                 struct str said = arena_str(w->job->arena, str_from(why.text));
                 note_failure(w, client_trouble_say(false, "4.7.5", said, w->job->arena));

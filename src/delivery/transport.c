@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "cleanup/outgoing.h"
+#include "delivery/sasl.h"
 #include "delivery/tls_rule.h"
 
 #include <errno.h>
@@ -273,6 +274,7 @@ static void transport_add(struct transport_set *set, const struct config *c,
         t->dns_filter =
                 dns_filter_open(c, is_lmtp ? "lmtp_dns_reply_filter" : "smtp_dns_reply_filter",
                                 t->params->smtp_dns_reply_filter, tables, arena, findings);
+        sasl_read(t, tables, s->at, findings);
         t->outgoing = outgoing_rules_new(c, t->params, is_lmtp, t->log_name, tables, policy, arena,
                                          findings);
 }

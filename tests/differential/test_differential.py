@@ -379,7 +379,7 @@ def plainly(message, has_orcpt):
     header = re.sub(rb'\r\n[ \t]+', b' ', header).replace(b' \r\n', b'\r\n')
     sender = ordered(re.sub(r' SIZE=\d+', '', message.sender))
     recipients = sorted(ordered(r if has_orcpt else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
-    return {'host': message.host, 'tls': message.is_tls,
+    return {'host': message.host, 'tls': message.is_tls, 'signed in': message.user,
             'hello': message.helo, 'sender': sender, 'recipients': recipients,
             'header': header.decode('utf-8', 'replace').split('\r\n'),
             'body': body.decode('utf-8', 'replace')}

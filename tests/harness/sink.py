@@ -10,6 +10,9 @@ After LHLO it is an LMTP server (RFC 2033): after the final dot each recipient h
 or 'DOT', and the message counts with those that it was taken for.
 """
 
+import base64
+import hashlib
+import hmac
 import socket
 import ssl
 import threading
@@ -27,6 +30,10 @@ DEFAULT_REPLIES = {
 }
 
 
+# Who may sign in where AUTH is offered; then nobody else may send.
+USER, PASSWORD = 'relay', 'tanstaaftanstaaf'
+
+
 class Message:
     def __init__(self, helo, sender, host):
         self.helo = helo
@@ -35,6 +42,7 @@ class Message:
         self.recipients = []            # the same of each RCPT TO:
         self.wire = b''                 # after 354, with dots as they came, and the final one
         self.is_tls = False
+        self.user = None                # who had signed in
 
     @property
     def data(self):
@@ -59,6 +67,7 @@ class Sink:
         self.heard = []                 # every command, of all connections
         self.connections = 0
         self.keywords = list(KEYWORDS)
+        self.iterations = 4096          # that SCRAM is said to need
         self.replies = {}
         self.lock = threading.Lock()
         self.listener = None
@@ -141,6 +150,7 @@ class Session:
         self.sink, self.socket = sink, connection
         self.stream = connection.makefile('rb')
         self.helo, self.message, self.is_tls, self.is_lmtp = '', None, False, False
+        self.offers_auth, self.user = False, None
 
     def say(self, text):
         if text == 'close':
@@ -174,9 +184,12 @@ class Session:
         with self.sink.lock:
             is_scripted = 'EHLO' in self.sink.replies
         if is_scripted:
-            self.say(self.sink._reply_for('EHLO'))
+            reply = self.sink._reply_for('EHLO')
+            self.offers_auth = ' AUTH ' in reply.replace('-', ' ')
+            self.say(reply)
             return
         words = [k for k in self.sink.keywords if not (self.is_tls and k == 'STARTTLS')]
+        self.offers_auth = any(word.startswith('AUTH') for word in words)
         lines = ['core.inside.test', *words]
         self.say('\n'.join(f'250{" " if n == len(lines) - 1 else "-"}{line}'
                            for n, line in enumerate(lines)))
@@ -200,12 +213,80 @@ class Session:
         self.stream = self.socket.makefile('rb')
         self.is_tls = True
 
+    # ---- AUTH (RFC 4954) ----
+
+    def ask(self, challenge):
+        self.say(('334 ' + base64.b64encode(challenge).decode()).rstrip())
+        line = self.stream.readline().rstrip(b'\r\n')
+        self.sink.heard.append(line.decode('ascii', 'replace'))
+        return base64.b64decode(line, validate=True)
+
+    def do_auth(self, text):
+        _, mechanism, *first = text.split(' ')
+        first = base64.b64decode(first[0], validate=True) if first else None
+        try:
+            user = getattr(self, 'auth_' + mechanism.lower().replace('-', '_'))(first)
+        except (ValueError, AttributeError):
+            user = None
+        with self.sink.lock:
+            is_scripted = 'AUTH' in self.sink.replies
+        if is_scripted:
+            self.say(self.sink._reply_for('AUTH'))
+        elif user:
+            self.user = user
+            self.say('235 2.7.0 welcome')
+        else:
+            self.say('535 5.7.8 that is not you')
+
+    def auth_plain(self, first):
+        _, user, password = (self.ask(b'') if first is None else first).decode().split('\0')
+        return password == PASSWORD and user
+
+    def auth_login(self, first):
+        user = self.ask(b'Username:') if first is None else first
+        return self.ask(b'Password:').decode() == PASSWORD and user.decode()
+
+    def auth_cram_md5(self, first):
+        challenge = b'<1896.697170952@core.inside.test>'
+        user, digest = self.ask(challenge).decode().split(' ')
+        return digest == hmac.new(PASSWORD.encode(), challenge, 'md5').hexdigest() and user
+
+    def auth_scram_sha_1(self, first):
+        return self.scram(first, 'sha1')
+
+    def auth_scram_sha_256(self, first):
+        return self.scram(first, 'sha256')
+
+    def scram(self, first, name):
+        """RFC 5802 3, without channel binding."""
+        def mac(key, message):
+            return hmac.new(key, message, name).digest()
+
+        gs2, bare = first[:3], first[3:]
+        fields = dict(part.split('=', 1) for part in bare.decode().split(','))
+        salt, nonce = b'W22ZaJ0SNY7soEsUEjb6gQ==', fields['r'] + 'ours'
+        server_first = f'r={nonce},s={salt.decode()},i={self.sink.iterations}'
+        final = self.ask(server_first.encode())
+        without_proof, _, proof = final.rpartition(b',p=')
+        if without_proof != b'c=' + base64.b64encode(gs2) + b',r=' + nonce.encode():
+            return None
+        salted = hashlib.pbkdf2_hmac(name, PASSWORD.encode(), base64.b64decode(salt), 4096)
+        everything = b','.join([bare, server_first.encode(), without_proof])
+        client_key = mac(salted, b'Client Key')
+        signature = mac(hashlib.new(name, client_key).digest(), everything)
+        if base64.b64decode(proof) != bytes(a ^ b for a, b in zip(client_key, signature)):
+            return None
+        self.ask(b'v=' + base64.b64encode(mac(mac(salted, b'Server Key'), everything)))
+        return fields['n']
+
     def do_mail(self, text):
         reply = self.sink._reply_for('MAIL')
+        if self.offers_auth and not self.user:
+            reply = '530 5.7.0 sign in first'
         if reply.startswith('2'):
             host = self.socket.getsockname()[0]
             self.message = Message(self.helo, text.partition(':')[2].strip(), host)
-            self.message.is_tls = self.is_tls
+            self.message.is_tls, self.message.user = self.is_tls, self.user
         self.say(reply)
 
     def do_rcpt(self, text):

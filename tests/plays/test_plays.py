@@ -49,6 +49,7 @@ Steps, one a line ("#" begins a comment):
     got to: <a@b> <c@d> its recipients, with parameters, sorted
     got has: regex      in the message as it came over the wire; "got hasnot:"
     got clean           no bare CR, no bare LF, one end; "got tls": it came encrypted
+    got signed: USER    who had signed in (harness/sink.py has the password); "nobody"
     got body: bytes     its body, exactly, as a text (dots taken off)
     spool: N            messages in the queue (waits for it)
     maildir NAME: N     messages in @DIR@/mail/NAME (waits for it); "maildir NAME has: regex"
@@ -173,6 +174,7 @@ class Stage:
         (r'got has: (.*)', 'got_has'),
         (r'got clean', 'got_clean'),
         (r'got tls', 'got_tls'),
+        (r'got signed: (.*)', 'got_signed'),
         (r'got hasnot: (.*)', 'got_has_not'),
         (r'got body: (.*)', 'got_body'),
         (r'spool: (\d+)', 'expect_spool'),
@@ -458,6 +460,9 @@ class Stage:
 
     def got_tls(self):
         assert self.message.is_tls, 'it came in the clear'
+
+    def got_signed(self, user):
+        assert (self.message.user or 'nobody') == user, f'signed in as {self.message.user}'
 
     def got_body(self, expected):
         assert self.message.body == parse_bytes(expected), repr(self.message.body)
