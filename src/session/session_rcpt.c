@@ -154,7 +154,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                         .domain = arena_str(&t->arena, rcpt.recipient.domain),
                 };
                 t->draft = spool_draft_new(s->service->parts.spool);
-                s->facts.queue_id = str_from(spool_draft_id(t->draft));
+                s->facts.queue_id = arena_str(&t->arena, str_from(spool_draft_id(t->draft)));
                 log_client(s);
         } else {
                 t->first_rcpt =
