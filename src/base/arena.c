@@ -2,10 +2,11 @@
 #include "base/arena.h"
 
 #include "base/check.h"
+#include "base/spare.h"
 
 #include <stdarg.h>
 
-enum { BLOCK_BYTES = 4096, ALIGN = 16 };
+enum { BLOCK_BYTES = 4096, ALIGN = 16, SPARE_BLOCKS_MAX = 64 };
 
 struct arena_block {
         struct arena_block *next;
@@ -17,6 +18,32 @@ struct arena_block {
 
 _Static_assert(sizeof(struct arena_block) % ALIGN == 0, "blocks keep alignment");
 
+/* Each command of each session has an arena for its time. */
+static __thread struct spares spare_blocks = {.bytes = BLOCK_BYTES, .count_max = SPARE_BLOCKS_MAX};
+
+static struct arena_block *block_new(size_t need)
+{
+        size_t room = BLOCK_BYTES - sizeof(struct arena_block);
+        struct arena_block *b;
+        if (need <= room) {
+                b = spare_take(&spare_blocks);
+        } else {
+                room = need;
+                b = malloc(sizeof(*b) + room);
+                check(b);
+        }
+        *b = (struct arena_block){.room = room};
+        return b;
+}
+
+static void block_free(struct arena_block *b)
+{
+        if (b->room == BLOCK_BYTES - sizeof(*b))
+                spare_give(&spare_blocks, b);
+        else
+                free(b);
+}
+
 void arena_init(struct arena *a, size_t bytes_max)
 {
         *a = (struct arena){.bytes_max = bytes_max};
@@ -26,7 +53,7 @@ void arena_done(struct arena *a)
 {
         for (struct arena_block *b = a->blocks, *next; b; b = next) {
                 next = b->next;
-                free(b);
+                block_free(b);
         }
         arena_init(a, a->bytes_max);
 }
@@ -38,7 +65,7 @@ void arena_clear(struct arena *a)
                 return;
         for (struct arena_block *b = keep->next, *next; b; b = next) {
                 next = b->next;
-                free(b);
+                block_free(b);
         }
         keep->next = NULL;
         keep->used = 0;
@@ -47,24 +74,32 @@ void arena_clear(struct arena *a)
                 arena_done(a);
 }
 
-void *arena_alloc(struct arena *a, size_t bytes)
+static size_t aligned(size_t bytes)
 {
         size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
         check(need >= bytes);
+        return need;
+}
+
+/* The next bytes of a block that has room for them. */
+static void *take(struct arena *a, struct arena_block *b, size_t bytes)
+{
+        char *at = b->bytes + b->used;
+        b->used += aligned(bytes);
+        a->used += aligned(bytes);
+        return at;
+}
+
+void *arena_alloc(struct arena *a, size_t bytes)
+{
+        size_t need = aligned(bytes);
         struct arena_block *b = a->blocks;
         if (!b || b->room - b->used < need) {
-                size_t room = BLOCK_BYTES - sizeof(*b);
-                if (room < need)
-                        room = need;
-                b = malloc(sizeof(*b) + room);
-                check(b);
-                *b = (struct arena_block){.next = a->blocks, .room = room};
+                b = block_new(need);
+                b->next = a->blocks;
                 a->blocks = b;
         }
-        void *at = b->bytes + b->used;
-        b->used += need;
-        a->used += need;
-        return memset(at, 0, need);
+        return memset(take(a, b, need), 0, need);
 }
 
 struct str arena_str(struct arena *a, struct str s)
@@ -85,11 +120,16 @@ struct str arena_str_lower(struct arena *a, struct str s)
 
 struct str arena_printf(struct arena *a, const char *format, ...)
 {
+        /* most texts find room where the next bytes would be taken, and are there at once */
+        struct arena_block *b = a->blocks;
+        size_t room = b ? b->room - b->used : 0;
         va_list args;
         va_start(args, format);
-        int len = vsnprintf(NULL, 0, format, args);
+        int len = vsnprintf(room ? b->bytes + b->used : NULL, room, format, args);
         va_end(args);
         check(len >= 0);
+        if ((size_t)len < room)
+                return str_make(take(a, b, (size_t)len + 1), (size_t)len);
         char *at = arena_alloc(a, (size_t)len + 1);
         va_start(args, format);
         vsnprintf(at, (size_t)len + 1, format, args);

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdarg.h>
 
+/* An SMTP reply, a line: most need no more. */
+enum { BYTES_MIN = 256 };
+
 void buf_init(struct buf *b, size_t bytes_max)
 {
         *b = (struct buf){.bytes_max = bytes_max};
@@ -27,7 +30,7 @@ char *buf_reserve(struct buf *b, size_t len)
         if (len > b->bytes_max - b->len)
                 return NULL;
         if (b->room - b->len < len || !b->ptr) {
-                size_t room = b->room ? b->room : 64;
+                size_t room = b->room ? b->room : BYTES_MIN;
                 while (room < b->len + len)
                         room *= 2;
                 if (room > b->bytes_max)

@@ -95,15 +95,30 @@ int64_t loop_now_ms(void)
         return this_loop ? this_loop->now_ms : clock_mono_ms();
 }
 
-int loop_watch_add(struct loop *l, struct watch *w, uint32_t epoll_events)
+static int watch(struct loop *l, int operation, struct watch *w, uint32_t epoll_events)
 {
         struct epoll_event event = {.events = epoll_events, .data.ptr = w};
-        return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) < 0 ? -errno : 0;
+        return epoll_ctl(l->epoll_fd, operation, w->fd, &event) < 0 ? -errno : 0;
+}
+
+int loop_watch_add(struct loop *l, struct watch *w, uint32_t epoll_events)
+{
+        return watch(l, EPOLL_CTL_ADD, w, epoll_events);
+}
+
+int loop_watch_change(struct loop *l, struct watch *w, uint32_t epoll_events)
+{
+        return watch(l, EPOLL_CTL_MOD, w, epoll_events);
 }
 
 void loop_watch_remove(struct loop *l, struct watch *w)
 {
         epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+        loop_watch_forget(l, w);
+}
+
+void loop_watch_forget(struct loop *l, struct watch *w)
+{
         for (int i = l->event_at; i < l->event_count; i++)
                 if (l->events[i].data.ptr == w)
                         l->events[i].data.ptr = NULL;

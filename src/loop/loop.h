@@ -43,8 +43,15 @@ struct watch {
 
 /* Edge-triggered when `epoll_events` has EPOLLET. 0 or a negative errno value. */
 int loop_watch_add(struct loop *l, struct watch *w, uint32_t epoll_events);
+/* Other events from now on. What is ready already makes a new edge. */
+int loop_watch_change(struct loop *l, struct watch *w, uint32_t epoll_events);
 /* At once: no call comes after it, not even one that this turn's epoll had ready. Before close(). */
 void loop_watch_remove(struct loop *l, struct watch *w);
+/*
+ * The same without asking the kernel, which forgets what is closed: the caller closes the descriptor before anything
+ * waits, and nobody has a copy of it (after dup or fork).
+ */
+void loop_watch_forget(struct loop *l, struct watch *w);
 
 /* ---- timers ---- */
 struct timer {

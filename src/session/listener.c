@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spare.h"
 #include "session/session_private.h"
 
 #include <errno.h>
@@ -19,7 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 64, REST_MS = 1000, DESCRIPTORS_KEPT_MAX = 1000 };
+enum {
+        ACCEPTS_PER_TURN = 64,
+        REST_MS = 1000,
+        DESCRIPTORS_KEPT_MAX = 1000,
+        SPARE_SESSIONS_MAX = 256,
+};
 
 struct listener {
         struct watch watch;
@@ -34,10 +40,12 @@ struct listener {
         bool is_open;
 };
 
+static __thread struct spares spare_sessions = {.bytes = sizeof(struct session),
+                                                .count_max = SPARE_SESSIONS_MAX};
+
 static struct session *session_new(struct listener *li, int fd)
 {
-        struct session *s = calloc(1, sizeof(*s));
-        check(s);
+        struct session *s = spare_take_zeroed(&spare_sessions);
         s->listener = li;
         s->service = session_service_ref(li->service);
         s->params = &li->service->parts.service->params;
@@ -133,6 +141,8 @@ struct listener *listener_start(struct loop *l, int fd, struct session_service *
         li->fd_max = sessions_fd_max();
         li->is_open = true;
         list_init(&li->sessions);
+        if (fd >= 0)
+                wire_prepare(fd);
         check(fd < 0 || loop_watch_add(l, &li->watch, EPOLLIN) == 0);
         return li;
 }
@@ -176,6 +186,7 @@ void listener_session_ended(struct listener *li, struct session *s)
         list_remove(&s->link);
         session_roll_remove(s);
         li->counts.open--;
+        spare_give(&spare_sessions, s);
         if (li->stopper)
                 task_wake(li->stopper);
 }

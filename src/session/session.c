@@ -709,7 +709,6 @@ static void session_free(struct session *s)
         front_door_leave(listener_door(s->listener), &s->client);
         front_door_rise(listener_door(s->listener), &s->seat);
         wire_free(&s->wire);
-        listener_session_ended(s->listener, s);
         session_service_unref(&s->service);
         arena_done(&s->arena);
         arena_done(&s->connection_arena);
@@ -718,7 +717,7 @@ static void session_free(struct session *s)
         free(s->claim);
         free(s->early);
         free(s->discards);
-        free(s);
+        listener_session_ended(s->listener, s);
 }
 
 void await_session(void *arg)
@@ -737,7 +736,7 @@ void await_session(void *arg)
                 await_session_record_end(s);
         }
         /* the last words have a moment to leave, whatever ended the session */
-        await_wire_flush(s->wire, loop_now_ms() + 5000);
+        await_wire_flush_last(s->wire, loop_now_ms() + 5000);
         if (is_met)
                 log_disconnect(s);
         session_free(s);

@@ -280,6 +280,7 @@ struct front_door *listener_door(const struct listener *li);
 struct session_counts *listener_counts(struct listener *li);
 /* How many sessions the descriptors suffice for. */
 int64_t listener_sessions_max(const struct listener *li);
+/* The last that a session does: its memory is the listener's again. */
 void listener_session_ended(struct listener *li, struct session *s);
 
 /* ---- session_milter.c: the filters are asked; true: refused, logged, with what to say ---- */

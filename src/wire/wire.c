@@ -1,9 +1,10 @@
 /*
  * wire.c - bytes in order: one stream connection, plain or under TLS, as lines and as pieces
  *
- * The descriptor is watched edge-triggered, once, for both directions; `may_read` and `may_send` remember
- * what the kernel last said, so that there is no epoll_ctl but the first. All moving of bytes is one
- * function, service(): send what is put, read when somebody waits for input. Without TLS the task calls
+ * The descriptor is watched edge-triggered, for output from the first time on that the kernel takes no more (few peers
+ * are so slow, and each new connection would be told at once that it can be written to); `may_read` and
+ * `may_send` remember what the kernel last said, so that there is hardly an epoll_ctl but the first. All moving of
+ * bytes is one function, service(): send what is put, read when somebody waits for input. Without TLS the task calls
  * it on its own stack before it parks, so that a reply leaves and a waiting command is read without a turn of
  * the loop; under TLS it is a chore on the loop's stack, which is deep enough for a handshake.
  *
@@ -13,6 +14,7 @@
 #include "wire/wire.h"
 
 #include "base/check.h"
+#include "base/spare.h"
 #include "wire/tls_private.h"
 
 #include <arpa/inet.h>
@@ -20,13 +22,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 enum {
         BLOCK_BYTES = 64 * 1024,
         SPARE_BLOCKS_MAX = 64,
+        SPARE_WIRES_MAX = 256,
         OUT_KEPT_BYTES = 4096,      /* an output buffer up to this size is kept while idle */
         CIPHER_BYTES = 32 * 1024,   /* ciphertext read at once */
         CIPHER_OUT_MAX = 64 * 1024, /* ciphertext that may wait to be sent before more is made */
@@ -42,6 +44,8 @@ struct wire {
         bool may_read;
         bool may_send;
         bool is_connecting;
+        bool watches_output;
+        bool is_last;          /* what is sent now is followed by the end */
         bool has_hung_up;      /* the kernel told of the peer's FIN or of an error */
         bool is_socket_at_end; /* read 0 bytes */
         bool is_at_end;        /* and nothing is left to decrypt */
@@ -62,54 +66,16 @@ struct wire {
         const char *tls_reason; /* why OpenSSL gave up; lives for ever */
 };
 
-/* ---- blocks ---- */
+/* ---- memory ---- */
 
-static __thread struct {
-        char *blocks[SPARE_BLOCKS_MAX];
-        int count;
-        bool is_known; /* its end is arranged for */
-} spare;
-
-static pthread_key_t spare_key;
-static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
-
-static void spare_free(void *none)
-{
-        while (spare.count)
-                free(spare.blocks[--spare.count]);
-}
-
-static void spare_make_key(void)
-{
-        check(pthread_key_create(&spare_key, spare_free) == 0);
-}
-
-static char *block_take(void)
-{
-        if (spare.count)
-                return spare.blocks[--spare.count];
-        char *block = malloc(BLOCK_BYTES);
-        check(block);
-        return block;
-}
-
-static void block_give(char *block)
-{
-        if (!spare.is_known) {
-                pthread_once(&spare_once, spare_make_key);
-                pthread_setspecific(spare_key, &spare);
-                spare.is_known = true;
-        }
-        if (spare.count < SPARE_BLOCKS_MAX)
-                spare.blocks[spare.count++] = block;
-        else
-                free(block);
-}
+static __thread struct spares spare_blocks = {.bytes = BLOCK_BYTES, .count_max = SPARE_BLOCKS_MAX};
+static __thread struct spares spare_wires = {.bytes = sizeof(struct wire),
+                                             .count_max = SPARE_WIRES_MAX};
 
 static void give_block_back(struct wire *w)
 {
         if (w->block && w->start == w->end) {
-                block_give(w->block);
+                spare_give(&spare_blocks, w->block);
                 w->block = NULL;
                 w->start = w->end = w->scanned = 0;
         }
@@ -119,7 +85,7 @@ static void give_block_back(struct wire *w)
 static bool make_room(struct wire *w)
 {
         if (!w->block)
-                w->block = block_take();
+                w->block = spare_take(&spare_blocks);
         if (w->start == w->end) {
                 w->start = w->end = w->scanned = 0;
         } else if (w->end == BLOCK_BYTES && w->start) {
@@ -156,15 +122,32 @@ static size_t receive(struct wire *w, char *to, size_t room)
         return 0;
 }
 
-/* True when all was sent. */
+static uint32_t events_of(const struct wire *w)
+{
+        return EPOLLIN | EPOLLRDHUP | EPOLLET | (w->watches_output ? EPOLLOUT : 0);
+}
+
+static void wait_for_room(struct wire *w)
+{
+        w->may_send = false;
+        if (w->watches_output)
+                return;
+        w->watches_output = true;
+        int rc = loop_watch_change(w->loop, &w->watch, events_of(w));
+        if (rc < 0)
+                fail(w, rc);
+}
+
+/* True when all was sent; last bytes wait in the kernel for the end, which leaves with them. */
 static bool transmit(struct wire *w, struct buf *b, size_t *sent)
 {
         while (*sent < b->len && w->may_send && !w->error) {
-                ssize_t n = send(w->fd, b->ptr + *sent, b->len - *sent, MSG_NOSIGNAL);
+                ssize_t n = send(w->fd, b->ptr + *sent, b->len - *sent,
+                                 MSG_NOSIGNAL | (w->is_last ? MSG_MORE : 0));
                 if (n >= 0) {
                         *sent += (size_t)n;
                 } else if (errno == EAGAIN) {
-                        w->may_send = false;
+                        wait_for_room(w);
                 } else if (errno != EINTR) {
                         fail(w, errno == EPIPE ? -ECONNRESET : -errno);
                 }
@@ -409,23 +392,26 @@ static int await_input(struct wire *w, const char *doing, int64_t deadline_ms)
 
 static struct wire *wire_make(struct loop *l, int fd, bool is_connecting)
 {
-        struct wire *w = calloc(1, sizeof(*w));
-        check(w);
+        struct wire *w = spare_take_zeroed(&spare_wires);
         w->loop = l;
         w->fd = fd;
-        w->is_connecting = is_connecting;
+        w->is_connecting = w->watches_output = is_connecting;
         w->may_send = !is_connecting;
         w->watch = (struct watch){.fd = fd, .ready = socket_ready};
         w->chore.run = chore_run;
         list_init(&w->chore.link);
         buf_init(&w->out, WIRE_OUT_BYTES_MAX);
         buf_init(&w->cipher, 4 * WIRE_OUT_BYTES_MAX);
-        int one = 1; /* fails on a unix-domain socket, which has no such delay */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        int rc = loop_watch_add(l, &w->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        int rc = loop_watch_add(l, &w->watch, events_of(w));
         if (rc < 0)
                 fail(w, rc);
         return w;
+}
+
+void wire_prepare(int fd)
+{
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
 struct wire *wire_new(struct loop *l, int fd)
@@ -433,21 +419,19 @@ struct wire *wire_new(struct loop *l, int fd)
         return wire_make(l, fd, false);
 }
 
-/* Gives back all but the descriptor. */
+/* Gives back all but the descriptor and its watch. */
 static int take_apart(struct wire *w)
 {
         int fd = w->fd;
-        loop_watch_remove(w->loop, &w->watch);
         list_remove(&w->chore.link);
         if (w->ssl) {
                 SSL_free(w->ssl);
                 ERR_clear_error(); /* asks the system for our process id */
         }
-        if (w->block)
-                block_give(w->block);
+        spare_give(&spare_blocks, w->block);
         buf_done(&w->out);
         buf_done(&w->cipher);
-        free(w);
+        spare_give(&spare_wires, w);
         return fd;
 }
 
@@ -456,6 +440,7 @@ int wire_release(struct wire **wp)
         struct wire *w = *wp;
         *wp = NULL;
         check(!w->ssl);
+        loop_watch_remove(w->loop, &w->watch);
         return take_apart(w);
 }
 
@@ -466,6 +451,7 @@ void wire_free(struct wire **wp)
         if (!w)
                 return;
         if (!w->error && !w->is_connecting && !w->wants_handshake) {
+                w->is_last = true;
                 send_all(w);
                 if (w->ssl) {
                         SSL_shutdown(w->ssl);
@@ -478,6 +464,7 @@ void wire_free(struct wire **wp)
                      i++)
                         ;
         }
+        loop_watch_forget(w->loop, &w->watch);
         close(take_apart(w));
 }
 
@@ -526,6 +513,8 @@ static int start_connect(const struct sockaddr *to, socklen_t to_len,
         int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
+        if (to->sa_family != AF_UNIX)
+                wire_prepare(fd);
         if ((bind_to && bind(fd, bind_to, bind_len) < 0) ||
             (connect(fd, to, to_len) < 0 && errno != EINPROGRESS)) {
                 int error = -errno;
@@ -660,6 +649,12 @@ int await_wire_flush(struct wire *w, int64_t deadline_ms)
         int rc = await_done(w, "sending", deadline_ms);
         trim_out(w);
         return rc;
+}
+
+int await_wire_flush_last(struct wire *w, int64_t deadline_ms)
+{
+        w->is_last = true;
+        return await_wire_flush(w, deadline_ms);
 }
 
 static int await_handshake(struct wire *w, struct tls_context *tls, int64_t deadline_ms,

@@ -26,7 +26,12 @@
 struct wire;
 struct tls_context;
 
-/* Takes over the connected, non-blocking descriptor. */
+/*
+ * Sets what a wire needs on a TCP socket. Before it is connected, or listens: what is accepted from it has it too, which
+ * saves a system call for each (tcp(7)).
+ */
+void wire_prepare(int fd);
+/* Takes over the connected, non-blocking descriptor; it was prepared, where it is TCP. */
 struct wire *wire_new(struct loop *l, int fd);
 /*
  * Ends the wire and gives its descriptor away, open: for another loop's. What was put must have been flushed; what was
@@ -85,6 +90,8 @@ int wire_put(struct wire *w, struct str bytes);
 struct buf *wire_out(struct wire *w);
 /* Sends all that was put. */
 int await_wire_flush(struct wire *w, int64_t deadline_ms);
+/* The same at the end: wire_free() must follow before anything waits, and the peer gets last bytes and end in one segment. */
+int await_wire_flush_last(struct wire *w, int64_t deadline_ms);
 
 /* ---- TLS ---- */
 

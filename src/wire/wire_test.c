@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -460,6 +461,61 @@ static void early_input_is_seen_and_dropped(void **state)
         run(speak_early, notice_early_words, NULL);
 }
 
+/* Has something unread when it ends: that must not cost the peer what was said last. */
+static void say_last_words(void *arg)
+{
+        bool waits_for_rubbish = *(bool *)arg;
+        for (int i = 0; waits_for_rubbish && !wire_poll_input(far) && i < 1000; i++)
+                assert_int_equal(await_sleep(1), 0);
+        wire_put(far, STR("221 2.0.0 Bye\r\n"));
+        assert_int_equal(await_wire_flush_last(far, soon()), 0);
+        wire_free(&far);
+        end_one();
+}
+
+static void hear_last_words(void *arg)
+{
+        struct wire_line line;
+        if (*(bool *)arg) {
+                wire_put(near, STR("DATA\r\nrubbish\r\n"));
+                assert_int_equal(await_wire_flush(near, soon()), 0);
+        }
+        assert_int_equal(await_wire_line(near, 100, soon(), &line), 0);
+        assert_str_equal(line.text, "221 2.0.0 Bye");
+        assert_int_equal(await_wire_line(near, 100, soon(), &line), -EPIPE);
+        end_one();
+}
+
+static void last_words_arrive(void **state)
+{
+        bool speaks_early = false;
+        run(say_last_words, hear_last_words, &speaks_early);
+}
+
+static void last_words_arrive_in_spite_of_input(void **state)
+{
+        bool speaks_early = true;
+        run(say_last_words, hear_last_words, &speaks_early);
+}
+
+/* What wire_prepare() sets holds for what is accepted: replies must not wait for Nagle's algorithm. */
+static void what_is_accepted_is_prepared(void **state)
+{
+        struct sockaddr_in a;
+        int one = 0;
+        socklen_t len = sizeof(one);
+        int listening = listen_somewhere(&a);
+        wire_prepare(listening);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+        int accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+        assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &one, &len), 0);
+        assert_int_equal(one, 1);
+        close(accepted);
+        close(fd);
+        close(listening);
+}
+
 static void connect_out(void *arg)
 {
         struct why why;
@@ -517,6 +573,9 @@ int main(void)
                 WITH_PAIR(waits_end),
                 WITH_PAIR(early_input_is_seen_and_dropped),
                 WITH_PAIR(connects_and_is_refused),
+                WITH_PAIR(last_words_arrive),
+                WITH_PAIR(last_words_arrive_in_spite_of_input),
+                cmocka_unit_test(what_is_accepted_is_prepared),
         };
         return cmocka_run_group_tests(tests, make_files, remove_files);
 }
