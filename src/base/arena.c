@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include "base/check.h"
+#include "base/format.h"
 #include "base/spare.h"
 
 #include <stdarg.h>
@@ -125,14 +126,14 @@ struct str arena_printf(struct arena *a, const char *format, ...)
         size_t room = b ? b->room - b->used : 0;
         va_list args;
         va_start(args, format);
-        int len = vsnprintf(room ? b->bytes + b->used : NULL, room, format, args);
+        int len = format_vprint(room ? b->bytes + b->used : NULL, room, format, args);
         va_end(args);
         check(len >= 0);
         if ((size_t)len < room)
                 return str_make(take(a, b, (size_t)len + 1), (size_t)len);
         char *at = arena_alloc(a, (size_t)len + 1);
         va_start(args, format);
-        vsnprintf(at, (size_t)len + 1, format, args);
+        format_vprint(at, (size_t)len + 1, format, args);
         va_end(args);
         return str_make(at, (size_t)len);
 }

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 
 #include "base/check.h"
+#include "base/format.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -77,7 +78,7 @@ int buf_printf(struct buf *b, const char *format, ...)
         char small[512];
         va_list args;
         va_start(args, format);
-        int len = vsnprintf(small, sizeof(small), format, args);
+        int len = format_vprint(small, sizeof(small), format, args);
         va_end(args);
         check(len >= 0);
         if ((size_t)len < sizeof(small))
@@ -86,7 +87,7 @@ int buf_printf(struct buf *b, const char *format, ...)
         if (!at)
                 return -ENOBUFS;
         va_start(args, format);
-        vsnprintf(at, (size_t)len + 1, format, args);
+        format_vprint(at, (size_t)len + 1, format, args);
         va_end(args);
         b->len += (size_t)len;
         return 0;

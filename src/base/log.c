@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -649,7 +650,7 @@ static void put(enum log_level level, const char *service, const char *queue_id,
         /* not on the stack: that of a task is one or two touched pages */
         static __thread char text[LOG_LINE_BYTES_MAX];
         static __thread char line[LOG_LINE_BYTES_MAX];
-        vsnprintf(text, sizeof(text), format, args);
+        format_vprint(text, sizeof(text), format, args);
         int64_t now_us = clock_wall_us();
         size_t len = s->format == LOG_AS_JSON ? format_json(line, sizeof(line), level, service,
                                                             queue_id, text, now_us)

@@ -3,27 +3,6 @@
 
 #include <errno.h>
 
-char char_lower(char c)
-{
-        return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-bool char_is_digit(char c)
-{
-        return c >= '0' && c <= '9';
-}
-
-bool char_is_alnum(char c)
-{
-        char l = char_lower(c);
-        return (l >= 'a' && l <= 'z') || char_is_digit(c);
-}
-
-bool str_eq(struct str a, struct str b)
-{
-        return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool str_eq_nocase(struct str a, struct str b)
 {
         if (a.len != b.len)
@@ -81,20 +60,6 @@ ptrdiff_t str_find_str(struct str s, struct str needle)
                 return 0;
         const char *p = s.len ? memmem(s.ptr, s.len, needle.ptr, needle.len) : NULL;
         return p ? p - s.ptr : -1;
-}
-
-struct str str_tail(struct str s, size_t from)
-{
-        if (from > s.len)
-                from = s.len;
-        /* a zeroed view has no address to add to */
-        return from ? str_make(s.ptr + from, s.len - from) : s;
-}
-
-struct str str_part(struct str s, size_t from, size_t len)
-{
-        s = str_tail(s, from);
-        return str_make(s.ptr, len < s.len ? len : s.len);
 }
 
 static bool is_blank(char c)

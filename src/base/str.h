@@ -41,7 +41,11 @@ static inline bool str_is_empty(struct str s)
         return s.len == 0;
 }
 
-bool str_eq(struct str a, struct str b);
+static inline bool str_eq(struct str a, struct str b)
+{
+        return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
 /* ASCII letters only, as SMTP keywords and domains compare */
 bool str_eq_nocase(struct str a, struct str b);
 int str_cmp(struct str a, struct str b);
@@ -56,8 +60,19 @@ ptrdiff_t str_find_last(struct str s, char c);
 ptrdiff_t str_find_str(struct str s, struct str needle);
 
 /* The part from `from` (to its end / `len` bytes); both are clipped to what is there. */
-struct str str_tail(struct str s, size_t from);
-struct str str_part(struct str s, size_t from, size_t len);
+static inline struct str str_tail(struct str s, size_t from)
+{
+        if (from > s.len)
+                from = s.len;
+        /* a zeroed view has no address to add to */
+        return from ? str_make(s.ptr + from, s.len - from) : s;
+}
+
+static inline struct str str_part(struct str s, size_t from, size_t len)
+{
+        s = str_tail(s, from);
+        return str_make(s.ptr, len < s.len ? len : s.len);
+}
 
 /* Without space, tab, CR and LF at both ends. */
 struct str str_trim(struct str s);
@@ -77,8 +92,20 @@ struct str str_cut(struct str *s, char c);
  */
 int str_to_int64(struct str s, int64_t min, int64_t max, int64_t *out);
 
-char char_lower(char c);
-bool char_is_alnum(char c);
-bool char_is_digit(char c);
+static inline char char_lower(char c)
+{
+        return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static inline bool char_is_digit(char c)
+{
+        return c >= '0' && c <= '9';
+}
+
+static inline bool char_is_alnum(char c)
+{
+        char l = char_lower(c);
+        return (l >= 'a' && l <= 'z') || char_is_digit(c);
+}
 
 #endif

@@ -1,6 +1,8 @@
 /* name.c - names: as we ask for them, as they stand in a packet, and those of addresses */
 #include "dns/dns_private.h"
 
+#include "base/format.h"
+
 #include <idn2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,16 +36,32 @@ static bool to_ascii(struct str name, char out[DNS_NAME_BYTES_MAX], size_t *len)
         return fits;
 }
 
+/* Of a name without escapes: is it as name_to_wire() wants it? */
+static bool has_good_labels(struct str name)
+{
+        if (name.len + 2 > WIRE_NAME_BYTES_MAX) /* the first label's length, and the root's */
+                return false;
+        for (;;) {
+                ptrdiff_t dot = str_find(name, '.');
+                size_t len = dot < 0 ? name.len : (size_t)dot;
+                if (len == 0 || len > LABEL_BYTES_MAX)
+                        return false;
+                if (dot < 0)
+                        return true;
+                name = str_tail(name, len + 1);
+        }
+}
+
 /* What has an escape in it is written as name_read() would. */
 static bool write_one_way(char out[DNS_NAME_BYTES_MAX], size_t *len)
 {
+        if (str_find(str_make(out, *len), '\\') < 0)
+                return has_good_labels(str_make(out, *len));
         unsigned char wire[WIRE_NAME_BYTES_MAX];
         char text[DNS_NAME_BYTES_MAX];
         size_t wire_len = name_to_wire(str_make(out, *len), wire);
         if (wire_len == 0)
                 return false;
-        if (str_find(str_make(out, *len), '\\') < 0)
-                return true;
         size_t at = 0;
         int text_len = name_read((struct wire_bytes){wire, wire_len}, &at, text);
         if (text_len < 0 || text_len >= DNS_NAME_BYTES_MAX)
@@ -190,8 +208,8 @@ struct str dns_reverse(const unsigned char address[16], struct str zone,
         static const char hex[] = "0123456789abcdef";
         size_t len = 0;
         if (memcmp(address, mapped, sizeof(mapped)) == 0) {
-                len = (size_t)snprintf(out, DNS_NAME_BYTES_MAX, "%d.%d.%d.%d", address[15],
-                                       address[14], address[13], address[12]);
+                len = (size_t)format_print(out, DNS_NAME_BYTES_MAX, "%d.%d.%d.%d", address[15],
+                                           address[14], address[13], address[12]);
         } else {
                 for (int i = 15; i >= 0; i--) {
                         if (i < 15)

@@ -5,6 +5,7 @@
  * pipelined commands are answered in order and in one write. What a verb does stands in its own file.
  */
 #include "base/check.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "session/session_private.h"
@@ -589,8 +590,8 @@ static bool learn_ends(struct session *s)
 void session_set_address(struct session *s)
 {
         s->facts.client_address = str_from(s->peer.text);
-        snprintf(s->peer_port, sizeof(s->peer_port), "%u", s->peer.port);
-        snprintf(s->here_port, sizeof(s->here_port), "%u", s->here.port);
+        format_print(s->peer_port, sizeof(s->peer_port), "%u", s->peer.port);
+        format_print(s->here_port, sizeof(s->here_port), "%u", s->here.port);
         s->facts.client_port = str_from(s->peer_port);
         s->facts.server_address = str_from(s->here.text);
         s->facts.server_port = str_from(s->here_port);
@@ -610,8 +611,8 @@ static int64_t lists_deadline_ms(const struct session *s)
 
 void session_new_instance(struct session *s)
 {
-        snprintf(s->instance, sizeof(s->instance), "%x.%llx", (unsigned)log_pid(),
-                 (unsigned long long)rand_u64());
+        format_print(s->instance, sizeof(s->instance), "%x.%llx", (unsigned)log_pid(),
+                     (unsigned long long)rand_u64());
         s->facts.instance = str_from(s->instance);
 }
 
@@ -678,13 +679,13 @@ static void log_disconnect(const struct session *s)
                 done += s->verbs[v].done;
                 all += total;
                 char name[16];
-                snprintf(name, sizeof(name), "%s",
-                         v == SMTP_UNKNOWN ? "unknown" : smtp_verb_name((enum smtp_verb)v));
+                format_print(name, sizeof(name), "%s",
+                             v == SMTP_UNKNOWN ? "unknown" : smtp_verb_name((enum smtp_verb)v));
                 for (char *c = name; *c; c++)
                         *c = char_lower(*c);
-                int n = snprintf(text + len, sizeof(text) - len,
-                                 s->verbs[v].failed ? " %s=%u/%u" : " %s=%u", name,
-                                 s->verbs[v].done, total);
+                int n = format_print(text + len, sizeof(text) - len,
+                                     s->verbs[v].failed ? " %s=%u/%u" : " %s=%u", name,
+                                     s->verbs[v].done, total);
                 if (n > 0 && len + (size_t)n < sizeof(text))
                         len += (size_t)n;
         }

@@ -10,6 +10,7 @@
 #include "smtp/grammar.h"
 
 #include "base/check.h"
+#include "base/format.h"
 
 static bool is_utf8_tail(char c)
 {
@@ -56,7 +57,7 @@ static int line_append(struct buf *out, struct str prefix, struct str text)
 /* "550-5.1.1 ": returns its length */
 static size_t prefix_make(const struct smtp_reply *r, char out[static 32])
 {
-        int len = snprintf(out, 32, r->enhanced ? "%03d-%s " : "%03d-", r->code, r->enhanced);
+        int len = format_print(out, 32, r->enhanced ? "%03d-%s " : "%03d-", r->code, r->enhanced);
         check(len > 0 && len < 32);
         return (size_t)len;
 }
