@@ -190,21 +190,17 @@ void await_intake_piece(struct session *s)
 /* smtpd_forbid_bare_newline: with every value line ends were made whole; reject refuses, and note logs */
 static void judge_bare_lf(struct session *s)
 {
-        const struct params *p = s->params;
+        int64_t wanted = s->params->smtpd_forbid_bare_newline;
+        struct smtp_reply reply;
         if (!s->transaction->intake->has_bare_lf ||
-            (p->smtpd_forbid_bare_newline != BARE_NEWLINE_REJECT &&
-             p->smtpd_forbid_bare_newline != BARE_NEWLINE_NOTE) ||
+            (wanted != BARE_NEWLINE_REJECT && wanted != BARE_NEWLINE_NOTE) ||
             policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
                 return;
         log_mail(LOG_LEVEL_INFO, "smtpd", spool_draft_id(s->transaction->draft),
                  "bare <LF> received from %.*s[%.*s]", STR_ARG(s->facts.client_name),
                  STR_ARG(s->facts.client_address));
-        if (p->smtpd_forbid_bare_newline == BARE_NEWLINE_REJECT)
-                intake_refuse(s, smtp_reply_make((int)p->smtpd_forbid_bare_newline_reject_code,
-                                                 p->smtpd_forbid_bare_newline_reject_code < 500
-                                                         ? "4.5.2"
-                                                         : "5.5.2",
-                                                 STR("Error: bare <LF> received")));
+        if (session_refuses_bare_lf(s, &reply))
+                intake_refuse(s, reply);
 }
 
 static void await_judge_message(struct session *s)

@@ -178,7 +178,7 @@ static const struct {
         [SMTP_QUIT] = {.needs_no_tls = true},
         [SMTP_STARTTLS] = {.is_last = true, .needs_no_tls = true},
         [SMTP_AUTH] = {.is_last = true},
-        [SMTP_ETRN] = {.is_last = true, .is_junk = true},
+        [SMTP_ETRN] = {.is_junk = true},
         [SMTP_XCLIENT] = {.is_last = true, .needs_no_tls = true},
         [SMTP_XFORWARD] = {.needs_no_tls = true},
 };
@@ -380,6 +380,31 @@ static struct smtp_reply too_many_greetings(struct session *s)
                                             STR_ARG(s->params->myhostname)));
 }
 
+bool session_refuses_bare_lf(const struct session *s, struct smtp_reply *reply)
+{
+        if (s->params->smtpd_forbid_bare_newline != BARE_NEWLINE_REJECT ||
+            policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
+                return false;
+        int code = (int)s->params->smtpd_forbid_bare_newline_reject_code;
+        *reply = smtp_reply_make(code, code < 500 ? "4.5.2" : "5.5.2",
+                                 STR("Error: bare <LF> received"));
+        return true;
+}
+
+static struct smtp_reply await_line(struct session *s, const struct wire_line *line)
+{
+        struct smtp_reply reply;
+        if (line->has_bare_lf && session_refuses_bare_lf(s, &reply)) {
+                s->is_closing = true;
+                log_info("smtpd", "bare <LF> received after %s from %.*s[%.*s]", s->last_verb,
+                         STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
+                return reply;
+        }
+        if (line->has_bare_lf && session_screen_command(s, SCREEN_BARE_NEWLINE, line->text, &reply))
+                return reply;
+        return await_command(s, line->text);
+}
+
 static void await_commands(struct session *s)
 {
         size_t line_max = s->params->line_length_limit < LINE_BYTES_MAX
@@ -392,9 +417,7 @@ static void await_commands(struct session *s)
                 int rc = await_wire_line(s->wire, line_max, session_deadline_ms(s), &line);
                 struct smtp_reply reply;
                 if (rc == 0) {
-                        if (!line.has_bare_lf ||
-                            !session_screen_command(s, SCREEN_BARE_NEWLINE, line.text, &reply))
-                                reply = await_command(s, line.text);
+                        reply = await_line(s, &line);
                 } else if (rc == -EMSGSIZE) {
                         s->last_verb = "UNKNOWN";
                         reply = smtp_reply_make(500, "5.5.2", STR("Error: line too long"));

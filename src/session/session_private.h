@@ -313,6 +313,8 @@ bool intake_refuses(const struct session *s, struct smtp_reply *reply);
 struct smtp_reply await_intake_end(struct session *s);
 /* Some line of the client's ended in LF alone. */
 void intake_note_bare_lf(struct session *s);
+/* smtpd_forbid_bare_newline = reject, and the client is not in smtpd_forbid_bare_newline_exclusions: with the reply */
+bool session_refuses_bare_lf(const struct session *s, struct smtp_reply *reply);
 /* BDAT's state between chunks. */
 struct crlf_cleaner *intake_cleaner(struct session *s);
 
