@@ -60,10 +60,11 @@ static size_t put_some(struct client *c, const struct client_message *m, size_t 
         for (size_t i = from; i < to; i++) {
                 if (!(c->forwards & 1U << words[i].which))
                         continue;
+                /* What is not known is not said, as by Postfix: [UNAVAILABLE] is for who wants to take back */
                 struct str value = value_of(m, words[i].which);
-                value = value.len && value.len <= VALUE_BYTES_MAX
-                                ? smtp_xtext_encode(value, m->arena)
-                                : STR("[UNAVAILABLE]");
+                if (value.len == 0 || value.len > VALUE_BYTES_MAX)
+                        continue;
+                value = smtp_xtext_encode(value, m->arena);
                 buf_printf(out, "%s %.*s=%.*s", has_begun ? "" : "XFORWARD", STR_ARG(words[i].name),
                            STR_ARG(value));
                 has_begun = true;

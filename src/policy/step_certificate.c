@@ -2,7 +2,7 @@
  * step_certificate.c - restrictions that ask for the client's certificate (TLS_README)
  *
  * A fingerprint is proof by itself: its table names this one certificate or key, so nobody else's signature is
- * needed. permit_tls_all_clientcerts has no table, and wants a certificate that our authorities have signed.
+ * needed. permit_tls_all_clientcerts takes any certificate that our authorities have signed, and those of the table.
  */
 #include "policy/policy_private.h"
 
@@ -11,12 +11,6 @@
 static bool has_certificate(const struct judge *j)
 {
         return j->facts->certificate && j->facts->certificate->has_certificate;
-}
-
-enum outcome await_permit_tls_all_clientcerts(struct judge *j, const struct step *step)
-{
-        return has_certificate(j) && j->facts->certificate->is_trusted ? OUTCOME_PERMIT
-                                                                       : OUTCOME_DUNNO;
 }
 
 enum outcome await_permit_tls_clientcerts(struct judge *j, const struct step *step)
@@ -39,6 +33,13 @@ enum outcome await_permit_tls_clientcerts(struct judge *j, const struct step *st
                 }
         }
         return OUTCOME_DUNNO;
+}
+
+enum outcome await_permit_tls_all_clientcerts(struct judge *j, const struct step *step)
+{
+        if (has_certificate(j) && j->facts->certificate->is_trusted)
+                return OUTCOME_PERMIT;
+        return await_permit_tls_clientcerts(j, step);
 }
 
 /* ---- check_ccert_access ---- */

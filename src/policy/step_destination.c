@@ -92,8 +92,10 @@ static enum outcome refuse_unlisted(struct judge *j, enum subject subject, enum 
         }
         struct str text = arena_printf(j->arena, "User unknown%s",
                                        params->show_user_unknown_table_name ? table : "");
+        /* Postfix's words for a sender of an alias domain come from elsewhere, and with them the code */
+        const char *of_sender = class == CLASS_VIRTUAL_ALIAS ? "5.1.7" : "5.1.0";
         return judge_refuse_subject(j, subject, (int)code,
-                                    subject == SUBJECT_SENDER ? "5.1.0" : "5.1.1", text);
+                                    subject == SUBJECT_SENDER ? of_sender : "5.1.1", text);
 }
 
 /* receive_override_options: nobody is asked for, neither at the end nor where a list says so */

@@ -334,7 +334,7 @@ def act(talk, server, sink):
     assert len(came) == delivered, f'not {delivered} messages of {type(server).__name__} reached the next hop: {came}'
     mail = sorted((plainly(m, 'ORCPT' in ' '.join(talk)) for m in sink.messages[before:]), key=repr)
     if verbs:
-        mail.append({'commands': [l for l in sink.heard[heard_before:] if l.split(' ')[0] in verbs]})
+        mail.append({'commands': [OWN_WORDS.sub(r'\1=OWN', l) for l in sink.heard[heard_before:] if l.split(' ')[0] in verbs]})
     return steps, mail
 
 
@@ -352,6 +352,8 @@ def tell(sink, line):
     return key
 
 
+# In commands for the next hop: the queue id, the client's port when it chose one itself, and sizes.
+OWN_WORDS = re.compile(r'\b(IDENT|PORT|SIZE)=(?!25\b|\[)\w+')
 VARIABLE = [
     (re.compile(rb'\bid [0-9A-Za-z]{6,20}\b'), b'id ID'),
     (re.compile(rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?\d{1,2} \w{3} 20[2-9]\d \d\d:\d\d:\d\d [+-]\d{4}(?: \(\w*\))?'), b'DATE'),
