@@ -45,7 +45,7 @@ Steps, one a line ("#" begins a comment):
                         "sink down"
     delivered: N        the next hop has N messages by now (waits for them)
     got from: <a@b>     of the last message that it got: MAIL FROM, with parameters
-    got said: MAIL *    a command that it heard, in any session; "*" as above; "got notsaid:"
+    got said: MAIL *    a command that it heard, in any session (waits for it); "*" as above; "got notsaid:"
     got to: <a@b> <c@d> its recipients, with parameters, sorted
     got has: regex      in the message as it came over the wire; "got hasnot:"
     got clean           no bare CR, no bare LF, one end; "got tls": it came encrypted
@@ -55,7 +55,7 @@ Steps, one a line ("#" begins a comment):
     maildir NAME: N     messages in @DIR@/mail/NAME (waits for it); "maildir NAME has: regex"
     log: regex          a log line (waits for it); "log hasnot: regex"
     dns add: LINE       from now on; "dns forget: NAME"; "dns down" (it hears nothing), "dns up"
-    asked NAME TYPE: N  the name server was asked that often
+    asked NAME TYPE: N  the name server was asked that often (waits for it)
     signal HUP          to the supervisor
     restart             stop and start the server
 
@@ -300,6 +300,9 @@ class Stage:
         getattr(self.dns, where)()
 
     def expect_asked(self, name, kind, count):
+        # A question is on its way while the client hears its reply.
+        places.await_true(lambda: self.dns.asked(name, kind) >= int(count), 10,
+                          f'it was {self.dns.asked(name, kind)}')
         assert self.dns.asked(name, kind) == int(count), f'it was {self.dns.asked(name, kind)}'
 
     # ---- the server ----
@@ -442,7 +445,7 @@ class Stage:
         assert matches(expected, said), said
 
     def got_said(self, pattern):
-        assert any(matches(pattern, line) for line in self.sink.heard), self.sink.heard
+        places.await_true(lambda: any(matches(pattern, line) for line in list(self.sink.heard)), 10, self.sink.heard)
 
     def got_not_said(self, pattern):
         assert not any(matches(pattern, line) for line in self.sink.heard), self.sink.heard
