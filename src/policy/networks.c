@@ -14,7 +14,7 @@
 
 enum { NETWORKS_MAX = 10000 };
 
-static bool item_needs_table(struct str item)
+bool networks_item_needs_table(struct str item)
 {
         if (str_starts(item, STR("!")))
                 item = str_tail(item, 1);
@@ -30,7 +30,7 @@ static bool text_needs_table(struct str text)
 {
         struct str item;
         while (config_list_next(&text, &item))
-                if (item_needs_table(item))
+                if (networks_item_needs_table(item))
                         return true;
         return false;
 }
@@ -74,6 +74,14 @@ void networks_compile(struct networks *n, struct str text, enum networks_names n
                              (int)NETWORKS_MAX);
 }
 
+struct str network_address_text(const unsigned char bits[16], char out[INET6_ADDRSTRLEN])
+{
+        static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+        bool is_ipv4 = memcmp(bits, mapped, sizeof(mapped)) == 0;
+        inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? bits + 12 : bits, out, INET6_ADDRSTRLEN);
+        return str_from(out);
+}
+
 enum table_result await_networks_find(const struct networks *n, const unsigned char bits[16],
                                       struct arena *arena, struct why *why)
 {
@@ -82,11 +90,8 @@ enum table_result await_networks_find(const struct networks *n, const unsigned c
                         return n->items[i].is_negated ? TABLE_NOT_FOUND : TABLE_FOUND;
         if (!n->others)
                 return TABLE_NOT_FOUND;
-        static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
         char text[INET6_ADDRSTRLEN];
-        bool is_ipv4 = memcmp(bits, mapped, sizeof(mapped)) == 0;
-        inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? bits + 12 : bits, text, sizeof(text));
-        return await_match_list_find(n->others, str_from(text), arena, NULL, why);
+        return await_match_list_find(n->others, network_address_text(bits, text), arena, NULL, why);
 }
 
 /* ---- our own addresses ---- */

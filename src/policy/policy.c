@@ -116,12 +116,16 @@ static void open_networks(struct policy *p, struct findings *findings)
         NETWORKS(mx_backup, permit_mx_backup_networks, NAMES_ARE_ERRORS);
         NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
         NETWORKS(hidden, hidden_clients, NAMES_ARE_ERRORS);
-        NETWORKS(xclient, smtpd_authorized_xclient_hosts, NAMES_ARE_SKIPPED);
-        NETWORKS(xforward, smtpd_authorized_xforward_hosts, NAMES_ARE_SKIPPED);
         NETWORKS(balancers, smtpd_upstream_proxy_networks, NAMES_ARE_ERRORS);
         NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
         NETWORKS(bare_newline, smtpd_forbid_bare_newline_exclusions, NAMES_ARE_SKIPPED);
 #undef NETWORKS
+#define CLIENTS(to, name)                                                                          \
+        client_list_compile(&p->to, params->name, policy_place(p, #name, params->name), p->tables, \
+                            &p->arena, findings)
+        CLIENTS(xclient, smtpd_authorized_xclient_hosts);
+        CLIENTS(xforward, smtpd_authorized_xforward_hosts);
+#undef CLIENTS
 }
 
 static void lint_budget(const struct policy *p, struct findings *findings)
@@ -255,14 +259,31 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
         return is_in(&p->balancers, client_bits);
 }
 
-bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16])
+/* The same for lists of names and addresses. */
+static bool is_listed(const struct client_list *l, const struct policy_facts *facts)
 {
-        return is_in(&p->xclient, client_bits);
+        struct arena arena;
+        struct why why;
+        bool is_named = facts->client_name_status == CLIENT_NAME_OK;
+        if (l->count == 0)
+                return false;
+        arena_init(&arena, 0);
+        enum table_result found = await_client_list_find(
+                l, facts->client_bits, is_named ? facts->client_name : STR(""), &arena, &why);
+        arena_done(&arena);
+        if (found == TABLE_ERROR)
+                log_warning("smtpd", "%s", why.text);
+        return found == TABLE_FOUND;
 }
 
-bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16])
+bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts)
 {
-        return is_in(&p->xforward, client_bits);
+        return is_listed(&p->xclient, facts);
+}
+
+bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts)
+{
+        return is_listed(&p->xforward, facts);
 }
 
 bool policy_has_map(const struct policy *p, enum policy_map map)

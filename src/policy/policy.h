@@ -209,9 +209,9 @@ bool policy_is_own(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_upstream_proxy_networks: may it say, in a PROXY header, who the client is? */
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16]);
-/* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts */
-bool policy_may_xclient(const struct policy *p, const unsigned char client_bits[16]);
-bool policy_may_xforward(const struct policy *p, const unsigned char client_bits[16]);
+/* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts: by the client's address and its verified name */
+bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts);
+bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts);
 /*
  * Tables that a session asks: smtpd_command_filter by the whole line, smtpd_discard_ehlo_keyword_address_maps by the client's
  * address, smtpd_reject_footer_maps by the whole reply.

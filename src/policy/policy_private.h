@@ -13,6 +13,8 @@
 #include "policy/dnsbl.h"
 #include "policy/policy.h"
 
+#include <netinet/in.h>
+
 /* ---- networks ---- */
 
 /* A parameter like mynetworks. Plain networks are compared here, without a look-up. */
@@ -24,6 +26,28 @@ struct networks {
         size_t count;
         struct match_list *others; /* the whole parameter, when it names tables or files */
 };
+
+/* Does this item of a list name a table or a file? */
+bool networks_item_needs_table(struct str item);
+/* "192.0.2.1", "2001:db8::1" */
+struct str network_address_text(const unsigned char bits[16], char out[INET6_ADDRSTRLEN]);
+
+/* ---- client_list.c: clients by name or address ---- */
+
+struct client_list {
+        struct client_item {
+                bool is_negated;
+                struct str name; /* "host.example.com", ".example.com"; empty: one of the others */
+                struct network network;               /* where there is no table */
+                struct match_list *addresses, *names; /* a table */
+        } * items;
+        size_t count;
+};
+void client_list_compile(struct client_list *l, struct str text, struct place at,
+                         struct table_set *tables, struct arena *arena, struct findings *findings);
+/* `name` is the verified one; empty: there is none. */
+enum table_result await_client_list_find(const struct client_list *l, const unsigned char bits[16],
+                                         struct str name, struct arena *arena, struct why *why);
 
 enum networks_names { NAMES_ARE_ERRORS, NAMES_ARE_SKIPPED };
 
@@ -203,7 +227,8 @@ struct policy {
         size_t class_count;
 
         struct networks mynetworks, own, mx_backup, unlimited, bare_newline, core_relays, hidden,
-                balancers, xclient, xforward;
+                balancers;
+        struct client_list xclient, xforward;
 
         bool transport_has_parents; /* parent_domain_matches_subdomains has transport_maps */
         bool access_has_parents;    /* parent_domain_matches_subdomains has smtpd_access_maps */

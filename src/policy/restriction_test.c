@@ -337,6 +337,66 @@ static void networks_come_from_tables_too(void **state)
         rig_done(&r);
 }
 
+/* smtpd_authorized_xclient_hosts: names as well as addresses, the first that fits */
+static void clients_are_known_by_name_too(void **state)
+{
+        struct rig r;
+        char main_cf[1000];
+        rig_init(&r);
+        rig_write(&r, "table", "host.table.example OK\n.sub.table.example OK\n192.0.2.77 OK\n");
+        rig_write(&r, "file", "192.0.2.80\n192.0.2.88/29\n");
+        snprintf(main_cf, sizeof(main_cf),
+                 RIG_MAIN_CF "smtpd_authorized_xclient_hosts = !no.friend.example .friend.example "
+                             "!192.0.2.1 192.0.2.0/28 one.example hash:%s/table %s/file\n",
+                 r.dir, r.dir);
+        rig_load(&r, main_cf);
+        assert_false(findings_has_errors(&r.findings));
+        assert_null(rig_finding(&r, "name-not-yet"));
+        static const struct {
+                const char *name, *address;
+                bool may;
+        } cases[] = {
+                {"a.friend.example", "198.51.100.1", true},
+                {"A.Friend.Example", "198.51.100.1", true},
+                {"friend.example", "198.51.100.1", false},
+                {"no.friend.example", "198.51.100.1", false},
+                {"no.friend.example", "192.0.2.2", false},
+                {"notfriend.example", "198.51.100.1", false},
+                {"a.friend.example.evil.example", "198.51.100.1", false},
+                {"a.friend.example", "192.0.2.1", true},
+                {"unknown", "192.0.2.1", false},
+                {"unknown", "192.0.2.2", true},
+                {"one.example", "2001:db8::1", true},
+                {"a.one.example", "2001:db8::1", false},
+                {"host.table.example", "198.51.100.1", true},
+                {"x.sub.table.example", "198.51.100.1", true},
+                {"table.example", "198.51.100.1", false},
+                {"unknown", "192.0.2.77", true},
+                {"unknown", "192.0.2.80", true},
+                {"unknown", "192.0.2.90", true},
+                {"unknown", "192.0.2.81", false},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                bool is_known = strcmp(cases[i].name, "unknown") != 0;
+                rig_client(&r, cases[i].name, cases[i].address);
+                r.facts.client_name_status = is_known ? CLIENT_NAME_OK : CLIENT_NAME_NONE;
+                if (policy_may_xclient(r.policy, &r.facts) != cases[i].may)
+                        fail_msg("%s[%s]", cases[i].name, cases[i].address);
+                assert_false(policy_may_xforward(r.policy, &r.facts));
+                /* a name that does not point back says nothing */
+                r.facts.client_name_status = CLIENT_NAME_FORGED;
+                if (strcmp(cases[i].address, "198.51.100.1") == 0)
+                        assert_false(policy_may_xclient(r.policy, &r.facts));
+        }
+        rig_done(&r);
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "smtpd_authorized_xforward_hosts = 10.0.0.1/24 192.0.2.1\n");
+        assert_non_null(rig_finding(&r, "bad-network"));
+        rig_client(&r, "unknown", "10.0.0.1");
+        assert_false(policy_may_xforward(r.policy, &r.facts));
+        rig_done(&r);
+}
+
 static void bad_networks_are_errors(void **state)
 {
         struct rig r;
@@ -401,6 +461,7 @@ int main(void)
                 cmocka_unit_test(networks_come_from_tables_too),
                 cmocka_unit_test(bad_networks_are_errors),
                 cmocka_unit_test(certificates_are_looked_for_in_order),
+                cmocka_unit_test(clients_are_known_by_name_too),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

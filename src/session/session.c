@@ -620,7 +620,7 @@ void session_set_address(struct session *s)
         s->facts.server_port = str_from(s->here_port);
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
-        s->may_xclient = policy_may_xclient(s->policy, s->facts.client_bits);
+        s->may_xclient = policy_may_xclient(s->policy, &s->facts);
 }
 
 /* How long all lists in the DNS together may keep this session waiting. */
@@ -655,7 +655,7 @@ static void learn_client(struct session *s)
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         session_new_instance(s);
-        s->may_xforward = policy_may_xforward(s->policy, s->facts.client_bits);
+        s->may_xforward = policy_may_xforward(s->policy, &s->facts);
 }
 
 /* False: there is nobody to talk to. */
@@ -676,6 +676,8 @@ static bool await_meet_client(struct session *s)
         /* who is turned away at once costs no question */
         if (!s->is_check && policy_lets_in(s->policy, s->facts.client_bits))
                 await_session_client_name(s);
+        s->may_xclient = policy_may_xclient(s->policy, &s->facts);
+        s->may_xforward = policy_may_xforward(s->policy, &s->facts);
         return true;
 }
 
