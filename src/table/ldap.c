@@ -72,6 +72,11 @@ static struct timeval time_left(const struct ldap_table *t, int64_t deadline_ms)
         return (struct timeval){.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
 }
 
+static bool has_tls(const struct ldap_table *t)
+{
+        return t->starts_tls || strstr(t->uris, "ldaps://");
+}
+
 static int set_tls(const struct ldap_table *t, LDAP *ld)
 {
         const int demand = t->requires_cert ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
@@ -107,8 +112,25 @@ static int set_options(const struct ldap_table *t, LDAP *ld, int64_t deadline_ms
         if (rc == 0)
                 rc = ldap_set_option(ld, LDAP_OPT_REFERRALS,
                                      t->chases_referrals ? LDAP_OPT_ON : LDAP_OPT_OFF);
-        bool has_tls = t->starts_tls || strstr(t->uris, "ldaps://");
-        return rc == 0 && has_tls ? set_tls(t, ld) : rc;
+        return rc == 0 && has_tls(t) ? set_tls(t, ld) : rc;
+}
+
+/*
+ * Why there is no connection. libldap made with GnuTLS has no words for a certificate that nobody vouches for, so what
+ * was to be done is told beside its own.
+ */
+static void say(const struct ldap_table *t, LDAP *ld, int rc, struct why *why)
+{
+        char *more = NULL;
+        bool is_tls = rc == LDAP_CONNECT_ERROR && has_tls(t);
+        if (ld)
+                ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+        bool has_more = more && *more;
+        why_set(why, -EIO, "%.100s: %s%s%s%.200s%s", t->uris, ldap_err2string(rc),
+                is_tls ? ": no TLS, or no certificate that tls_ca_cert_file or tls_ca_cert_dir vouches for"
+                       : "",
+                has_more ? " (" : "", has_more ? more : "", has_more ? ")" : "");
+        ldap_memfree(more);
 }
 
 static int greet(const struct ldap_table *t, LDAP *ld)
@@ -137,7 +159,7 @@ static LDAP *connect_server(const struct ldap_table *t, int64_t deadline_ms, str
                 rc = greet(t, ld);
         if (rc == 0)
                 return ld;
-        why_set(why, -EIO, "%.100s: %s", t->uris, ldap_err2string(rc));
+        say(t, ld, rc, why);
         if (ld)
                 close_connection(ld);
         return NULL;

@@ -81,6 +81,7 @@ static void *pgsql_connect(const void *options, const struct sql_host *host, con
         PGconn *c = start(options, host, user, password, database);
         PostgresPollingStatusType step = PGRES_POLLING_WRITING;
         int rc = c && PQstatus(c) != CONNECTION_BAD ? 0 : -EIO;
+        bool is_understood = rc == 0;
         while (rc == 0 && step != PGRES_POLLING_OK) {
                 rc = wait_for(c, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms);
                 if (rc == 0)
@@ -92,10 +93,11 @@ static void *pgsql_connect(const void *options, const struct sql_host *host, con
                 return c;
         if (rc == -ETIMEDOUT)
                 why_set(why, rc, "no connection in time");
-        else if (c && !host->is_uri)
+        else if (c && (!host->is_uri || is_understood))
                 say(why, c);
         else
-                why_set(why, -EIO, "no connection"); /* its words may show the URI */
+                why_set(why, -EIO,
+                        "no connection"); /* words about a bad URI show it, password and all */
         PQfinish(c);
         return NULL;
 }

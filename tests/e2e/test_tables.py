@@ -1,6 +1,7 @@
 """Tables that real servers keep: what they say, and that nobody is refused or let in wrongly while they are down."""
 
 import random
+import re
 import signal
 import socket
 import threading
@@ -116,6 +117,76 @@ class Groups(Slapd):
         'labeledURI: ldap:///ou=users,dc=test?mail?one?(mail=user2@relay.test)\n',
         'dn: cn=circle,dc=test\nobjectClass: groupOfNames\nobjectClass: extensibleObject\ncn: circle\n'
         'mail: circle@relay.test\nmember: cn=circle,dc=test\n')
+
+
+@pytest.fixture(params=[Postgres, MariaDB, Slapd], ids=lambda kind: kind.name)
+def secure_database(request):
+    it = request.param({'users': {'editor@relay.test': 'OK'}}, has_tls=True)
+    try:
+        yield it.start()
+    finally:
+        it.done()
+
+
+def test_tls_to_the_server(network, secure_database):
+    """By TLS with its authority; not in the clear, nor when nobody vouches for it: then the reason is told."""
+    database = secure_database
+    relay = network.relay(1, name='relay-tls-' + database.name)
+
+    def ask(settings):
+        relay.write('users.cf', settings)
+        return relay.command('map', 'query', f'{database.type}:{relay.etc}/users.cf', 'editor@relay.test')
+
+    good = ask(database.tls_settings('users', database.certificate))
+    assert good.stdout == 'OK\n', good.stderr
+    clear = ask(database.settings('users'))
+    assert clear.returncode == 1 and clear.stderr and 'OK' not in clear.stdout
+    wrong = ask(database.tls_settings('users', database.make_certificate('other')))
+    assert wrong.returncode == 1 and 'OK' not in wrong.stdout
+    assert re.search('certificate|TLS|SSL', wrong.stderr), wrong.stderr
+    missing = ask(database.tls_settings('users', '/nowhere.pem'))
+    assert missing.returncode == 1 and missing.stderr
+    assert '4 me' not in good.stderr + clear.stderr + wrong.stderr + missing.stderr
+
+
+def test_the_second_host_answers(network, database):
+    """The first of two hosts is dead from the start, or dies: the other one answers, and nobody is refused."""
+    dead = socket.create_server(('127.0.0.1', 0))
+    port = dead.getsockname()[1]
+    dead.close()
+    relay = network.relay(1, name='relay-two-' + database.name)
+    live = f'127.0.0.1:{database.port}'
+    prefix = 'ldap://' if database.type == 'ldap' else ''
+
+    def settings(table, *ports):
+        hosts = ' '.join(f'{prefix}127.0.0.1:{port}' for port in ports)
+        return database.settings(table).replace(prefix + live, hosts, 1)
+
+    for name, ports in (('first', (port, database.port)), ('last', (database.port, port)), ('none', (port, port))):
+        relay.write(name + '.cf', settings('users', *ports))
+        found = relay.command('map', 'query', f'{database.type}:{relay.etc}/{name}.cf', 'user1@relay.test')
+        assert found.stdout == ('' if name == 'none' else 'OK\n'), found.stderr
+        assert found.returncode == (name == 'none')
+    assert 'none.cf' in found.stderr
+
+    second = type(database)(TABLES)
+    try:
+        second.start()
+        for table in TABLES:
+            relay.write(table + '.cf', settings(table, database.port, second.port))
+        path = f'{database.type}:{relay.etc}'
+        relay.write_configuration(**LIMITS, relay_domains=f'{path}/domains.cf',
+                                  relay_recipient_maps=f'{path}/users.cf')
+        relay.start()
+        client = Client(relay.port)
+        assert client.recipient('user1@relay.test').startswith('250')
+        database.stop(signal.SIGKILL)
+        for n in range(20, 60):
+            assert client.recipient(f'user{n}@relay.test').startswith('250')
+            assert client.recipient(f'nobody{n}@relay.test').startswith('550 5.1.1')
+        client.close()
+    finally:
+        second.done()
 
 
 def test_groups_in_ldap(network):

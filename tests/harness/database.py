@@ -3,7 +3,8 @@
     database = Postgres({'users': {'editor@relay.test': 'OK'}})
     database.start(); database.settings('users'); database.stop()
 
-Each has tables of `k` and `v`, a user `mail` with the password PASSWORD, and is for lookups alone.
+Each has tables of `k` and `v`, a user `mail` with the password PASSWORD, and is for lookups alone. With `has_tls` it lets
+nobody in who does not speak TLS; `certificate` is its own, for 127.0.0.1, and `tls_settings()` are the lines for it.
 """
 
 import os
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.parse
 
 from harness import places
 from harness.peer import Peer
@@ -26,8 +28,8 @@ class Database:
 
     name = None
 
-    def __init__(self, tables):
-        self.tables = tables
+    def __init__(self, tables, has_tls=False):
+        self.tables, self.has_tls = tables, has_tls
         self.root = Peer(self.name).root
         self.port = places.free_port()
         self.process = None
@@ -40,7 +42,24 @@ class Database:
                 new = self.directory / 'passwd'
                 new.write_text('root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n')
                 new.rename(passwd)
+        self.certificate = self.make_certificate('tls') if has_tls else None
         self.make()
+
+    def make_certificate(self, name):
+        """The path of a self-signed certificate for 127.0.0.1, its key beside it as NAME.key."""
+        certificate, key = self.directory / f'{name}.crt', self.directory / f'{name}.key'
+        subprocess.run(
+            ['openssl', 'req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
+             '-days', '30', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:127.0.0.1',
+             '-out', certificate, '-keyout', key],
+            check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        key.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(key, 65534, 65534)
+        return certificate
+
+    def key_and_certificate(self):
+        return self.inside(self.directory / 'tls.key'), self.inside(self.directory / 'tls.crt')
 
     def inside(self, path):
         """How the database itself names a file: of the root (a str), or of its directory (a Path)."""
@@ -131,19 +150,35 @@ class Postgres(Database):
                  *(f'grant select on {table} to mail;' for table in self.tables)]
         self.run(self.bin + 'postgres', '--single', '-D', data, 'postgres', text='\n'.join(lines) + '\n')
 
+        if self.has_tls:
+            (self.directory / 'data/pg_hba.conf').write_text('hostssl all all 127.0.0.1/32 scram-sha-256\n')
+
     def write(self, name, text):
         path = self.directory / name
         path.write_text(text)
         return path
 
+    def tls_options(self):
+        if not self.has_tls:
+            return ()
+        key, certificate = self.key_and_certificate()
+        return '-c', 'ssl=on', '-c', f'ssl_cert_file={certificate}', '-c', f'ssl_key_file={key}'
+
     def server(self):
-        return (self.bin + 'postgres', '-D', self.inside(self.directory / 'data'), '-h', '127.0.0.1',
+        return (self.bin + 'postgres', *self.tls_options(), '-D', self.inside(self.directory / 'data'), '-h', '127.0.0.1',
                 '-p', str(self.port), '-c', 'unix_socket_directories=', '-c', 'fsync=off',
                 '-c', 'dynamic_shared_memory_type=mmap', '-c', 'max_connections=40')
 
     def stop(self, how=signal.SIGQUIT):
         # (SIGKILL would leave its children, and shared memory.)
         super().stop(signal.SIGQUIT if how == signal.SIGKILL else signal.SIGINT)
+
+    def tls_settings(self, table, authority):
+        """As in Postfix, libpq is told of TLS by a URI alone."""
+        who = 'mail:' + urllib.parse.quote(PASSWORD)
+        own = 'sslcert=/nonexistent&sslkey=/nonexistent'    # else those of the user's home
+        uri = f'postgresql://{who}@127.0.0.1:{self.port}/postgres?sslmode=verify-full&sslrootcert={authority}&{own}'
+        return self.settings(table).replace(f'127.0.0.1:{self.port}', uri, 1)
 
     def settings(self, table):
         return (f'hosts = 127.0.0.1:{self.port}\nuser = mail\npassword = {PASSWORD}\ndbname = postgres\n'
@@ -177,9 +212,16 @@ class MariaDB(Database):
                 '--innodb-use-native-aio=0', '--innodb-flush-log-at-trx-commit=0')
 
     def server(self):
-        return ('usr/sbin/mariadbd', *self.options(), '--bind-address=127.0.0.1', f'--port={self.port}',
+        secure = ()
+        if self.has_tls:
+            key, certificate = self.key_and_certificate()
+            secure = '--require-secure-transport=on', f'--ssl-cert={certificate}', f'--ssl-key={key}'
+        return ('usr/sbin/mariadbd', *self.options(), *secure, '--bind-address=127.0.0.1', f'--port={self.port}',
                 '--skip-name-resolve', '--socket=' + self.inside(self.directory / 'socket'),
                 '--pid-file=' + self.inside(self.directory / 'pid'))
+
+    def tls_settings(self, table, authority):
+        return self.settings(table) + f'tls_CAfile = {authority}\ntls_verify_cert = yes\n'
 
     def settings(self, table):
         return (f'hosts = 127.0.0.1:{self.port}\nuser = mail\npassword = {PASSWORD}\ndbname = mail\n'
@@ -196,7 +238,7 @@ class Slapd(Database):
                          for name in ('core', 'cosine', 'inetorgperson'))
         (self.directory / 'slapd.conf').write_text(
             f'{schema}modulepath {self.inside("usr/lib/ldap")}\nmoduleload back_mdb\n'
-            f'pidfile {self.inside(self.directory / "pid")}\ndatabase mdb\nmaxsize 16777216\nsuffix "dc=test"\n'
+            f'pidfile {self.inside(self.directory / "pid")}\n{self.tls_lines()}database mdb\nmaxsize 16777216\nsuffix "dc=test"\n'
             f'rootdn "cn=mail,dc=test"\nrootpw "{PASSWORD}"\n'
             f'directory {self.inside(self.directory / "data")}\nindex mail eq\n'
             'access to * by anonymous auth by users read\n')
@@ -211,6 +253,15 @@ class Slapd(Database):
             os.chown(self.directory / 'data', 65534, 65534)
         self.run('usr/sbin/slapadd', '-q', '-f', self.inside(self.directory / 'slapd.conf'), '-l',
                  self.inside(self.directory / 'ldif'))
+
+    def tls_lines(self):
+        if not self.has_tls:
+            return ''
+        key, certificate = self.key_and_certificate()
+        return f'TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nsecurity simple_bind=128\n'
+
+    def tls_settings(self, table, authority):
+        return self.settings(table) + f'start_tls = yes\ntls_ca_cert_file = {authority}\ntls_require_cert = yes\n'
 
     def server(self):
         return ('usr/sbin/slapd', '-d', '0', '-f', self.inside(self.directory / 'slapd.conf'), '-h',
