@@ -175,7 +175,7 @@ int await_clean_address(struct cleanup *c, enum address_use use, const struct sm
         return rc;
 }
 
-enum rewrite_context await_rewrite_context(struct cleanup *c)
+static enum rewrite_context await_find_context(struct cleanup *c)
 {
         const struct cleanup_rules *r = c->rules;
         const struct policy_facts *facts = c->work.facts;
@@ -201,4 +201,11 @@ enum rewrite_context await_rewrite_context(struct cleanup *c)
                 return REWRITE_LOCAL;
         return str_is_empty(c->params->remote_header_rewrite_domain) ? REWRITE_NONE
                                                                      : REWRITE_REMOTE;
+}
+
+enum rewrite_context await_rewrite_context(struct cleanup *c)
+{
+        if (c->context == REWRITE_UNKNOWN)
+                c->context = await_find_context(c);
+        return c->context;
 }

@@ -91,13 +91,6 @@ static void note_field(struct cleanup *c, enum field_note note, const struct hea
 
 /* ---- addresses ---- */
 
-static enum rewrite_context await_context(struct cleanup *c)
-{
-        if (c->context == REWRITE_UNKNOWN)
-                c->context = await_rewrite_context(c);
-        return c->context;
-}
-
 /* What an address of a header is completed with, and what the field uses it for. */
 struct header_rewrite {
         struct cleanup *c;
@@ -120,7 +113,7 @@ static int await_header_address(void *context, const struct smtp_address *given,
 static void await_put_rewritten(struct cleanup *c, struct str raw, size_t value_at, unsigned use)
 {
         const struct params *p = c->params;
-        bool is_local = await_context(c) == REWRITE_LOCAL;
+        bool is_local = await_rewrite_context(c) == REWRITE_LOCAL;
         struct header_rewrite w = {
                 .c = c,
                 .use = use,
@@ -159,7 +152,7 @@ static void await_put_field(struct cleanup *c, const struct mime_unit *unit, str
                 c->drops_rest = true;
                 return;
         }
-        if (known && known->use && !unit->is_cut && await_context(c) != REWRITE_NONE)
+        if (known && known->use && !unit->is_cut && await_rewrite_context(c) != REWRITE_NONE)
                 await_put_rewritten(c, raw, (size_t)(field.value.ptr - raw.ptr), known->use);
         else
                 cleanup_put(c, raw);
@@ -275,8 +268,8 @@ static void put_missing(struct cleanup *c)
 
 void await_clean_header_end(struct cleanup *c)
 {
-        bool adds = c->params->always_add_missing_headers || await_context(c) == REWRITE_LOCAL ||
-                    c->context == REWRITE_REMOTE;
+        bool adds = c->params->always_add_missing_headers ||
+                    await_rewrite_context(c) == REWRITE_LOCAL || c->context == REWRITE_REMOTE;
         if (adds && !c->is_refused) {
                 put_missing(c);
         } else if (!c->has_message_id && !c->is_refused) {

@@ -266,6 +266,7 @@ bool await_cleanup_end(struct cleanup *c, struct smtp_reply *refusal)
 {
         struct policy_effects *effects = c->work.effects;
         struct envelope *e = c->work.envelope;
+        e->is_local = await_rewrite_context(c) == REWRITE_LOCAL;
         if (effects->redirect.text.len)
                 return await_redirect(c, refusal);
         if (!await_add_copies(c, refusal))

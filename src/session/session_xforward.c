@@ -80,5 +80,6 @@ void session_forward_apply(const struct session *s, struct envelope *e)
         for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
                 if (s->forward->given & 1U << fields[i].which)
                         *fields[i].to = value_of(s, fields[i].which, fields[i].unknown);
-        e->is_local = str_eq(value_of(s, SMTP_ATTRIBUTE_SOURCE, STR("")), STR("LOCAL"));
+        if (s->forward->given & 1U << SMTP_ATTRIBUTE_SOURCE)
+                e->is_local = str_eq(value_of(s, SMTP_ATTRIBUTE_SOURCE, STR("")), STR("LOCAL"));
 }
