@@ -380,11 +380,37 @@ def plainly(message, has_orcpt):
     header, blank, body = text.partition(b'\r\n\r\n')
     header = re.sub(rb'\r\n[ \t]+', b' ', header).replace(b' \r\n', b'\r\n')
     sender = ordered(re.sub(r' SIZE=\d+', '', message.sender))
-    recipients = sorted(ordered(r if has_orcpt else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
+    found = REPORT.search(header)
+    recipients = sorted(ordered(r if has_orcpt and not found else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
+    lines = header.decode('utf-8', 'replace').split('\r\n')
+    if found:
+        lines = [l for l in lines if l.split(':')[0] in ('Subject', 'Auto-Submitted', 'MIME-Version')]
+        body = report(body.decode('utf-8', 'replace'), found.group(1).decode())
+    else:
+        body = body.decode('utf-8', 'replace')
     return {'host': message.host, 'tls': message.is_tls, 'signed in': message.user,
             'hello': message.helo, 'sender': sender, 'recipients': recipients,
-            'header': header.decode('utf-8', 'replace').split('\r\n'),
-            'body': body.decode('utf-8', 'replace')}
+            'header': lines, 'body': body}
+
+
+REPORT = re.compile(rb'(?i)^Content-Type: multipart/report;.*boundary="([^"]*)"', re.M)
+
+
+def report(body, boundary):
+    """A notice (RFC 3464) as it is compared: what is told of each recipient, and what comes back. The text for the person
+    is each server's own; so is what names hosts and queues, and Original-Recipient where the sender gave none."""
+    status, returned = body.replace('\r\n', '\n').split('--' + boundary)[2:4]
+    groups = [dict(re.findall(r'^([\w-]+): *(.*(?:\n[ \t].*)*)', group, re.M))
+              for group in status.split('\n\n')[1:] if group.strip()]
+    told = []
+    for group in groups[1:]:
+        recipient = group.get('Original-Recipient', group.get('Final-Recipient', '')).replace('; ', ';')
+        told.append([recipient, group.get('Action'), group.get('Status'),
+                     group.get('Diagnostic-Code', '').partition('; ')[2]])
+    kind, _, content = returned.partition('\n\n')
+    kind = [l for l in kind.split('\n') if not l.startswith('Content-Transfer-Encoding:')]
+    content = re.sub(r'\n[ \t]+', ' ', re.sub(r'(?m)^Return-Path: .*\n', '', content))
+    return [groups[0].get('Original-Envelope-Id'), *sorted(told), *kind, *content.split('\n')]
 
 
 def mail_differences(theirs, ours):
