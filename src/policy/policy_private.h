@@ -138,6 +138,8 @@ struct restriction {
 const struct restriction *restriction_find(struct str name, bool *is_old);
 /* The known name that looks most like this one, classes included; empty: none does. */
 struct str restriction_nearest(struct str name, const struct map *classes);
+/* Each known one in turn, for the test that wants them all; NULL behind the last. */
+const struct restriction *restriction_at(size_t i);
 /* The step that asks a class's list. */
 extern const struct restriction restriction_of_class;
 /* A bare type:table inside a class: the access check of the list that asks the class. */

@@ -202,6 +202,11 @@ const struct restriction *restriction_find(struct str name, bool *is_old)
         return find(name);
 }
 
+const struct restriction *restriction_at(size_t i)
+{
+        return i < RESTRICTION_COUNT ? &restrictions[i] : NULL;
+}
+
 /* ---- did you mean ---- */
 
 enum { NAME_BYTES_MAX = 64 };
