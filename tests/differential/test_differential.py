@@ -443,6 +443,7 @@ def namespace():
         subprocess.run(['ip', 'address', 'add', network, 'dev', 'lo'], check=True)
     # unlike IPv4, an IPv6 network on an interface gives this host one address of it
     subprocess.run(['ip', '-6', 'route', 'add', 'local', NETWORK_V6, 'dev', 'lo'], check=True)
+    pathlib.Path('/proc/sys/net/ipv6/ip_nonlocal_bind').write_text('1')
     # Postfix's C library asks files alone in that root (for the benchmarks); here it asks the case's zone.
     subprocess.run(['mount', '--make-rprivate', '/'], check=True)
     for name, text in {'hosts': '127.0.0.1 localhost\n',
@@ -516,14 +517,12 @@ class Pair:
                   '@PORT2@': str(places.free_port()), '@FINGERPRINT@': fingerprint(), **tables} for s in sinks]
         files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text()}
         # Without a zone it knows no name: that is told at once, where a closed port makes a resolver ask again.
-        dns = self.with_stop(NameServer(case.zone, port=53))
+        dns = self.with_stop(NameServer(LOCALHOST + case.zone, port=53))
         try:
             self.postfix = Postfix(case.name, case.main, files, case.master, words[0])
             # Postfix asks 127.0.0.1, as the resolver does when nothing is written in resolv.conf.
             main = {**case.main, 'queue_directory': '@DIR@/queue', 'maillog_file': '@DIR@/maillog',
                     'maillog_file_prefixes': '@DIR@', **dns.main()}
-            if not case.zone:
-                del main['dns_stub']            # 127.0.0.1 is localhost, as /etc/hosts tells Postfix
             self.forepost = Server(case.name, master=case.master)
             self.forepost.words = {**words[1], **self.forepost.words}     # @CERT@ is told by @DIR@
             self.forepost.main = main
@@ -588,7 +587,8 @@ def test_talk(pairs, case, talk):
     wrong = []
     for a, b in zip(theirs, ours):
         differs = a.reply.differs_from(b.reply)
-        has_text = a.may_differ or ALL[case].compares_texts and a.reply.code[0] in '45'
+        # with "~" and "~code" another text alone is no difference
+        has_text = ALL[case].compares_texts and a.reply.code[0] in '45' and not a.may_differ or a.may_differ == 1
         if differs == 1 and not has_text:
             differs = 0
         if differs > a.may_differ:
