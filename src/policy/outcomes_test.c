@@ -138,7 +138,7 @@ static const struct row {
         {"permit_sasl_authenticated", "---------"},
         {"check_sasl_access", "---------"},
         {"permit_tls_clientcerts", "p----4---"},
-        {"permit_tls_all_clientcerts", "p--------"},
+        {"permit_tls_all_clientcerts", "p----4---"},
         {"check_ccert_access", "-5---4---"},
         {"check_client_a_access", "-5-4-----"},
         {"check_client_mx_access", "-5-4-4---"},
