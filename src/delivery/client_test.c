@@ -499,6 +499,33 @@ static const struct play plays[] = {
          .log = {"to=<a@dest.test>, relay=" HOST, "dsn=2.0.0, status=sent (250 2.0.0 a has it)",
                  "dsn=5.1.1, status=bounced", "dsn=4.2.2, status=deferred (host",
                  "dsn=5.2.2, status=bounced"}},
+        {.name = "LMTP, with a map and checks of its own",
+         .to = "a@dest.test",
+         .settings =
+                 "transport_maps = inline:{ { dest.test = lmtp:inet:PEER } { sender.test = virtual: } }\n"
+                 "lmtp_generic_maps = inline:{ { from@sender.test = seen@sender.test } { a@dest.test = b@dest.test } }\n"
+                 "smtp_generic_maps = inline:{ { a@dest.test = wrong@dest.test } }\n"
+                 "lmtp_header_checks = regexp:{ { /^Subject:/ INFO seen } }\n",
+         .scripts =
+                 {GREETING
+                  "<LHLO me.test\n>250 a\n<MAIL FROM:<seen@sender.test>\n>250 ok\n<RCPT TO:<b@dest.test>\n"
+                  ">250 ok\n<DATA\n>354 go\n@data\n>250 Ok\n<QUIT"},
+         .log = {"lmtp[", "info: header Subject: ", "to=<a@dest.test>, relay=" HOST,
+                 "status=sent (250 Ok)"}},
+        {.name = "a map that cannot be asked",
+         .to = "u@dest.test",
+         .settings = "smtp_generic_maps = inline:{ { from@sender.test = not an address } }\n",
+         .scripts = {START "<QUIT"},
+         .log = {"smtp_generic_maps: \"not an address\" for <from@sender.test> is no address",
+                 "dsn=4.3.0, status=deferred (local data error while talking to " HOST ")"},
+         .not_in_log = "status=sent"},
+        {.name = "a rule that nobody understands",
+         .to = "u@dest.test",
+         .settings = "smtp_header_checks = regexp:{ { /^Subject:/ REPLCE x } }\n",
+         .scripts = {START ENVELOPE "@some 1\n"},
+         .log = {"smtp_header_checks: \"REPLCE x\": no such action",
+                 "dsn=4.3.0, status=deferred (local data error while talking to " HOST ")"},
+         .not_in_log = "status=sent"},
         {.name = "LMTP has no HELO to fall back to",
          .to = "u@dest.test",
          .bounce = {"5.5.1 what?"},
