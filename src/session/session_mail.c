@@ -29,6 +29,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         struct smtp_path_rules rules = {
                 .is_strict = s->params->strict_rfc821_envelopes,
                 .refuses_minus = !s->params->allow_min_user,
+                .allows_null_domain = s->params->resolve_null_domain,
+                .allows_numeric_domain = s->params->resolve_numeric_domain,
                 .allows_null = true,
                 .allows_no_domain = true,
                 .allows_utf8 = !s->params->strict_smtputf8,

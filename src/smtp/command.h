@@ -55,9 +55,11 @@ struct smtp_address {
 struct smtp_path_rules {
         bool is_strict;   /* strict_rfc821_envelopes: <> needed, no comments, no display names */
         bool allows_null; /* MAIL FROM:<> */
-        bool allows_no_domain; /* RCPT TO:<postmaster>; true when policy refuses the others */
-        bool allows_utf8;      /* SMTPUTF8 was asked for, or is not insisted on */
-        bool refuses_minus;    /* allow_min_user = no: <-f@x> could be an option of a program */
+        bool allows_no_domain;   /* RCPT TO:<postmaster>; true when policy refuses the others */
+        bool allows_utf8;        /* SMTPUTF8 was asked for, or is not insisted on */
+        bool refuses_minus;      /* allow_min_user = no: <-f@x> could be an option of a program */
+        bool allows_null_domain; /* resolve_null_domain: <a@> is <a>, <a@b@> is <a@b> */
+        bool allows_numeric_domain; /* resolve_numeric_domain: <a@192.0.2.1> is <a@[192.0.2.1]> */
         bool refuses_u_labels; /* SMTPUTF8 was not asked for: a domain is in A-labels (RFC 6531 3.2) */
 };
 

@@ -25,6 +25,8 @@
 
 struct scan {
         const char *p, *end;
+        const struct smtp_path_rules *rules;
+        struct arena *arena;
         bool is_strict;
         bool is_cut; /* a quoted word or a comment that does not end */
         char *local; /* room for as many bytes as the text has */
@@ -133,6 +135,15 @@ static bool take_local(struct scan *s)
         }
 }
 
+/* An address that lost its brackets gets them back, where that is wanted. */
+static bool take_numbers(const struct scan *s, struct str *domain)
+{
+        if (!s->rules->allows_numeric_domain)
+                return false;
+        *domain = arena_printf(s->arena, "[%.*s]", STR_ARG(*domain));
+        return smtp_domain_is_literal(*domain);
+}
+
 static bool take_domain(struct scan *s, struct str *domain)
 {
         const char *start = s->p;
@@ -147,7 +158,21 @@ static bool take_domain(struct scan *s, struct str *domain)
         *domain = str_make(start, (size_t)(s->p - start));
         if (str_ends(*domain, STR(".")))
                 domain->len--;
-        return smtp_domain_is_valid(*domain);
+        return smtp_domain_is_valid(*domain) || take_numbers(s, domain);
+}
+
+/* What follows the "@" of a mailbox. */
+static bool take_mailbox_domain(struct scan *s, struct str *domain)
+{
+        bool has_null = s->rules->allows_null_domain;
+        bool is_null = has_null && (s->p == s->end || next_is(s, '>') || char_is_blank(*s->p));
+        if (is_null)
+                return true;
+        if (!take_domain(s, domain))
+                return false;
+        if (has_null)
+                take(s, '@');
+        return true;
 }
 
 /* [ A-d-l ":" ], which is read and forgotten */
@@ -189,7 +214,7 @@ static bool take_path(struct scan *s, struct str *domain)
                 if (take(s, '@')) {
                         if (brackets)
                                 skip_blanks(s);
-                        if (!take_domain(s, domain))
+                        if (!take_mailbox_domain(s, domain))
                                 return false;
                 }
         }
@@ -259,6 +284,8 @@ static int path_take(struct str *text, const struct smtp_path_rules *rules, stru
         struct scan s = {
                 .p = in.ptr,
                 .end = in.ptr + in.len,
+                .rules = rules,
+                .arena = arena,
                 .is_strict = rules->is_strict,
                 .local = arena_alloc(arena, in.len + 1),
         };

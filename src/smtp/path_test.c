@@ -263,12 +263,56 @@ static void a_minus_may_be_refused(void **state)
         arena_done(&arena);
 }
 
+static void domains_that_are_none_may_be_taken(void **state)
+{
+        static const struct {
+                const char *in, *text, *domain; /* `text` NULL: refused */
+        } cases[] = {
+                {"<a@>", "a", ""},
+                {"<a@ >", "a", ""},
+                {"a@", "a", ""},
+                {"<\"a b\"@>", "\"a b\"", ""},
+                {"<a@b.example@>", "a@b.example", "b.example"},
+                {"<a@b.example@c.example>", NULL, NULL},
+                {"<a@b.example@@>", NULL, NULL},
+                {"<@>", NULL, NULL},
+                {"<a@192.0.2.1>", "a@[192.0.2.1]", "[192.0.2.1]"},
+                {"<a@192.0.2.1.>", "a@[192.0.2.1]", "[192.0.2.1]"},
+                {"<a@192.0.2.256>", NULL, NULL},
+                {"<a@192.0.2>", NULL, NULL},
+                {"<a@b..example>", NULL, NULL},
+                {"<a@[192.0.2.1]>", "a@[192.0.2.1]", "[192.0.2.1]"},
+        };
+        static const struct smtp_path_rules rules = {.allows_no_domain = true,
+                                                     .allows_null_domain = true,
+                                                     .allows_numeric_domain = true};
+        static const struct smtp_path_rules usual = {.allows_no_domain = true};
+        struct arena arena;
+        arena_init(&arena, 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct smtp_address a;
+                struct smtp_reply refusal;
+                struct str text = str_from(cases[i].in);
+                int rc = smtp_path_parse(&text, &rules, &arena, &a, &refusal);
+                assert_int_equal(rc, cases[i].text ? 0 : -EBADMSG);
+                assert_str_equal(a.text, cases[i].text ? cases[i].text : "");
+                assert_str_equal(a.domain, cases[i].text ? cases[i].domain : "");
+                text = str_from(cases[i].in);
+                rc = smtp_path_parse(&text, &usual, &arena, &a, &refusal);
+                assert_int_equal(rc, i + 1 == sizeof(cases) / sizeof(cases[0]) ? 0 : -EBADMSG);
+        }
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_minus_may_be_refused),  cmocka_unit_test(parses),
-                cmocka_unit_test(follows_the_rules),       cmocka_unit_test(keeps_limits),
+                cmocka_unit_test(a_minus_may_be_refused),
+                cmocka_unit_test(parses),
+                cmocka_unit_test(follows_the_rules),
+                cmocka_unit_test(keeps_limits),
                 cmocka_unit_test(puts_addresses_together),
+                cmocka_unit_test(domains_that_are_none_may_be_taken),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
