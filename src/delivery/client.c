@@ -21,23 +21,6 @@ static int64_t until(int64_t timeout_ms)
         return timeout_ms > 0 ? loop_now_ms() + timeout_ms : CLOCK_NEVER;
 }
 
-int await_client_reply(struct client *c, int64_t timeout_ms)
-{
-        int64_t deadline_ms = until(timeout_ms);
-        struct wire_line line;
-        int rc;
-        do {
-                rc = await_wire_line(c->wire, REPLY_LINE_BYTES_MAX, deadline_ms, &line);
-                if (rc == -EMSGSIZE)
-                        rc = -EBADMSG;
-                if (rc == 0)
-                        rc = smtp_reply_reader_feed(&c->reader, line.text);
-        } while (rc == 0);
-        if (rc < 0 || c->reader.code == 421)
-                c->is_dead = c->is_lost = true;
-        return rc < 0 ? rc : 0;
-}
-
 static void log_client(const struct client *c, enum log_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
@@ -51,6 +34,48 @@ static void log_client(const struct client *c, enum log_level level, const char 
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
         log_write(level, service, "%s", text);
+}
+
+/* A line of a reply, as smtp_reply_filter has it. 0 or -EBADMSG (it cannot be asked), and what the reader says. */
+static int await_feed(struct client *c, struct str line)
+{
+        if (!c->transport->reply_filter)
+                return smtp_reply_reader_feed(&c->reader, line);
+        struct arena arena;
+        struct str value;
+        struct why why;
+        int rc = -EBADMSG;
+        arena_init(&arena, 0);
+        switch (await_table_list_find(c->transport->reply_filter, line, &arena, &value, &why)) {
+        case TABLE_FOUND:
+                rc = smtp_reply_reader_feed(&c->reader, value);
+                break;
+        case TABLE_NOT_FOUND:
+                rc = smtp_reply_reader_feed(&c->reader, line);
+                break;
+        case TABLE_ERROR:
+                log_client(c, LOG_LEVEL_WARNING, "smtp_reply_filter: %s", why.text);
+                break;
+        }
+        arena_done(&arena);
+        return rc;
+}
+
+int await_client_reply(struct client *c, int64_t timeout_ms)
+{
+        int64_t deadline_ms = until(timeout_ms);
+        struct wire_line line;
+        int rc;
+        do {
+                rc = await_wire_line(c->wire, REPLY_LINE_BYTES_MAX, deadline_ms, &line);
+                if (rc == -EMSGSIZE)
+                        rc = -EBADMSG;
+                if (rc == 0)
+                        rc = await_feed(c, line.text);
+        } while (rc == 0);
+        if (rc < 0 || c->reader.code == 421)
+                c->is_dead = c->is_lost = true;
+        return rc < 0 ? rc : 0;
 }
 
 static int await_command(struct client *c, struct str command, int64_t timeout_ms)
@@ -99,9 +124,29 @@ static int await_greeting(struct client *c, struct arena *arena, struct trouble 
 
 /* ---- EHLO ---- */
 
-static bool is_discarded(struct str keyword, const struct params *p)
+/* The keywords that are not used with this server. 0, or -EAGAIN with *why. */
+static int await_discarded(const struct client *c, struct arena *arena, struct str *out,
+                           struct why *why)
 {
-        struct str list = p->smtp_discard_ehlo_keywords;
+        *out = c->transport->params->smtp_discard_ehlo_keywords;
+        if (!c->transport->discard_maps)
+                return 0;
+        struct str value;
+        switch (await_table_list_find(c->transport->discard_maps, str_from(c->address), arena,
+                                      &value, why)) {
+        case TABLE_FOUND:
+                *out = value;
+                break;
+        case TABLE_NOT_FOUND:
+                break;
+        case TABLE_ERROR:
+                return why_prefix(why, -EAGAIN, "smtp_discard_ehlo_keyword_address_maps");
+        }
+        return 0;
+}
+
+static bool is_discarded(struct str keyword, struct str list)
+{
         struct str word;
         while (str_next_word(&list, ", \t\r\n", &word))
                 if (str_eq_nocase(word, keyword))
@@ -125,12 +170,12 @@ static void note_limits(struct client *c, struct str words)
         }
 }
 
-static void note_keyword(struct client *c, struct str line)
+static void note_keyword(struct client *c, struct str line, struct str discarded)
 {
         struct str rest = line;
         struct str keyword;
         struct str value;
-        if (!str_next_word(&rest, " \t", &keyword) || is_discarded(keyword, c->transport->params))
+        if (!str_next_word(&rest, " \t", &keyword) || is_discarded(keyword, discarded))
                 return;
         if (str_eq_nocase(keyword, STR("XFORWARD"))) {
                 if (c->transport->params->smtp_send_xforward_command)
@@ -164,7 +209,7 @@ static void note_keyword(struct client *c, struct str line)
                         str_to_int64(value, 0, INT64_MAX, &c->size_max) == 0 || value.len == 0;
 }
 
-static void note_keywords(struct client *c)
+static void note_keywords(struct client *c, struct str discarded)
 {
         c->has_pipelining = c->has_size = c->has_8bitmime = false;
         c->has_smtputf8 = c->has_dsn = c->has_starttls = false;
@@ -175,7 +220,7 @@ static void note_keywords(struct client *c)
         struct str rest = buf_str(&c->reader.text);
         str_cut(&rest, '\n');
         while (rest.len)
-                note_keyword(c, str_cut(&rest, '\n'));
+                note_keyword(c, str_cut(&rest, '\n'), discarded);
 }
 
 static int await_helo(struct client *c, struct arena *arena, struct trouble *trouble)
@@ -204,7 +249,14 @@ static int await_ehlo(struct client *c, struct arena *arena, struct trouble *tro
         if (c->reader.code / 100 != 2)
                 return give_up(c, AT_EHLO, 0, arena, trouble);
         note_name(c, 1);
-        note_keywords(c);
+        struct str discarded;
+        struct why why;
+        if (await_discarded(c, arena, &discarded, &why) < 0) {
+                *trouble = *client_trouble_say(false, "4.3.0", arena_str(arena, str_from(why.text)),
+                                               arena);
+                return -ECONNABORTED;
+        }
+        note_keywords(c, discarded);
         return 0;
 }
 

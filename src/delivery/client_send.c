@@ -22,6 +22,7 @@
 #include "cleanup/outgoing.h"
 #include "message/to_7bit.h"
 #include "smtp/dot.h"
+#include "smtp/fold.h"
 
 #include <errno.h>
 
@@ -428,6 +429,7 @@ struct content {
         struct spool_reader reader;
         struct to_7bit converter;
         struct outgoing outgoing; /* where the transport has rules */
+        struct line_fold fold;
         bool at_line_start;
 };
 
@@ -438,6 +440,8 @@ static void content_init(struct content *content, const struct sending *s)
         to_7bit_init(&content->converter);
         if (rules)
                 outgoing_init(&content->outgoing, rules, spool_message_id(s->m->message));
+        content->fold = (struct line_fold){
+                .bytes_max = (size_t)s->c->transport->params->smtp_line_length_limit};
         content->at_line_start = true;
 }
 
@@ -449,14 +453,20 @@ static void content_done(struct content *content, const struct sending *s)
         spool_reader_done(&content->reader);
 }
 
-/* Adds dots, and sends when there is enough. */
+/* Breaks long lines, adds dots, and sends when there is enough. */
 static int await_put_piece(struct sending *s, struct content *content, struct str piece)
 {
         struct wire *wire = s->c->wire;
         while (piece.len) {
                 struct str part = str_part(piece, 0, ENCODE_BYTES);
+                size_t fits = line_fold_fits(&content->fold, part);
+                bool breaks = fits < part.len;
+                part = str_part(part, 0, fits);
                 piece = str_tail(piece, part.len);
                 check(dot_encode(&content->at_line_start, part, wire_out(wire)) == 0);
+                if (breaks)
+                        check(dot_encode(&content->at_line_start, STR(LINE_FOLD), wire_out(wire)) ==
+                              0);
                 if (wire_out(wire)->len < OUT_BYTES)
                         continue;
                 int rc = await_wire_flush(

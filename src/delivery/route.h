@@ -45,6 +45,8 @@ struct transport {
         struct table_list *tls_policies;    /* smtp_tls_policy_maps */
         struct table_list *sasl_passwords;  /* smtp_sasl_password_maps; NULL: we sign in nowhere */
         struct match_list *sasl_mechanisms; /* smtp_sasl_mechanism_filter; NULL: all */
+        struct table_list *reply_filter;    /* smtp_reply_filter; NULL: none */
+        struct table_list *discard_maps;    /* smtp_discard_ehlo_keyword_address_maps; NULL: none */
         struct table_list *status_filter; /* smtp_delivery_status_filter and its kin; NULL: none */
         struct dns_filter *dns_filter;    /* smtp_dns_reply_filter; NULL: none */
         struct outgoing_rules

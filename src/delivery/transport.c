@@ -42,6 +42,12 @@ bool transport_command_is_here(struct str command, const char **reason)
 
 /* ---- the filter of results ---- */
 
+static struct table_list *open_maps(struct str text, const struct config *c,
+                                    struct table_set *tables, struct findings *findings)
+{
+        return text.len ? table_list_open(tables, text, config_place_of(c, text), findings) : NULL;
+}
+
 static void open_filter(struct transport *t, const struct config *c, struct table_set *tables,
                         struct findings *findings)
 {
@@ -51,9 +57,16 @@ static void open_filter(struct transport *t, const struct config *c, struct tabl
                 text = p->smtp_delivery_status_filter; /* lmtp_* stand in smtp_* by now */
         else if (str_eq(t->command, STR("virtual")))
                 text = p->virtual_delivery_status_filter;
-        if (text.len)
-                t->status_filter =
-                        table_list_open(tables, text, config_place_of(c, text), findings);
+        t->status_filter = open_maps(text, c, tables, findings);
+}
+
+/* What servers say is changed, or not listened to. */
+static void open_hearing(struct transport *t, const struct config *c, struct table_set *tables,
+                         struct findings *findings)
+{
+        const struct params *p = t->params;
+        t->reply_filter = open_maps(p->smtp_reply_filter, c, tables, findings);
+        t->discard_maps = open_maps(p->smtp_discard_ehlo_keyword_address_maps, c, tables, findings);
 }
 
 /* ---- feedback ---- */
@@ -270,6 +283,7 @@ static void transport_add(struct transport_set *set, const struct config *c,
         bool is_lmtp = str_eq(t->command, STR("lmtp"));
         if (!is_lmtp && !str_eq(t->command, STR("smtp")))
                 return;
+        open_hearing(t, c, tables, findings);
         read_tls(t, tables, s->at, arena, findings);
         t->dns_filter =
                 dns_filter_open(c, is_lmtp ? "lmtp_dns_reply_filter" : "smtp_dns_reply_filter",
