@@ -38,7 +38,7 @@ struct envelope {
         struct str protocol; /* SMTP, ESMTP, ESMTPS, UTF8SMTP... (RFC 3848, RFC 6531) */
         int64_t arrival_us;  /* wall clock */
         struct str first_id; /* its queue id at the server that XFORWARD told of; usually empty */
-        bool is_local;       /* it is of our own: local_header_rewrite_clients, or what XFORWARD said (SOURCE) */
+        bool is_local; /* of our own: local_header_rewrite_clients, or what XFORWARD said (SOURCE) */
 };
 
 /* smtpd_recipient_limit is far below; aliases may add some. */
