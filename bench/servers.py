@@ -101,6 +101,10 @@ postlog    unix-dgram n - n - 1 postlogd
 """
 
 
+class Trouble(Exception):
+    """What was to be measured did not take place."""
+
+
 def program():
     """The Forepost under test."""
     if 'FOREPOST' in os.environ:
@@ -136,7 +140,7 @@ def wait_until(question, seconds, what):
     end = time.monotonic() + seconds
     while not question():
         if time.monotonic() > end:
-            sys.exit(f'bench/run: not within {seconds} s: {what}')
+            raise Trouble(f'not within {seconds} s: {what}')
         time.sleep(0.01)
 
 
@@ -248,7 +252,7 @@ class Server:
         wait_until(lambda: self.process.poll() is not None or is_listening(self.port), 60,
                    f'{self.name} listens')
         if self.process.poll() is not None:
-            sys.exit((self.directory / 'log' / 'stderr').read_text() + f'bench/run: {self.name} did not start')
+            raise Trouble(f"{self.name} did not start: {(self.directory / 'log' / 'stderr').read_text()}")
 
     def cpu(self):
         return self.meter.seconds(self.process.pid)
@@ -393,6 +397,20 @@ def certificate():
             'smtpd_tls_key_file': str(paths[1])}
 
 
+def recipients_map(kind, entries):
+    """The path of a built map of so many recipients, as parameters name it; kept between runs, since ten million take minutes."""
+    place = TREE / 'build' / 'bench-maps'
+    place.mkdir(exist_ok=True)
+    text = place / f'recipients-{entries}'
+    if not text.with_name(f'{text.name}.{kind}').exists():
+        with open(text, 'w') as out:
+            for first in range(0, entries, 10000):
+                out.write(''.join(f'user{n}@relay.test OK\n' for n in range(first, min(first + 10000, entries))))
+        subprocess.run([program(), 'map', 'build', f'{kind}:{text}'], check=True)
+        text.unlink()
+    return f'{kind}:{text}'
+
+
 def load(port, *arguments):
     shown = subprocess.run([tool('forepost-load'), '-u', str(USERS), *map(str, arguments), '127.0.0.1', str(port)],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=3600)
@@ -407,7 +425,7 @@ class Idle:
         self.process = subprocess.Popen([tool('forepost-idle'), *words], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         if not self.process.stdout.readline():
-            sys.exit('bench/run: the idle clients did not get their sessions')
+            raise Trouble('the idle clients did not get their sessions')
 
     def stop(self):
         """How many sessions the server has not kept."""
@@ -447,7 +465,7 @@ class List:
             self.resolv.write_text(f'nameserver {self.address}\n')
         time.sleep(0.5)
         if self.process.poll() is not None:
-            sys.exit('bench/run: rbldnsd did not start (it needs port 53 of ' + self.address + ': root)')
+            raise Trouble('rbldnsd did not start (it needs port 53 of ' + self.address + ': root)')
 
     def stop(self):
         self.process.kill()
