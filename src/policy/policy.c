@@ -153,6 +153,7 @@ struct policy *policy_new(struct config *c, const struct params *params, struct 
         p->dns = dns ? dns_ref(dns) : NULL;
         open_networks(p, findings);
         open_all(p, findings);
+        template_filter_parse(params->smtpd_expansion_filter, &p->reply_filter);
         p->dns_filter = dns_filter_open(c, "smtpd_dns_reply_filter", params->smtpd_dns_reply_filter,
                                         tables, &p->arena, findings);
         p->dnsbl_rules = (struct dnsbl_rules){.test_ms = params->dnsbl_test_interval,

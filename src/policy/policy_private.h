@@ -12,6 +12,7 @@
 #include "policy/dns_filter.h"
 #include "policy/dnsbl.h"
 #include "policy/policy.h"
+#include "policy/template.h"
 
 #include <netinet/in.h>
 
@@ -241,7 +242,8 @@ struct policy {
         struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
                 *local_recipient_maps, *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
                 *postscreen_dnsbl_reply_map;
-        struct dns_filter *dns_filter; /* smtpd_dns_reply_filter; NULL: none */
+        struct template_filter reply_filter; /* smtpd_expansion_filter */
+        struct dns_filter *dns_filter;       /* smtpd_dns_reply_filter; NULL: none */
         struct table **spf_exceptions;
         size_t spf_exception_count;
         struct match_list *screen_interfaces; /* postscreen_allowlist_interfaces */

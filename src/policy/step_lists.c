@@ -110,7 +110,6 @@ static void describe(struct inquiry *q)
 struct reply_names {
         const struct inquiry *q;
         struct str reason;
-        struct template_filter filter;
 };
 
 static struct str address_or_null(struct str text)
@@ -158,7 +157,8 @@ static struct str reply_value(void *context, struct str name)
         const struct reply_names *n = context;
         if (str_eq(name, STR("rbl_code"))) /* ours, and without it there is no reply */
                 return raw_value(n, name);
-        return template_filter_apply(&n->filter, raw_value(n, name), n->q->j->arena);
+        return template_filter_apply(&n->q->j->policy->reply_filter, raw_value(n, name),
+                                     n->q->j->arena);
 }
 
 /* rbl_reply_maps by the list as it is written, its filter included, or default_rbl_reply. False: the table cannot be asked. */
@@ -196,7 +196,6 @@ static enum outcome await_refuse(struct inquiry *q)
         if (str_find_str(template, STR("rbl_reason")) >= 0 ||
             str_find_str(template, STR("rbl_txt")) >= 0)
                 names.reason = await_reason(q);
-        template_filter_parse(j->params->smtpd_expansion_filter, &names.filter);
         struct str text = template_expand(template, reply_value, &names, j->arena);
         int64_t code;
         if (text.len < 4 || text.ptr[3] != ' ' ||
