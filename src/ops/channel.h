@@ -15,15 +15,18 @@
 #include <stdint.h>
 
 enum channel_kind {
-        CHANNEL_READY = 1,  /* worker: it listens, and the spool is open */
-        CHANNEL_STOP,       /* worker: it was asked to stop; supervisor: stop */
-        CHANNEL_RELOAD,     /* supervisor: read the configuration anew */
-        CHANNEL_KEYS,       /* worker: what keys does the new configuration have? */
-        CHANNEL_KEY,        /* supervisor: a copy of the file `text` */
-        CHANNEL_LISTEN,     /* worker: the new configuration is good; open what it listens on */
-        CHANNEL_SOCKET,     /* supervisor: here is a new one, of address `text` for loop `loop` */
-        CHANNEL_DONE,       /* supervisor: that was all */
-        CHANNEL_FAILED,     /* supervisor: the old ones stay; `text` says why */
+        CHANNEL_READY = 1, /* worker: it listens, and the spool is open */
+        CHANNEL_STOP,      /* worker: it was asked to stop; supervisor: stop */
+        CHANNEL_RELOAD,    /* supervisor: read the configuration anew */
+        CHANNEL_KEYS,      /* worker: what keys does the new configuration have? */
+        CHANNEL_KEY,       /* supervisor: a copy of the file `text` */
+        CHANNEL_LISTEN,    /* worker: the new configuration is good; open what it listens on */
+        CHANNEL_SOCKET,    /* supervisor: here is a new one, of address `text` for loop `loop` */
+        CHANNEL_DONE,      /* supervisor: that was all */
+        CHANNEL_FAILED,    /* supervisor: the old ones stay; `text` says why */
+        CHANNEL_TAKEN, /* worker: the new configuration is in force, and `number` was its CHANNEL_LISTEN */
+        CHANNEL_GIVEN_UP, /* worker: nobody waits for the answer to `number` any more: all stays as it was */
+        CHANNEL_ALIVE,      /* supervisor: are you? worker: all loops are */
         CHANNEL_LAST_WORDS, /* worker: dies of a signal; `text` is what it was doing */
 };
 

@@ -58,6 +58,9 @@ struct worker {
         bool is_ready;
         struct task *refresher;
         struct task *list_keeper;
+        bool is_answering; /* the supervisor, who asks whether all loops live */
+        uint32_t
+                untold; /* a CHANNEL_LISTEN that was taken, which the supervisor could not be told yet; 0: none */
         struct task *verify_keeper;
 
         /* a reload under way */
@@ -90,6 +93,8 @@ void await_stations_stop(struct worker *w, int64_t deadline_ms);
 /* reload.c */
 /* 0, or a negative errno value with *why; findings are added in any case. */
 int await_reload(struct worker *w, struct findings *findings, struct why *why);
+/* The supervisor hears of a configuration that is in force here, if it has not yet. */
+void reload_tell(struct worker *w);
 /* The supervisor's part of it has come. */
 void reload_receive(struct worker *w, const struct channel_message *m, int fd);
 

@@ -123,6 +123,10 @@ static int await_supervisor(struct worker *w, enum channel_kind kind, struct why
         while (rc == 0 && !w->has_answer)
                 rc = await_wake("waiting for", STR("the supervisor"), deadline_ms);
         w->reloader = NULL;
+        if (!w->has_answer) {
+                const struct channel_message end = {.kind = CHANNEL_GIVEN_UP, .number = m.number};
+                channel_send(w->options->channel, &end, -1);
+        }
         channel_question_give_up(&w->question);
         if (rc < 0)
                 return why_set(why, rc, "the supervisor does not answer: %s", why_errno(rc));
@@ -136,6 +140,13 @@ static void reopen_log(const struct worker *w, const struct config *c)
         struct why why;
         if (log_setup_open(c, w->options->identity, &why) < 0)
                 log_warning("master", "%s; the log goes where it went before", why.text);
+}
+
+void reload_tell(struct worker *w)
+{
+        const struct channel_message m = {.kind = CHANNEL_TAKEN, .number = w->untold};
+        if (w->untold && channel_send(w->options->channel, &m, -1) == 0)
+                w->untold = 0;
 }
 
 static void await_change(struct worker *w, struct making *m)
@@ -155,6 +166,8 @@ static void await_change(struct worker *w, struct making *m)
         w->listen = m->listen;
         m->site = old_site;
         m->listen = old_listen;
+        w->untold = w->question.number;
+        reload_tell(w);
         w->reloads++;
         w->reloaded_us = clock_wall_us();
 }

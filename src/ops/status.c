@@ -5,10 +5,11 @@
 #include "ops/ops_private.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
 #include <unistd.h>
 
-enum { STATUS_BYTES_MAX = 4 * 1024 * 1024 };
+enum { STATUS_BYTES_MAX = 4 * 1024 * 1024, TABLE_BYTES_MAX = 400 };
 
 struct figures {
         struct station *station;
@@ -146,6 +147,59 @@ static void put_dns(struct json *j, const struct dns *dns)
         json_close(j, '}');
 }
 
+static void put_table(void *context, const struct table_figures *f)
+{
+        struct json *j = context;
+        json_open(j, NULL, '{');
+        json_str(j, "table", str_part(f->name, 0, TABLE_BYTES_MAX));
+        if (f->has_entries)
+                json_int(j, "entries", (int64_t)f->entries);
+        json_int(j, "looks", (int64_t)f->looks);
+        json_int(j, "errors", (int64_t)f->errors);
+        if (f->file_time_s) {
+                json_int(j, "file_age", clock_wall_us() / 1000000 - f->file_time_s);
+                json_bool(j, "old_contents", f->is_old);
+        }
+        if (f->has_server)
+                json_str(j, "server", f->is_paused ? STR("does not answer") : STR("answers"));
+        json_close(j, '}');
+}
+
+static void put_tables(struct json *j, struct table_set *tables)
+{
+        json_open(j, "tables", '[');
+        table_set_figures(tables, put_table, j);
+        json_close(j, ']');
+}
+
+struct table_sum {
+        size_t count, old, paused;
+        uint64_t looks, errors;
+};
+
+static void add_table(void *context, const struct table_figures *f)
+{
+        struct table_sum *sum = context;
+        sum->count++;
+        sum->old += f->is_old;
+        sum->paused += f->is_paused;
+        sum->looks += f->looks;
+        sum->errors += f->errors;
+}
+
+static void put_tables_text(struct buf *out, struct table_set *tables)
+{
+        struct table_sum sum = {0};
+        table_set_figures(tables, add_table, &sum);
+        buf_printf(out, "tables      %zu, %llu questions, %llu errors", sum.count,
+                   (unsigned long long)sum.looks, (unsigned long long)sum.errors);
+        if (sum.old)
+                buf_printf(out, "; %zu with a file that is wrong or gone", sum.old);
+        if (sum.paused)
+                buf_printf(out, "; %zu whose server does not answer", sum.paused);
+        buf_append_char(out, '\n');
+}
+
 static int64_t uptime_s(const struct worker *w)
 {
         return (clock_wall_us() - w->started_us) / 1000000;
@@ -173,6 +227,8 @@ static void put_json(struct buf *out, struct worker *w, const struct figures *fi
         put_queue(&j, w->spool);
         put_dns(&j, w->site->dns);
         lists_put_status_json(&j);
+        put_tables(&j, w->site->tables);
+        json_int(&j, "log_dropped", (int64_t)log_dropped());
         json_open(&j, "loops", '[');
         for (size_t i = 0; i < w->station_count; i++) {
                 json_open(&j, NULL, '{');
@@ -215,6 +271,10 @@ static void put_text(struct buf *out, struct worker *w, const struct figures *su
                    (unsigned long long)dns.asked, (unsigned long long)dns.cached,
                    (unsigned long long)dns.failed, (unsigned long long)dns.bogus);
         lists_put_status_text(out);
+        put_tables_text(out, w->site->tables);
+        if (log_dropped())
+                buf_printf(out, "log         %zu lines were dropped: who takes it is too slow\n",
+                           (size_t)log_dropped());
         if (c.damaged)
                 buf_printf(out, "damaged     %zu records were set aside at the start (corrupt/)\n",
                            c.damaged);

@@ -4,7 +4,11 @@
  * Started as root it stays root, does next to nothing, and talks to no stranger: it opens sockets, makes
  * the queue directory, forks the worker, and forks another when that one dies, at once the first time,
  * then more and more slowly. A worker that dies gets the configuration that the last one had: a main.cf
- * that was broken meanwhile does not matter.
+ * that was broken meanwhile does not matter. One that hangs is asked whether it lives, and killed when it says nothing
+ * (worker_watchdog_timeout).
+ *
+ * A new configuration is in force when the worker has taken it, and not before: until it says so, or that it has given up, what the
+ * supervisor has opened for it stands beside what it had.
  *
  * Diagnostics: "ready on ..."; "worker process N died: signal 11"; as Postfix's master: "daemon started",
  * "terminating on signal 15".
@@ -38,6 +42,8 @@ enum {
         HEALTHY_MS = 10 * 1000,   /* a worker that lived so long begins anew */
         STOP_MS = 20 * 1000,      /* then it is killed */
         STARTS_MAX = 5,           /* workers that die before the first is ready */
+        ASK_MS_MAX = 15 * 1000,   /* between two questions whether the worker lives */
+        ABORT_MS = 2 * 1000,      /* for the last words of one that does not */
         DESCRIPTORS_MIN = 262144, /* what root asks for */
 };
 
@@ -55,9 +61,18 @@ struct supervisor {
         pid_t worker; /* 0: none */
         int channel;  /* to it; -1: it has closed its end */
         struct channel_queue unsent;
-        bool is_deaf;      /* it was told in the log that the worker takes nothing */
-        uint32_t question; /* that is being answered */
-        int answer_error;  /* some part of the answer cannot be sent */
+        struct {
+                struct config *config; /* NULL: none */
+                struct listen_set listen;
+                struct findings findings;
+                uint32_t number; /* of the worker's question */
+        } offered;            /* what a reload has found good, and the worker has not taken yet */
+        int64_t ask_at_ms;    /* whether the worker lives; CLOCK_NEVER: it is not asked */
+        int64_t alive_by_ms;  /* then it must have answered; CLOCK_NEVER: it has */
+        int64_t hang_kill_ms; /* it did not, and has not died of SIGABRT either */
+        bool is_deaf;         /* it was told in the log that the worker takes nothing */
+        uint32_t question;    /* that is being answered */
+        int answer_error;     /* some part of the answer cannot be sent */
         int64_t worker_started_ms;
         int64_t start_at_ms; /* the next one; CLOCK_NEVER: it runs */
         int64_t backoff_ms;
@@ -176,7 +191,7 @@ static void start_worker(struct supervisor *s)
 {
         int fds[2];
         struct why why;
-        s->start_at_ms = CLOCK_NEVER;
+        s->start_at_ms = s->ask_at_ms = s->alive_by_ms = s->hang_kill_ms = CLOCK_NEVER;
         s->worker_started_ms = clock_mono_ms();
         s->starts++;
         if (channel_open(fds, &why) < 0) {
@@ -237,10 +252,57 @@ static void tell(struct supervisor *s, enum channel_kind kind)
         send_message(s, &m, -1);
 }
 
+/* ---- does it live? ---- */
+
+static int64_t watchdog_ms(const struct supervisor *s)
+{
+        return s->config->params.worker_watchdog_timeout;
+}
+
+static void ask_later(struct supervisor *s)
+{
+        int64_t pause_ms = watchdog_ms(s) / 4 < ASK_MS_MAX ? watchdog_ms(s) / 4 : ASK_MS_MAX;
+        s->alive_by_ms = CLOCK_NEVER;
+        s->ask_at_ms = clock_mono_ms() + pause_ms;
+}
+
+static void watch_worker(struct supervisor *s, int64_t now_ms)
+{
+        if (s->is_stopping || !s->worker)
+                return;
+        if (now_ms >= s->hang_kill_ms) {
+                kill(s->worker, SIGKILL);
+                s->hang_kill_ms = CLOCK_NEVER;
+        } else if (now_ms >= s->alive_by_ms) {
+                log_error("master",
+                          "worker process %d has not answered for %lld seconds: it is killed",
+                          (int)s->worker, (long long)(watchdog_ms(s) / 1000));
+                kill(s->worker, SIGABRT); /* it says what it was doing, if it can */
+                s->alive_by_ms = s->ask_at_ms = CLOCK_NEVER;
+                s->hang_kill_ms = now_ms + ABORT_MS;
+        } else if (now_ms >= s->ask_at_ms && watchdog_ms(s) == 0) {
+                s->ask_at_ms = now_ms + ASK_MS_MAX; /* a reload may change that */
+        } else if (now_ms >= s->ask_at_ms) {
+                tell(s, CHANNEL_ALIVE);
+                s->ask_at_ms = CLOCK_NEVER;
+                s->alive_by_ms = now_ms + watchdog_ms(s);
+        }
+}
+
 /* ---- answers: parts, and what ends them ---- */
+
+static void drop_offer(struct supervisor *s)
+{
+        if (!s->offered.config)
+                return;
+        listen_done(&s->offered.listen);
+        findings_done(&s->offered.findings);
+        config_unref(&s->offered.config);
+}
 
 static void begin_answer(struct supervisor *s, uint32_t question)
 {
+        drop_offer(s); /* of a question that nobody waits for any more */
         s->question = question;
         s->answer_error = 0;
 }
@@ -282,6 +344,7 @@ static void begin_stop(struct supervisor *s)
         s->exit_code = 0;
         s->start_at_ms = CLOCK_NEVER;
         s->kill_at_ms = clock_mono_ms() + STOP_MS;
+        drop_offer(s);
         listen_done(&s->listen);
         tell(s, CHANNEL_STOP);
 }
@@ -388,28 +451,38 @@ static void reload(struct supervisor *s)
         if (c && !findings_has_errors(&findings) && log_setup_make_file(c, &s->identity, &why) < 0)
                 findings_add(&findings, SEVERITY_ERROR, "no-log", config_place(c, "maillog_file"),
                              NULL, "%s", why.text);
-        bool is_good = c && !findings_has_errors(&findings);
-        if (is_good)
-                send_sockets(s, &listen);
-        else
+        if (!c || findings_has_errors(&findings)) {
                 refuse_reload(s, &findings);
-        if (is_good && s->answer_error < 0)
-                end_answer(s);
-        if (!is_good || s->answer_error < 0) {
                 listen_done(&listen);
                 config_unref(&c);
                 findings_done(&findings);
                 return;
         }
-        change_sockets(s, &listen);
-        config_unref(&s->config);
-        s->config = c;
-        key_watch_begin(&s->keys, c, clock_mono_ms());
-        findings_done(&s->findings);
-        s->findings = findings;
-        if (log_setup_open(c, &s->identity, &why) < 0)
-                log_warning("master", "%s", why.text);
+        s->offered.config = c;
+        s->offered.listen = listen;
+        s->offered.findings = findings;
+        s->offered.number = s->question;
+        send_sockets(s, &listen);
         end_answer(s);
+        if (s->answer_error < 0)
+                drop_offer(s);
+}
+
+/* The worker has taken what was offered: it is ours, too. */
+static void take_offer(struct supervisor *s, uint32_t number)
+{
+        struct why why;
+        if (!s->offered.config || s->offered.number != number)
+                return;
+        change_sockets(s, &s->offered.listen);
+        config_unref(&s->config);
+        s->config = s->offered.config;
+        s->offered.config = NULL;
+        key_watch_begin(&s->keys, s->config, clock_mono_ms());
+        findings_done(&s->findings);
+        s->findings = s->offered.findings;
+        if (log_setup_open(s->config, &s->identity, &why) < 0)
+                log_warning("master", "%s", why.text);
 }
 
 /* ---- what happens ---- */
@@ -456,6 +529,17 @@ static void hear_worker(struct supervisor *s)
         switch (m.kind) {
         case CHANNEL_READY:
                 worker_is_ready(s);
+                ask_later(s);
+                break;
+        case CHANNEL_ALIVE:
+                ask_later(s);
+                break;
+        case CHANNEL_TAKEN:
+                take_offer(s, m.number);
+                break;
+        case CHANNEL_GIVEN_UP:
+                if (m.number == s->offered.number)
+                        drop_offer(s);
                 break;
         case CHANNEL_STOP:
                 log_info("master", "terminating on request");
@@ -496,6 +580,7 @@ static void worker_is_gone(struct supervisor *s, int status)
         if (s->was_ready || WIFSIGNALED(status)) /* else it has said itself what is wrong */
                 log_death(s, s->worker, status);
         s->worker = 0;
+        drop_offer(s);
         if (s->is_stopping) {
                 s->exit_code = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
                 return;
@@ -539,8 +624,10 @@ static void hear_signals(struct supervisor *s)
 static int sleep_ms(const struct supervisor *s)
 {
         int64_t at_ms = s->is_stopping ? s->kill_at_ms : s->start_at_ms;
-        if (!s->is_stopping && s->keys.next_ms < at_ms)
-                at_ms = s->keys.next_ms;
+        const int64_t others[] = {s->keys.next_ms, s->ask_at_ms, s->alive_by_ms, s->hang_kill_ms};
+        for (size_t i = 0; !s->is_stopping && i < sizeof(others) / sizeof(others[0]); i++)
+                if (others[i] < at_ms)
+                        at_ms = others[i];
         if (at_ms == CLOCK_NEVER)
                 return -1;
         int64_t left = at_ms - clock_mono_ms();
@@ -567,6 +654,7 @@ static void check_times(struct supervisor *s)
         if (!s->is_stopping && !s->worker && now_ms >= s->start_at_ms)
                 start_worker(s);
         check_keys(s, now_ms);
+        watch_worker(s, now_ms);
 }
 
 /* Until the end; or, in a child, until the worker has ended. */
@@ -590,6 +678,7 @@ static void supervise(struct supervisor *s)
 static void done(struct supervisor *s)
 {
         close_channel(s);
+        drop_offer(s);
         listen_done(&s->listen);
         key_watch_done(&s->keys);
         if (s->signal_fd >= 0)
@@ -609,6 +698,9 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
                                .channel = -1,
                                .start_at_ms = 0,
                                .kill_at_ms = CLOCK_NEVER,
+                               .ask_at_ms = CLOCK_NEVER,
+                               .alive_by_ms = CLOCK_NEVER,
+                               .hang_kill_ms = CLOCK_NEVER,
                                .keys = {.next_ms = CLOCK_NEVER},
                                .exit_code = 1};
         open_standard_files();

@@ -11,6 +11,7 @@
 #include "dns/dns.h"
 #include "loop/pool.h"
 #include "ops/crash.h"
+#include "ops/errand.h"
 #include "ops/log_setup.h"
 #include "ops/queue_directory.h"
 #include "ops/recorder.h"
@@ -88,7 +89,7 @@ static void await_stop(void *arg)
         if (w->verify_keeper)
                 task_cancel(w->verify_keeper);
         while (!w->is_ready || w->refresher || w->list_keeper || w->verify_keeper ||
-               w->is_reloading) /* what has begun comes to its end */
+               w->is_answering || w->is_reloading) /* what has begun comes to its end */
                 await_sleep(IDLE_MS);
         await_stations_stop(w, loop_now_ms() + STOP_MS);
         await_control_stop(w);
@@ -131,6 +132,33 @@ static void reload_soon(struct worker *w)
                 task_start(w->office, await_signalled_reload, w);
 }
 
+static void do_nothing(void *arg)
+{
+}
+
+/* The office lives when it comes to this; each loop when it has done its errand. */
+static void await_answer_alive(void *arg)
+{
+        struct worker *w = arg;
+        const struct channel_message m = {.kind = CHANNEL_ALIVE};
+        struct errand *errands = calloc(w->station_count, sizeof(*errands));
+        check(errands);
+        for (size_t i = 0; i < w->station_count; i++)
+                errand_send(&errands[i], w->stations[i].loop, do_nothing, NULL);
+        await_errands(errands, w->station_count, "asking whether it lives:");
+        free(errands);
+        channel_send(w->options->channel, &m, -1);
+        w->is_answering = false;
+}
+
+static void answer_alive(struct worker *w)
+{
+        if (!w->is_ready || w->is_stopping || w->is_answering)
+                return;
+        w->is_answering = true;
+        task_start(w->office, await_answer_alive, w);
+}
+
 static void signal_ready(struct watch *watch, uint32_t events)
 {
         struct worker *w = heap_of(watch, struct worker, signal_watch);
@@ -165,6 +193,8 @@ static void channel_ready(struct watch *watch, uint32_t events)
                         worker_stop(w);
                 else if (m.kind == CHANNEL_RELOAD)
                         reload_soon(w);
+                else if (m.kind == CHANNEL_ALIVE)
+                        answer_alive(w);
                 else
                         reload_receive(w, &m, fd);
         }
@@ -205,6 +235,7 @@ static void await_refresh(void *arg)
                 struct site *site = site_ref(w->site);
                 await_pool_run("looking at", STR("the files of tables"), refresh, site);
                 site_unref(&site);
+                reload_tell(w);
                 await_save_known_clients(w, ++seconds);
         }
         w->refresher = NULL;

@@ -636,4 +636,5 @@ const struct table_type table_type_ldap = {
         .find = await_server_find,
         .free = server_free,
         .tend = server_tend,
+        .figures = server_figures,
 };

@@ -98,6 +98,15 @@ void server_tend(const void *contents)
 
 /* ---- the breaker ---- */
 
+void server_figures(const void *contents, struct table_figures *out)
+{
+        const struct handle *h = contents;
+        pthread_mutex_lock(&h->server->lock);
+        out->has_server = true;
+        out->is_paused = h->server->pause_ms != 0;
+        pthread_mutex_unlock(&h->server->lock);
+}
+
 /* May it be asked now? Whoever is let through at the end of a pause tries for all. */
 static bool breaker_admits(struct server *s, int64_t now_ms)
 {

@@ -56,6 +56,7 @@ void *server_new(const struct table_text *text, const struct server_kind *kind, 
 enum table_result await_server_find(const void *contents, const struct table_query *query);
 void server_free(void *contents);
 void server_tend(const void *contents);
+void server_figures(const void *contents, struct table_figures *out);
 
 static inline enum server_outcome server_fail(struct server_reply *reply,
                                               enum server_outcome outcome)

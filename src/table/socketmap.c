@@ -148,4 +148,5 @@ const struct table_type table_type_socketmap = {
         .open = socketmap_open,
         .find = await_server_find,
         .free = server_free,
+        .figures = server_figures,
 };

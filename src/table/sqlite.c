@@ -119,4 +119,5 @@ const struct table_type table_type_sqlite = {
         .find = await_server_find,
         .free = server_free,
         .tend = server_tend,
+        .figures = server_figures,
 };

@@ -51,6 +51,7 @@ struct version {
 struct lane {
         _Alignas(CACHE_LINE) pthread_mutex_t lock;
         struct table_snapshot *now;
+        atomic_ullong looks, errors; /* by the threads of this lane */
 };
 
 struct table {
@@ -643,11 +644,20 @@ bool table_each(struct table *t, table_visit *each, void *context)
 }
 
 /* ---- look-ups ---- */
+static void count(struct table *t, enum table_result result)
+{
+        struct lane *lane = &t->lanes[lane_of_thread()];
+        atomic_fetch_add_explicit(&lane->looks, 1, memory_order_relaxed);
+        if (result == TABLE_ERROR)
+                atomic_fetch_add_explicit(&lane->errors, 1, memory_order_relaxed);
+}
+
 static enum table_result snapshot_query(struct table *t, const struct table_query *query)
 {
         struct table_snapshot *s = table_snapshot_hold(t);
         enum table_result result = t->type->find(table_snapshot_contents(s), query);
         table_snapshot_release(s);
+        count(t, result);
         /* of tables made of tables, the innermost comes first */
         if (result == TABLE_FOUND && query->rule && query->rule->table.len == 0)
                 query->rule->table = t->name;
@@ -697,6 +707,40 @@ void table_query_note_rule(const struct table_query *query, int line, struct str
                 return;
         query->rule->line = line;
         query->rule->pattern = arena_str(query->arena, pattern);
+}
+
+/* ---- figures ---- */
+
+/* Under the set's lock. */
+static void table_figures(struct table *t, struct table_figures *f)
+{
+        *f = (struct table_figures){.name = t->name,
+                                    .has_entries = t->type->count != NULL,
+                                    .file_time_s = t->path ? t->stamp.mtime.tv_sec : 0,
+                                    .is_old = t->bad_error || t->bad.ino};
+        for (size_t i = 0; i < LANES; i++) {
+                f->looks += atomic_load_explicit(&t->lanes[i].looks, memory_order_relaxed);
+                f->errors += atomic_load_explicit(&t->lanes[i].errors, memory_order_relaxed);
+        }
+        struct table_snapshot *s = table_snapshot_hold(t);
+        if (t->type->count)
+                f->entries = t->type->count(table_snapshot_contents(s));
+        if (t->type->figures)
+                t->type->figures(table_snapshot_contents(s), f);
+        table_snapshot_release(s);
+}
+
+void table_set_figures(struct table_set *set,
+                       void (*each)(void *context, const struct table_figures *figures),
+                       void *context)
+{
+        pthread_mutex_lock(&set->lock);
+        for (size_t i = 0; i < set->count; i++) {
+                struct table_figures f;
+                table_figures(set->tables[i], &f);
+                each(context, &f);
+        }
+        pthread_mutex_unlock(&set->lock);
 }
 
 /* ---- noticing changes ---- */

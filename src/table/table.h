@@ -75,6 +75,22 @@ void table_set_refresh(struct table_set *set);
 struct table *table_open(struct table_set *set, struct str spec, struct place at,
                          struct findings *findings, struct why *why);
 
+/* What a table has done since it was opened, for the administrator. Views are valid during the call. */
+struct table_figures {
+        struct str name;
+        bool has_entries; /* its type knows how many: */
+        size_t entries;   /* or rules */
+        uint64_t looks, errors;
+        int64_t file_time_s; /* of the file that it was read from, since 1970; 0: none */
+        bool is_old;         /* that file is wrong, or gone: what it said before stays */
+        bool has_server;     /* it is asked of a server: */
+        bool is_paused;      /* which does not answer, and is left alone for a while */
+};
+/* Each table of the set, in the order in which they were opened. */
+void table_set_figures(struct table_set *set,
+                       void (*each)(void *context, const struct table_figures *figures),
+                       void *context);
+
 /* The types that there are, for lists of them; NULL past the last. */
 const char *table_type_name(size_t i);
 

@@ -160,6 +160,8 @@ struct table_type {
         size_t (*count)(const void *contents);
         /* Called about once a second from a thread that may block; may be NULL. */
         void (*tend)(const void *contents);
+        /* What table.c cannot know: of servers. May be NULL. */
+        void (*figures)(const void *contents, struct table_figures *out);
         /* NULL: cannot be listed. */
         void (*each)(const void *contents, table_visit *each, void *context);
 };

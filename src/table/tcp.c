@@ -116,4 +116,5 @@ const struct table_type table_type_tcp = {
         .open = tcp_open,
         .find = await_server_find,
         .free = server_free,
+        .figures = server_figures,
 };

@@ -73,3 +73,39 @@ def test_keys_and_sockets_by_root(network):
     talk.starttls()
     talk.close()
     relay.stop()
+
+
+def test_a_worker_that_hangs_is_killed(network):
+    """The supervisor asks whether it lives (worker_watchdog_timeout); another takes its place, on the same sockets."""
+    relay = network.relay(places.free_port(), main={'worker_watchdog_timeout': '2s'}).start()
+    worker = relay.children()[0]
+    time.sleep(3)                   # longer than the limit: one that answers lives on
+    assert relay.children() == [worker]
+    os.kill(worker, signal.SIGSTOP)
+    relay.await_log(f'worker process {worker} has not answered for 2 seconds: it is killed', 20)
+    relay.await_log(f'worker process {worker} died: signal', 20)
+    relay.await_log('worker process .* serves', 20)
+    assert serves(relay.port) and relay.children() != [worker]
+    relay.stop()
+
+
+def test_a_reload_that_was_given_up_leaves_both_as_they_were(network):
+    """The supervisor was held while the worker waited: neither takes the new addresses, nor does the next worker."""
+    relay = network.relay(places.free_port()).start()
+    first, second = relay.port, places.free_port()
+    relay.master = ''.join(f'127.0.0.1:{port} inet n - n - - smtpd\n' for port in (first, second))
+    relay.write_configuration()
+    os.kill(relay.process.pid, signal.SIGSTOP)
+    try:
+        done = relay.command('reload', timeout=60)
+    finally:
+        os.kill(relay.process.pid, signal.SIGCONT)
+    assert done.returncode != 0 and 'the supervisor does not answer' in done.stderr, done.stderr
+    assert serves(first) and not serves(second)
+    os.kill(relay.children()[0], signal.SIGKILL)
+    relay.await_log('worker process .* serves', 20)
+    assert serves(first) and not serves(second)
+    done = relay.command('reload')
+    assert done.returncode == 0, done.stderr
+    assert serves(first) and serves(second)
+    relay.stop()
