@@ -11,9 +11,9 @@ struct tls_fixture {
         char named_cert[96];      /* for *.below.example and other.example, by other_key */
 };
 
-/*
- * The certificate is for mx.example (common name) and is its own issuer. 0, or -1 when files cannot be made. */
+/* The certificate is for mx.example (common name) and is its own issuer. 0, or -1 when files cannot be made. */
 int tls_fixture_make(struct tls_fixture *f);
+/* The files and their directory. */
 void tls_fixture_remove(struct tls_fixture *f);
 
 #endif
