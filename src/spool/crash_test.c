@@ -149,7 +149,7 @@ static int run_child(const struct disk_plan *plan)
                 if (!getenv("SPOOL_CRASH_TALKS"))
                         check(dup2(open("/dev/null", O_WRONLY), 2) >= 0);
                 close(pipe_fds[0]);
-                disk_start(plan);
+                disk_start(plan, kit.path);
                 if (kit_open(&kit, &why) < 0)
                         _exit(lets_refuse ? 3 : 4);
                 kit_run(&kit, script);

@@ -227,7 +227,7 @@ static void test_broken(void **state)
         for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
                 kit_done(&kit);
                 kit_init(&kit, NULL);
-                disk_start(&(struct disk_plan){.fault = DISK_SOUND});
+                disk_start(&(struct disk_plan){.fault = DISK_SOUND}, kit.path);
                 broken_error = errors[i];
                 run(break_and_mend);
                 disk_stop();

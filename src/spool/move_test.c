@@ -350,7 +350,7 @@ static int in_child(const struct disk_plan *plan, int (*work)(void))
         assert_true(pid >= 0);
         if (pid == 0) {
                 check(dup2(open("/dev/null", O_WRONLY), 2) >= 0);
-                disk_start(plan);
+                disk_start(plan, new.path);
                 int rc = work();
                 disk_stop();
                 _exit(rc < 0 ? 3 : 0);

@@ -26,6 +26,7 @@ struct undo {
 static struct {
         pthread_mutex_t lock;
         struct disk_plan plan;
+        const char *directory;
         long calls;
         bool is_broken;
         int broken_error;
@@ -287,7 +288,7 @@ static int disk_unlinkat(int dir, const char *name, int flags)
         if (access(path, F_OK) < 0)
                 return end(-1, ENOENT);
         struct undo *u = remember(UNDO_REMOVED, path, 0);
-        snprintf(u->kept, sizeof(u->kept), "/dev/shm/spool-disk-%d-%u", (int)getpid(),
+        snprintf(u->kept, sizeof(u->kept), "%s/removed-%d-%u", disk.directory, (int)getpid(),
                  disk.kept_count++);
         int rc = rename(path, u->kept);
         return end(rc, rc < 0 ? errno : 0);
@@ -302,9 +303,10 @@ static int disk_renameat(int from_dir, const char *from, int to_dir, const char 
         return end(rc, rc < 0 ? errno : 0);
 }
 
-void disk_start(const struct disk_plan *plan)
+void disk_start(const struct disk_plan *plan, const char *directory)
 {
         disk.plan = *plan;
+        disk.directory = directory;
         disk.calls = 0;
         disk.is_broken = false;
         spool_io = (struct spool_io){

@@ -28,7 +28,11 @@ struct disk_plan {
 
 enum { DISK_EXIT_CODE = 77 }; /* of the process whose power was lost */
 
-void disk_start(const struct disk_plan *plan);
+/*
+ * From now on. What is removed lies in `directory`, the test's own and on the same disk, until it cannot come back;
+ * whatever happens it goes away with it.
+ */
+void disk_start(const struct disk_plan *plan, const char *directory);
 /* Calls so far. */
 long disk_calls(void);
 void disk_break(int error);
