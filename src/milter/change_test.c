@@ -167,6 +167,7 @@ static void one_that_may_not_be_is_none(void **state)
         assert_int_equal(b.refusal.code, 550);
         assert_string_equal(b.said, "");
         assert_header(&b, "Subject: a\r\nX-A: 1\r\n");
+        arena_done(&b.arena);
         /* a table that cannot be asked is not the filter's fault: the message waits */
         begin(&b);
         b.fails = -EAGAIN;

@@ -114,7 +114,7 @@ static void a_file_that_is_not_whole_is_not_believed(void **state)
         struct screen_cache *c = screen_cache_new(100);
         struct screen_passes p = {{1000}};
         struct why why;
-        char bytes[1000];
+        char bytes[1000] = {0};
         screen_cache_put(c, one, &p, 10, 50);
         assert_int_equal(screen_cache_save(c, file_path(), 10, &why), 0);
         FILE *f = fopen(file_path(), "r");
