@@ -48,7 +48,7 @@ struct routes {
         bool parent_matches_subdomains;
         struct transport_set transports;
         struct plan mail, probes;
-        const struct transport *error;
+        const struct transport *error, *discard;
         struct str delimiters;
         struct bounce_templates templates;
 };
@@ -217,6 +217,7 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         arena_init(&r->arena, 0);
         transport_set_init(&r->transports, c, tables, r->policy, &r->arena, findings);
         r->error = transport_find(&r->transports, STR("error"));
+        r->discard = transport_find(&r->transports, STR("discard"));
         r->relocated = table_list_open(tables, p->relocated_maps, config_place(c, "relocated_maps"),
                                        findings);
         r->parent_matches_subdomains =
@@ -446,6 +447,21 @@ static int await_relocated(const struct routes *r, const struct smtp_address *re
         return 0;
 }
 
+/* ---- answers to nobody ---- */
+
+/*
+ * double_bounce_sender is a recipient of ours because probes come from it (state/verify.h), and nobody reads his mail: a
+ * bounce would go to whoever was named as the sender.
+ */
+static bool is_double_bounce(const struct routes *r, const struct smtp_address *recipient,
+                             enum address_class class)
+{
+        const struct params *p = &r->config->params;
+        bool is_here = class == CLASS_LOCAL || str_eq_nocase(recipient->domain, p->myorigin) ||
+                       str_eq_nocase(recipient->domain, p->myhostname);
+        return is_here && str_eq_nocase(recipient->local, p->double_bounce_sender);
+}
+
 /* ---- filters ---- */
 
 static int route_of_filter(const struct routes *r, struct str filter, struct str domain,
@@ -476,6 +492,12 @@ int await_route_find(struct routes *r, const struct route_query *query, struct a
         int rc = await_policy_class(r->policy, address.domain, arena, &class, why);
         if (rc < 0)
                 return rc;
+        if (r->discard && is_double_bounce(r, &address, class)) {
+                *out = (struct route){
+                        .transport = r->discard,
+                        .nexthop = STR("2.0.0 undeliverable postmaster notification discarded")};
+                return 0;
+        }
         struct way w = {0};
         struct str value;
         bool is_mapped = false;
