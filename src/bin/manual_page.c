@@ -192,6 +192,11 @@ static void print_parameters(void)
                 roff_put(d.name);
                 putchar('\n');
         }
+        roff_section("EXAMPLES");
+        roff_text(
+                "Whole configurations to copy, with the reasons as comments, are in doc/forepost/examples below the "
+                "directory of shared data (/usr/share, or /usr/local/share): backup-mx, exchange-edge, google-edge, "
+                "hosting-sql, smarthost.");
         roff_section("SEE ALSO");
         roff_text("forepost(1), postconf(1)");
 }

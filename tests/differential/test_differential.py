@@ -11,6 +11,11 @@ A case begins with a comment that says what it is. Sections:
     == master.cf        the inet services, instead of one smtpd on @PORT@, and transports of the case's own
     == file NAME        a file in the configuration directory; for cdb: and lmdb: both read what Debian's postmap makes of it
     == zone             what the DNS says, to both, in the lines of harness/dns.py; without it only localhost has a name
+    == example NAME     the files of doc/examples/NAME, word for word, in the place of main.cf, master.cf and COMMON. Its
+                        lines are "text -> other": what must be another word here, everywhere in these files
+    == next hop NAME    the scripted next hop offers STARTTLS, with a certificate of that name
+    == database KIND    postgres, mariadb or sqlite, made of the files that its lines name; or slapd as an Active
+                        Directory, made of its lines (LDIF); on @DATABASE@
     == policy           a policy server on @POLICY@: "regex -> action" a line, the first that is found in the request
     == socketmap, tcp   a server of such tables on @SOCKETMAP@ or @TCP@: "key -> value" (harness/table_server.py)
     == sink             lines "sink ..." and "offers WORD..." (after EHLO) for the whole case
@@ -20,9 +25,9 @@ A case begins with a comment that says what it is. Sections:
     == texts            of refusals the texts are compared too
 
 @DIR@, @PORT@, @PORT2@, @SINK@ (the port of the scripted next hop, which listens on all of 127.0.0.0/8: each address is another
-host), @CERT@ and @KEY@ (a certificate of mx1.relay.test), @FINGERPRINT@ (of the client's, sha256) may be used in all of
-them, and {a*300} in the zone. Clients may come from any address of 127.0.0.0/8, 203.0.113.0/24 and 198.51.100.0/24; where
-master.cf has a service on [::1] of @PORT@, also from 2001:db8::/64.
+host), @CERT@ and @KEY@ (a certificate of mx1.relay.test), @CA@ (who signed that of the next hop), @FINGERPRINT@ (of the
+client's, sha256) may be used in all of them, and {a*300} in the zone. Clients may come from any address of 127.0.0.0/8,
+203.0.113.0/24 and 198.51.100.0/24; where master.cf has a service on [::1] of @PORT@, also from 2001:db8::/64.
 
     C: text             a line is sent and its reply compared ("C:" alone sends an empty line). {a*3000} is 3000
                         times "a"; \\r \\n \\t \\0 \\\\ \\xNN as in C
@@ -37,9 +42,11 @@ master.cf has a service on [::1] of @PORT@, also from 2001:db8::/64.
     starttls            the TLS handshake, after C: STARTTLS; "starttls certificate": with one of the client's
     again               the connection is closed; the next line opens another
     from ADDRESS        the client's address, before the first C:
+    is CODE...          the last replies, but for those to RSET, were these, with both
     closed              the server has closed
     sink VERB: reply    what the next hop answers in this talk (harness/sink.py)
     delivered N         this many messages reach the next hop, and are compared
+    has, lacks REGEX    behind "delivered": this is, or is not, in the envelopes and texts that came
     held N              this many messages stay in the queue, with both
     heard VERB...       what the next hop has heard of these commands is compared (behind "delivered N")
     ~mail reason        what reaches the next hop differs, on purpose
@@ -65,9 +72,11 @@ import threading
 
 import pytest
 
-from harness import places
+from harness import examples, places
+from harness.database import ActiveDirectory, MariaDB, Postgres, make_sqlite
 from harness.dialogue import Dialogue
 from harness.dns import NameServer
+from harness.peer import Peer
 from harness.places import Broken, await_true
 from harness.postfix import Postfix, postfix_root
 from harness.server import Server, parse_main_cf
@@ -100,6 +109,8 @@ COMMON = {
 }
 # our resolver knows this name itself (RFC 6761 6.3)
 LOCALHOST = 'localhost A 127.0.0.1\n1.0.0.127.in-addr.arpa PTR localhost\n'
+# An example says all this itself, as its readers will have it. What is left is for the tests.
+WITH_EXAMPLE = ('smtpd_error_sleep_time', 'smtpd_client_connection_count_limit', 'enable_long_queue_ids')
 MASTER = '127.0.0.1:@PORT@ inet n - n - - smtpd\n'
 REPEAT = re.compile(r'\{([^{}]+)\*(\d+)\}')
 ESCAPE = re.compile(r'\\(x[0-9a-fA-F]{2}|.)')
@@ -119,6 +130,7 @@ class Case:
         self.name = path.stem
         self.main, self.files, self.master, self.talks = dict(COMMON), {}, MASTER, {}
         self.zone, self.policy, self.tables, self.sink, self.compares_texts = '', [], {}, [], False
+        self.head, self.sink_name, self.database = '', None, None
         self.read(path, path.read_text())
 
     def read(self, path, text, prefix=''):
@@ -145,6 +157,12 @@ class Case:
             self.files[name] = '\n'.join(lines) + '\n'
         elif kind == 'zone':
             self.zone += REPEAT.sub(repeated, '\n'.join(lines) + '\n')
+        elif kind == 'example':
+            self.load_example(name, [tuple(l.split(' -> ', 1)) for l in said(lines)])
+        elif kind == 'next':
+            self.sink_name = name.removeprefix('hop ')
+        elif kind == 'database':
+            self.database = name, lines
         elif kind == 'policy':
             self.policy = [tuple(l.split(' -> ', 1)) for l in said(lines)]
         elif kind in ('socketmap', 'tcp'):
@@ -165,6 +183,18 @@ class Case:
             self.read(other, other.read_text(), f'{name}, ')
         elif kind != 'end':
             raise ValueError(f'{path.name}: unknown section "{section}"')
+
+    def database_text(self):
+        kind, lines = self.database
+        if kind == 'slapd':
+            return '\n'.join(lines) + '\n'
+        return ''.join(self.files[name] for name in said(lines))
+
+    def load_example(self, name, substitutions):
+        texts = examples.files(name, substitutions)
+        self.head, self.master = texts.pop('main.cf'), texts.pop('master.cf')
+        self.files.update(texts)
+        self.main = {name: COMMON[name] for name in WITH_EXAMPLE}
 
 
 def said(lines):
@@ -310,6 +340,9 @@ def act(talk, server, sink):
                 step.reply = Line(connection().reply() or [])
                 assert step.reply.code == 'closed', f'not closed: {step.reply}'
                 steps.append(step)
+            elif kind == 'is':
+                codes = [s.reply.code for s in steps if s.text != 'C: RSET'][-len(rest.split()):]
+                assert codes == rest.split(), f'{line}: {type(server).__name__} said {codes}\n{steps[-1].reply}'
             elif kind == 'sink':
                 keys.append(tell(sink, rest))
             elif kind == 'heard':
@@ -320,6 +353,10 @@ def act(talk, server, sink):
                 if any(s.reply.code not in ('250', '354') for s in steps if s.text in ('C: DATA', 'C: .')):
                     delivered = 0
                 await_mail(server, sink, before + delivered)
+            elif kind in ('has', 'lacks'):
+                came = '\n'.join('\n'.join([m.sender, *m.recipients, m.wire.decode('utf-8', 'replace')])
+                                 for m in sink.messages[before:])
+                assert bool(re.search(rest, came)) == (kind == 'has'), f'{type(server).__name__}: {line}\n{came}'
             elif kind == 'held':
                 held = int(rest)
                 await_true(lambda: server.queue_count() == held, 10, f'{held} messages in the queue')
@@ -359,7 +396,7 @@ VARIABLE = [
     (re.compile(rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ?\d{1,2} \w{3} 20[2-9]\d \d\d:\d\d:\d\d [+-]\d{4}(?: \(\w*\))?'), b'DATE'),
     (re.compile(rb'\(Postfix\)|\(Forepost\)'), b'(MTA)'),
     # Postfix has the queue id alone in front of the "@" (enable_long_queue_ids), or the time too
-    (re.compile(rb'(?im)^((?:Resent-)?Message-ID: )<(?:\d{14}\.)?[0-9A-Za-z]+@mx1'), rb'\1<ID@mx1'),
+    (re.compile(rb'(?im)^((?:Resent-)?Message-ID: )<(?:\d{14}\.)?[0-9A-Za-z]+@(mx1|out)\b'), rb'\1<ID@\2'),
     (re.compile(rb'[0-9A-Za-z]+\.\d+/mx1'), b'BOUNDARY/mx1'),
 ]
 
@@ -434,6 +471,8 @@ def namespace():
     if os.getuid() != 0:
         pytest.skip('Postfix by chroot, and a network namespace, need root')
     postfix_root()      # from Debian, while there is a network
+    for kind in sorted({case.database[0] for case in ALL.values() if case.database} & set(DATABASES)):
+        Peer(DATABASES[kind].name)
     libc = ctypes.CDLL(None, use_errno=True)
     clone_newnet, clone_newns = 0x40000000, 0x00020000
     if libc.unshare(clone_newnet | clone_newns) != 0:
@@ -491,6 +530,9 @@ class PolicyServer:
         self.listener.close()
 
 
+DATABASES = {'postgres': Postgres, 'mariadb': MariaDB, 'slapd': ActiveDirectory}
+
+
 def fingerprint():
     """As smtpd_tls_fingerprint_digest = sha256 has it."""
     certificate, _ = places.certificate('client.example.org')
@@ -503,6 +545,9 @@ class Pair:
         self.started = []
         sinks = self.sinks = [self.with_stop(Sink(address='').start()) for _ in range(2)]
         for sink in sinks:
+            if case.sink_name:
+                sink.certificate = case.sink_name
+                sink.keywords.append('STARTTLS')
             for line in case.sink:
                 kind, _, rest = line.partition(' ')
                 if kind == 'offers':
@@ -513,32 +558,54 @@ class Pair:
         policy = self.with_stop(PolicyServer(case.policy)).port if case.policy else 0
         tables = {f'@{kind.upper()}@': str(self.with_stop(TableServer(kind, entries)).port)
                   for kind, entries in case.tables.items()}
+        database = self.start_database(case)
+        authority = places.certificate(sinks[0].certificate)[0].read_text()
         words = [{'@SINK@': str(s.port), '@POLICY@': str(policy), '@CERT@': '@DIR@/etc/mx1.crt', '@KEY@': '@DIR@/etc/mx1.key',
-                  '@PORT2@': str(places.free_port()), '@FINGERPRINT@': fingerprint(), **tables} for s in sinks]
-        files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text()}
+                  '@CA@': '@DIR@/etc/ca.pem', '@DATABASE@': str(database), '@PORT2@': str(places.free_port()),
+                  '@FINGERPRINT@': fingerprint(), **tables} for s in sinks]
+        files = {**case.files, 'mx1.crt': certificate.read_text(), 'mx1.key': key.read_text(), 'ca.pem': authority,
+                 **examples.brought(case.head, authority)}
         # Without a zone it knows no name: that is told at once, where a closed port makes a resolver ask again.
         dns = self.with_stop(NameServer(LOCALHOST + case.zone, port=53))
         try:
-            self.postfix = Postfix(case.name, case.main, files, case.master, words[0])
+            self.postfix = Postfix(case.name, case.main, files, case.master, words[0], case.head)
+            if case.head and self.postfix.complaints():
+                raise Broken('\n'.join(self.postfix.complaints()))
             # Postfix asks 127.0.0.1, as the resolver does when nothing is written in resolv.conf.
             main = {**case.main, 'queue_directory': '@DIR@/queue', 'maillog_file': '@DIR@/maillog',
                     'maillog_file_prefixes': '@DIR@', **dns.main()}
             self.forepost = Server(case.name, master=case.master)
             self.forepost.words = {**words[1], **self.forepost.words}     # @CERT@ is told by @DIR@
-            self.forepost.main = main
+            self.forepost.head, self.forepost.main = case.head, main
             for file, text in files.items():
                 self.forepost.write(file, text)
             self.forepost.write_configuration()
             for made in self.postfix.made():
                 shutil.copy(made, self.forepost.etc)
+            if case.database and case.database[0] == 'sqlite':
+                for server in (self.postfix, self.forepost):
+                    make_sqlite(server.directory / 'etc' / 'mail.sqlite', case.database_text())
             self.with_stop(self.postfix).start()
             self.with_stop(self.forepost).start()
         except BaseException:
             self.stop()
             raise
 
+    def start_database(self, case):
+        """Its port; 0 when there is no server."""
+        kind = case.database and DATABASES.get(case.database[0])
+        if not kind:
+            return 0
+        database = kind(text=case.database_text())
+        self.started.append(database.done)
+        try:
+            return database.start().port
+        except BaseException:
+            self.stop()
+            raise
+
     def with_stop(self, what):
-        self.started.append(what)
+        self.started.append(what.stop)
         return what
 
     def stop(self):
@@ -546,7 +613,7 @@ class Pair:
         errors = []
         while self.started:
             try:
-                self.started.pop().stop()
+                self.started.pop()()
             except Exception as error:      # pylint: disable=broad-except
                 errors.append(error)
         if hasattr(self, 'forepost'):

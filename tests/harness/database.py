@@ -7,11 +7,14 @@ Each has tables of `k` and `v`, a user `mail` with the password PASSWORD, and is
 nobody in who does not speak TLS; `certificate` is its own, for 127.0.0.1, and `tls_settings()` are the lines for it.
 """
 
+import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import urllib.parse
@@ -24,15 +27,16 @@ PASSWORD = 'look-up 4 me'
 
 
 class Database:
-    """`tables`: name -> {key: value}. As root all runs in a chroot, so the root may be where only root may go."""
+    """`tables`: name -> {key: value}; `text`: a schema and entries, in the server's own language, beside them. As root
+    all runs in a chroot, so the root may be where only root may go."""
 
     name = None
 
-    def __init__(self, tables, has_tls=False):
-        self.tables, self.has_tls = tables, has_tls
+    def __init__(self, tables=None, has_tls=False, text=''):
+        self.tables, self.has_tls, self.text = tables or {}, has_tls, text
         self.root = Peer(self.name).root
         self.port = places.free_port()
-        self.process = None
+        self.process, self.log_begin = None, 0
         base = self.root / 'tmp' if os.geteuid() == 0 else places.base()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=self.name + '-', dir=base))
         passwd = self.root / 'etc' / 'passwd'
@@ -89,6 +93,7 @@ class Database:
 
     def start(self):
         with open(self.directory / 'log', 'ab') as log:
+            self.log_begin = log.tell()
             self.process = self.popen(*self.server(), stdin=subprocess.DEVNULL, stdout=log)
         await_true(self.answers, 30, f'{self.name} listens: {self.log()[-1000:]}')
         return self
@@ -131,12 +136,21 @@ def quote(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def sql_of(tables):
+def sql_of(tables, text=''):
+    """Statements, each on a line of its own."""
+    plain = re.sub(r'--.*', '', text)
+    yield from (' '.join(statement.split()) + ';' for statement in plain.split(';') if statement.strip())
     for table, rows in tables.items():
         yield f'create table {table} (k varchar(250) primary key, v varchar(250));'
         if rows:
             values = ', '.join(f'({quote(k)}, {quote(v)})' for k, v in rows.items())
             yield f'insert into {table} values {values};'
+
+
+def make_sqlite(path, text):
+    """sqlite: has no server, only a file."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(text)
 
 
 class Postgres(Database):
@@ -146,8 +160,8 @@ class Postgres(Database):
         data = self.inside(self.directory / 'data')
         self.run(self.bin + 'initdb', '-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--no-sync',
                  '--pwfile', self.inside(self.write('pw', 'unused\n')), '-E', 'UTF8', '--locale', 'C')
-        lines = [f'create user mail password {quote(PASSWORD)};', *sql_of(self.tables),
-                 *(f'grant select on {table} to mail;' for table in self.tables)]
+        lines = [f'create user mail password {quote(PASSWORD)};', *sql_of(self.tables, self.text),
+                 'grant select on all tables in schema public to mail;']
         self.run(self.bin + 'postgres', '--single', '-D', data, 'postgres', text='\n'.join(lines) + '\n')
 
         if self.has_tls:
@@ -168,6 +182,10 @@ class Postgres(Database):
         return (self.bin + 'postgres', *self.tls_options(), '-D', self.inside(self.directory / 'data'), '-h', '127.0.0.1',
                 '-p', str(self.port), '-c', 'unix_socket_directories=', '-c', 'fsync=off',
                 '-c', 'dynamic_shared_memory_type=mmap', '-c', 'max_connections=40')
+
+    def answers(self):
+        # Its port is open before it takes questions.
+        return super().answers() and 'ready to accept connections' in self.log()[self.log_begin:]
 
     def stop(self, how=signal.SIGQUIT):
         # (SIGKILL would leave its children, and shared memory.)
@@ -196,7 +214,7 @@ class MariaDB(Database):
         system = ''.join((share / f'mysql_system_tables{part}.sql').read_text()
                          for part in ('', '_data'))
         lines = ['create database mysql;', 'use mysql;', system, 'flush privileges;',
-                 'create database mail;', 'use mail;', *sql_of(self.tables),
+                 'create database mail;', 'use mail;', *sql_of(self.tables, self.text),
                  f"grant select on mail.* to mail@'127.0.0.1' identified by {quote(PASSWORD)};",
                  f"grant select on mail.* to mail@localhost identified by {quote(PASSWORD)};"]
         self.run('usr/sbin/mariadbd', *self.options(), '--bootstrap', text='\n'.join(lines) + '\n')
@@ -230,6 +248,8 @@ class MariaDB(Database):
 
 class Slapd(Database):
     name, type = 'slapd', 'ldap'
+    suffix, manager = 'dc=test', 'cn=mail,dc=test'
+    schema = ''     # definitions beside those of inetOrgPerson
     extra = ()      # more entries, as LDIF
 
     def make(self):
@@ -237,22 +257,24 @@ class Slapd(Database):
         schema = ''.join(f'include {self.inside("etc/ldap/schema")}/{name}.schema\n'
                          for name in ('core', 'cosine', 'inetorgperson'))
         (self.directory / 'slapd.conf').write_text(
-            f'{schema}modulepath {self.inside("usr/lib/ldap")}\nmoduleload back_mdb\n'
-            f'pidfile {self.inside(self.directory / "pid")}\n{self.tls_lines()}database mdb\nmaxsize 16777216\nsuffix "dc=test"\n'
-            f'rootdn "cn=mail,dc=test"\nrootpw "{PASSWORD}"\n'
+            f'{schema}{self.schema}modulepath {self.inside("usr/lib/ldap")}\nmoduleload back_mdb\n'
+            f'pidfile {self.inside(self.directory / "pid")}\n{self.tls_lines()}database mdb\nmaxsize 16777216\nsuffix "{self.suffix}"\n'
+            f'rootdn "{self.manager}"\nrootpw "{PASSWORD}"\n'
             f'directory {self.inside(self.directory / "data")}\nindex mail eq\n'
             'access to * by anonymous auth by users read\n')
-        entries = ['dn: dc=test\nobjectClass: dcObject\nobjectClass: organization\no: test\ndc: test\n']
-        for table, rows in self.tables.items():
-            entries.append(f'dn: ou={table},dc=test\nobjectClass: organizationalUnit\nou: {table}\n')
-            for number, (key, value) in enumerate(rows.items()):
-                entries.append(f'dn: uid={number},ou={table},dc=test\nobjectClass: inetOrgPerson\n'
-                               f'uid: {number}\nsn: x\ncn: x\nmail: {key}\nemployeeType: {value}\n')
-        (self.directory / 'ldif').write_text('\n'.join([*entries, *self.extra]))
+        (self.directory / 'ldif').write_text(self.text or '\n'.join([*self.entries(), *self.extra]))
         if os.geteuid() == 0:
             os.chown(self.directory / 'data', 65534, 65534)
         self.run('usr/sbin/slapadd', '-q', '-f', self.inside(self.directory / 'slapd.conf'), '-l',
                  self.inside(self.directory / 'ldif'))
+
+    def entries(self):
+        yield 'dn: dc=test\nobjectClass: dcObject\nobjectClass: organization\no: test\ndc: test\n'
+        for table, rows in self.tables.items():
+            yield f'dn: ou={table},dc=test\nobjectClass: organizationalUnit\nou: {table}\n'
+            for number, (key, value) in enumerate(rows.items()):
+                yield (f'dn: uid={number},ou={table},dc=test\nobjectClass: inetOrgPerson\n'
+                       f'uid: {number}\nsn: x\ncn: x\nmail: {key}\nemployeeType: {value}\n')
 
     def tls_lines(self):
         if not self.has_tls:
@@ -271,3 +293,18 @@ class Slapd(Database):
         return (f'server_host = ldap://127.0.0.1:{self.port}\nsearch_base = ou={table},dc=test\n'
                 'query_filter = (mail=%s)\nresult_attribute = employeeType\nbind = yes\n'
                 f'bind_dn = cn=mail,dc=test\nbind_pw = {PASSWORD}\nversion = 3\n')
+
+
+class ActiveDirectory(Slapd):
+    """OpenLDAP with what queries of mail relays use of Active Directory: `text` is its content, as LDIF of "user" and
+    "group" below dc=example,dc=com. Numbers, syntaxes and matching rules are those of Microsoft's schema."""
+    suffix, manager = 'dc=example,dc=com', 'cn=mail lookup,ou=service accounts,dc=example,dc=com'
+    schema = (
+        'attributetype ( 1.2.840.113556.1.2.210 NAME \'proxyAddresses\' EQUALITY caseIgnoreMatch '
+        'SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n'
+        'attributetype ( 1.2.840.113556.1.4.7000.102.5061 NAME \'msExchRequireAuthToSendTo\' EQUALITY booleanMatch '
+        'SYNTAX 1.3.6.1.4.1.1466.115.121.1.7 SINGLE-VALUE )\n'
+        'objectclass ( 1.2.840.113556.1.5.9 NAME \'user\' SUP top STRUCTURAL MUST cn '
+        'MAY ( mail $ proxyAddresses $ msExchRequireAuthToSendTo ) )\n'
+        'objectclass ( 1.2.840.113556.1.5.8 NAME \'group\' SUP top STRUCTURAL MUST cn '
+        'MAY ( mail $ proxyAddresses $ msExchRequireAuthToSendTo $ member ) )\n')

@@ -64,8 +64,14 @@ def postfix_root():
     return pathlib.Path(made.stdout.strip()) / 'root'
 
 
+def lacking(services, master):
+    """The lines of `services` whose name and type master.cf does not have."""
+    there = {tuple(line.split()[:2]) for line in master.splitlines()}
+    return ''.join(line + '\n' for line in services.splitlines() if tuple(line.split()[:2]) not in there)
+
+
 class Postfix:
-    def __init__(self, name, main, files, master, words):
+    def __init__(self, name, main, files, master, words, head=''):
         self.root = postfix_root()
         self.inside = pathlib.Path(f'/differential/{os.getpid()}-{name}')
         self.directory = self.root / str(self.inside).lstrip('/')
@@ -75,11 +81,10 @@ class Postfix:
         self.place()
         for file, text in files.items():
             self.write(file, text)
-        self.write('main.cf', ''.join(f'{k} = {v}\n' for k, v in {**UNLESS_SAID, **main, **OWN}.items() if v is not None))
-        self.write('master.cf', master + SERVICES)
-        for file in files:
-            if f':@DIR@/etc/{file}' in ''.join(v or '' for v in main.values()):
-                self.compile(file, main)
+        lines = ''.join(f'{k} = {v}\n' for k, v in {**UNLESS_SAID, **main, **OWN}.items() if v is not None)
+        self.write('main.cf', head + lines)
+        self.write('master.cf', master + lacking(SERVICES, master))
+        self.compile()
 
     def place(self):
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -102,18 +107,26 @@ class Postfix:
             text = text.replace(word, value)
         # Debian's Postfix lists every type, but the Berkeley DB ones read files that it made itself.
         path = self.directory / 'etc' / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(text.encode('utf-8', 'surrogateescape'))
         places.date_back(path)
 
-    def compile(self, file, main):
-        """Makes the file's database for each type that main.cf uses it by."""
-        for kind in ('hash', 'btree', 'lmdb', 'cdb'):
-            if any(re.search(rf'\b{kind}:@DIR@/etc/{re.escape(file)}\b', v or '') for v in main.values()):
+    def compile(self):
+        """Makes the databases of all files that main.cf and master.cf use by a type that has them."""
+        etc = self.directory / 'etc'
+        used = re.findall(rf'\b(hash|btree|lmdb|cdb):(?:{self.inside}/etc|\$config_directory)/([\w./-]+)',
+                          (etc / 'main.cf').read_text() + (etc / 'master.cf').read_text())
+        for kind, file in sorted(set(used)):
+            if (etc / file).exists():
                 self.run('/usr/sbin/postmap', f'{kind}:{self.inside}/etc/{file}')
 
     def made(self):
         """The files that compile() made."""
         return [*self.directory.glob('etc/*.cdb'), *self.directory.glob('etc/*.lmdb')]
+
+    def complaints(self):
+        """What Postfix itself says against its configuration: unused and misspelt parameters."""
+        return [line for line in self.run('/usr/sbin/postconf').splitlines() if line.startswith('/usr/sbin/postconf: ')]
 
     def run(self, program, *args):
         done = subprocess.run(['chroot', self.root, program, '-c', self.inside / 'etc', *args], text=True,

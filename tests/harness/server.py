@@ -75,6 +75,7 @@ class Server:
         self.prefix = list(prefix)      # a command that runs the server: valgrind, unshare
         self.process = None
         self.words = {'@DIR@': str(self.directory), '@PORT@': str(self.port)}
+        self.head = ''          # a main.cf to stand above the lines of self.main
         self.main = {**DEFAULTS, **(main or {})}
         self.master = master
         for file, text in (files or {}).items():
@@ -91,6 +92,7 @@ class Server:
     def write(self, name, text):
         """A file in the configuration directory, put in place whole."""
         path = self.etc / name
+        path.parent.mkdir(exist_ok=True)
         fresh = path.with_name(path.name + '.new')
         fresh.write_bytes(self.filled_in(text).encode('utf-8', 'surrogateescape'))
         fresh.rename(path)
@@ -100,7 +102,7 @@ class Server:
         self.main.update(changes)
         lines = (f'{name} = {value}'.rstrip() for name, value in self.main.items()
                  if value is not None)
-        self.write('main.cf', '\n'.join(lines) + '\n')
+        self.write('main.cf', self.head + '\n'.join(lines) + '\n')
         self.write('master.cf', self.master)
 
     # ---- life ----

@@ -68,6 +68,7 @@ class Sink:
         self.connections = 0
         self.keywords = list(KEYWORDS)
         self.iterations = 4096          # that SCRAM is said to need
+        self.certificate = 'core.inside.test'   # its name; shown when STARTTLS is among the keywords
         self.replies = {}
         self.lock = threading.Lock()
         self.listener = None
@@ -208,7 +209,7 @@ class Session:
         if not reply.startswith('220'):
             return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*places.certificate('core.inside.test'))
+        context.load_cert_chain(*places.certificate(self.sink.certificate))
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.stream = self.socket.makefile('rb')
         self.is_tls = True
