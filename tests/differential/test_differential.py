@@ -350,7 +350,8 @@ def act(talk, server, sink):
             elif kind == 'delivered':
                 delivered = int(rest)
                 # What was refused does not arrive: the replies tell more than a wait does.
-                if any(s.reply.code not in ('250', '354') for s in steps if s.text in ('C: DATA', 'C: .')):
+                ends = [s for s in steps if s.text in ('C: DATA', 'C: .')]
+                if ends and ends[-1].reply.code not in ('250', '354'):
                     delivered = 0
                 await_mail(server, sink, before + delivered)
             elif kind in ('has', 'lacks'):
