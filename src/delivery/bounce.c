@@ -264,6 +264,7 @@ static int await_notify(struct delivery_attempt *a, enum dsn_action action, cons
                 .header = str_part(all, 0, o.header_bytes),
                 .body = has_body ? str_tail(all, o.header_bytes) : STR(""),
                 .returns_body = has_body,
+                .is_threaded = p->enable_threaded_bounces,
         };
         if (rc == 0)
                 rc = await_write(a, &d, why);

@@ -162,6 +162,42 @@ static void put_from(struct put *p, const struct report *r, enum put_charset cha
         put_clean(p, str_tail(template, (size_t)at + daemon.len), PUT_ASCII, NULL);
 }
 
+/*
+ * "<id>" of the original, without a comment beside it; empty when there is none, or when it would have to be cut or cleaned: it would
+ * then name another message.
+ */
+static struct str original_message_id(const struct dsn *d, enum put_charset charset,
+                                      struct arena *arena)
+{
+        struct str id;
+        if (!header_find(d->header, STR("Message-ID"), arena, &id))
+                return STR("");
+        ptrdiff_t start = str_find(id, '<'), end = str_find(id, '>');
+        if (start < 0 || end < start || end - start >= ADDRESS_SHOWN_MAX)
+                return STR("");
+        id = str_part(id, (size_t)start, (size_t)(end - start) + 1);
+        for (size_t i = 0; i < id.len; i++)
+                if ((unsigned char)id.ptr[i] <= ' ' || id.ptr[i] == 0x7f)
+                        return STR("");
+        bool is_clean = charset == PUT_UTF8 ? smtp_utf8_is_valid(id) : smtp_text_is_ascii(id);
+        return is_clean ? id : STR("");
+}
+
+/* So that the sender's mail program shows it beside the message that it answers (RFC 5322 3.6.4). */
+static void put_thread(struct put *p, const struct report *r, enum put_charset charset)
+{
+        struct arena arena;
+        arena_init(&arena, 0);
+        struct str id = original_message_id(r->dsn, charset, &arena);
+        if (id.len) {
+                put_str(p, STR("\r\nReferences: "));
+                put_str(p, id);
+                put_str(p, STR("\r\nIn-Reply-To: "));
+                put_str(p, id);
+        }
+        arena_done(&arena);
+}
+
 static void put_header(struct put *p, const struct report *r)
 {
         const struct dsn *d = r->dsn;
@@ -185,6 +221,8 @@ static void put_header(struct put *p, const struct report *r)
         } else {
                 put_str(p, STR("undisclosed-recipients:;"));
         }
+        if (d->is_threaded)
+                put_thread(p, r, charset);
         put_str(p, STR("\r\nAuto-Submitted: auto-replied\r\nMessage-ID: <"));
         put_clean(p, d->boundary_id, PUT_ASCII, NULL);
         put_char(p, '@');

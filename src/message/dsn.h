@@ -46,6 +46,7 @@ struct dsn {
         struct str header;     /* of the original, always there */
         struct str body;       /* of the original, when it is returned whole; else empty */
         bool returns_body;
+        bool is_threaded; /* it names the original's Message-ID (References, In-Reply-To) */
 };
 
 /*

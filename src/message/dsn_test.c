@@ -342,12 +342,69 @@ static void cleans_text(void **state)
         buf_done(&out);
 }
 
+/* The original's Message-ID as it is, or nothing. */
+static void names_its_original(void **state)
+{
+        static char long_id[1001];
+        snprintf(long_id, sizeof(long_id), "<%0998d>", 1);
+        static const struct {
+                const char *value;
+                bool smtputf8;
+                const char *id;
+        } cases[] = {
+                {"<1@t.example>", false, "<1@t.example>"},
+                {"(one) <1@t.example> (two)", false, "<1@t.example>"},
+                {"", false, NULL},
+                {"1@t.example", false, NULL},
+                {"> <1@t.example", false, NULL},
+                {"<1 2@t.example>", false, NULL},
+                {"<1\x01@t.example>", false, NULL},
+                {"<\xc3\xa4@t.example>", false, NULL},
+                {"<\xc3\xa4@t.example>", true, "<\xc3\xa4@t.example>"},
+                {"<\xff@t.example>", true, NULL},
+                {long_id, false, NULL},
+        };
+        struct buf out, header, expected;
+        buf_init(&out, 65536);
+        buf_init(&header, 65536);
+        buf_init(&expected, 65536);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct envelope e = original;
+                struct dsn d = make_dsn();
+                e.smtputf8 = cases[i].smtputf8;
+                buf_clear(&out);
+                buf_clear(&header);
+                buf_clear(&expected);
+                buf_printf(&header, "Subject: x\r\nMessage-ID:\r\n %s\r\n\r\n", cases[i].value);
+                buf_printf(&expected, "\r\nReferences: %s\r\nIn-Reply-To: %s\r\n",
+                           cases[i].id ? cases[i].id : "", cases[i].id ? cases[i].id : "");
+                buf_append(&expected, "", 1);
+                d.original = &e;
+                d.header = buf_str(&header);
+                d.is_threaded = true;
+                assert_int_equal(dsn_format(&d, &out), 0);
+                if (cases[i].id)
+                        assert_has(&out, expected.ptr);
+                else
+                        assert_has_not(&out, "References");
+                buf_clear(&out);
+                d.is_threaded = false;
+                assert_int_equal(dsn_format(&d, &out), 0);
+                assert_has_not(&out, "References");
+                assert_has_not(&out, "In-Reply-To");
+        }
+        buf_done(&out);
+        buf_done(&header);
+        buf_done(&expected);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(formats_failed),      cmocka_unit_test(formats_other_actions),
                 cmocka_unit_test(speaks_utf8),         cmocka_unit_test(returns_bytes_as_they_were),
                 cmocka_unit_test(avoids_its_boundary), cmocka_unit_test(cleans_text),
+                cmocka_unit_test(names_its_original),
         };
         return cmocka_run_group_tests(tests, set_utc, NULL);
 }

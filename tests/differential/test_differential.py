@@ -422,7 +422,7 @@ def plainly(message, has_orcpt):
     recipients = sorted(ordered(r if has_orcpt and not found else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
     lines = header.decode('utf-8', 'replace').split('\r\n')
     if found:
-        lines = [l for l in lines if l.split(':')[0] in ('Subject', 'Auto-Submitted', 'MIME-Version')]
+        lines = [l for l in lines if l.split(':')[0] in KEPT_OF_REPORTS]
         body = report(body.decode('utf-8', 'replace'), found.group(1).decode())
     else:
         body = body.decode('utf-8', 'replace')
@@ -431,6 +431,7 @@ def plainly(message, has_orcpt):
             'header': lines, 'body': body}
 
 
+KEPT_OF_REPORTS = ('Subject', 'Auto-Submitted', 'MIME-Version', 'References', 'In-Reply-To')
 REPORT = re.compile(rb'(?i)^Content-Type: multipart/report;.*boundary="([^"]*)"', re.M)
 
 
