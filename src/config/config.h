@@ -5,8 +5,8 @@
  * while a reload puts a new one in its place.
  *
  * Every parameter is declared once, in params.def, and is a field of struct params under its own
- * name, with $name references expanded. Times are milliseconds, sizes are bytes, lists are still text
- * (config_list_next takes them apart), so that tables and restriction lists can tell where they stand.
+ * name (PARAM_STR_AS: another), with $name references expanded. Times are milliseconds, sizes are
+ * bytes, lists are still text (config_list_next takes them apart), so that tables and restriction lists can tell where they stand.
  *
  * Not here: what a value means. The rooms above compile tables, restrictions and routes from it.
  */
@@ -25,13 +25,14 @@
 
 /* One field for each parameter that Forepost honours, in the order of params.def. */
 struct params {
-#define PARAM_STR(name, ...)  struct str name PARAM_READ;
-#define PARAM_RAW(name, ...)  struct str name PARAM_READ; /* $names left in */
-#define PARAM_INT(name, ...)  int64_t name PARAM_READ;
-#define PARAM_TIME(name, ...) int64_t name PARAM_READ; /* ms */
-#define PARAM_SIZE(name, ...) int64_t name PARAM_READ; /* bytes */
-#define PARAM_BOOL(name, ...) bool name PARAM_READ;
-#define PARAM_ENUM(name, ...) int name PARAM_READ; /* the index of its word in params.def */
+#define PARAM_STR(name, ...)     struct str name PARAM_READ;
+#define PARAM_STR_AS(field, ...) struct str field PARAM_READ;
+#define PARAM_RAW(name, ...)     struct str name PARAM_READ; /* $names left in */
+#define PARAM_INT(name, ...)     int64_t name PARAM_READ;
+#define PARAM_TIME(name, ...)    int64_t name PARAM_READ; /* ms */
+#define PARAM_SIZE(name, ...)    int64_t name PARAM_READ; /* bytes */
+#define PARAM_BOOL(name, ...)    bool name PARAM_READ;
+#define PARAM_ENUM(name, ...)    int name PARAM_READ; /* the index of its word in params.def */
 #include "config/params.def"
 };
 

@@ -9,10 +9,12 @@
 
 /* clang-format off */
 static const struct declaration rows[] = {
-#define ROW(n, d, h, ...) \
-        {.name = #n, .initial = d, .help = h, .offset = offsetof(struct params, n), __VA_ARGS__},
+#define ROW_AS(field, n, d, h, ...) \
+        {.name = #n, .initial = d, .help = h, .offset = offsetof(struct params, field), __VA_ARGS__},
+#define ROW(n, ...)                      ROW_AS(n, n, __VA_ARGS__)
 #define PARAM_SECTION(room, title)       {.name = room, .help = title, .kind = KIND_SECTION},
 #define PARAM_STR(n, d, h)               ROW(n, d, h, .kind = KIND_STR)
+#define PARAM_STR_AS(field, n, d, h)     ROW_AS(field, n, d, h, .kind = KIND_STR)
 #define PARAM_RAW(n, d, h)               ROW(n, d, h, .kind = KIND_RAW)
 #define PARAM_INT(n, d, low, high, h)    ROW(n, d, h, .kind = KIND_INT, .min = low, .max = high)
 #define PARAM_SIZE(n, d, low, high, h)   ROW(n, d, h, .kind = KIND_SIZE, .min = low, .max = high)

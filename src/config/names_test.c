@@ -83,7 +83,7 @@ static void not_honoured(void **state)
                 {"smtpd_milters =\n", NULL},
                 {"empty =\nsmtpd_milters = $empty\n", NULL},
                 {"tlsproxy_tls_ciphers = $smtpd_tls_ciphers\n", NULL},
-                {"2bounce_notice_recipient = postmaster\n", NULL},
+                {"2bounce_notice_recipient = other@example.com\n", NULL},
                 {"smtp_destination_rate_delay = 1s\n", NULL},
                 {"smtp_destination_rate_delay = 0\n", NULL},
                 {"mime_header_checks =\nheader_checks = pcre:/x\n", NULL},

@@ -288,7 +288,7 @@ static void await_copy(struct delivery_attempt *a, enum dsn_action action, const
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_double = !bounce_has_reader(a);
-        struct str to = p->bounce_notice_recipient;
+        struct str to = is_double ? p->double_bounce_notice_recipient : p->bounce_notice_recipient;
         struct why why;
         if (is_double && a->envelope.sender.len)
                 return; /* it is such a copy itself */

@@ -223,7 +223,9 @@ static void put_header(struct put *p, const struct report *r)
         }
         if (d->is_threaded)
                 put_thread(p, r, charset);
-        put_str(p, STR("\r\nAuto-Submitted: auto-replied\r\nMessage-ID: <"));
+        put_str(p, STR("\r\nAuto-Submitted: "));
+        put_str(p, is_copy ? STR("auto-generated") : STR("auto-replied")); /* RFC 3834 5.2 */
+        put_str(p, STR("\r\nMessage-ID: <"));
         put_clean(p, d->boundary_id, PUT_ASCII, NULL);
         put_char(p, '@');
         put_clean(p, d->reporting_mta, PUT_ASCII, NULL);
