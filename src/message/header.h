@@ -51,7 +51,7 @@ struct received_line {
 };
 /*
  * Received: from HELO (NAME [ADDRESS]) by BY (MAIL_NAME) with WITH id QUEUE_ID for <RCPT>; DATE
- * (RFC 5321 4.4), folded as Postfix folds it. 0 or -ENOBUFS.
+ * (RFC 5321 4.4), folded as Postfix folds it. Without a client's address nothing of "from", "with" and TLS. 0 or -ENOBUFS.
  */
 int received_format(const struct envelope *e, const struct received_line *line, struct buf *out);
 

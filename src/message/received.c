@@ -99,7 +99,7 @@ int received_format(const struct envelope *e, const struct received_line *line, 
         put_clean(&p, line->queue_id, PUT_ASCII, NULL);
         bool shows_recipient = line->for_one.len && line->for_one.len <= RECIPIENT_SHOWN_MAX &&
                                (e->smtputf8 || smtp_text_is_ascii(line->for_one));
-        if (shows_recipient && e->client_address.len) {
+        if (shows_recipient) {
                 put_str(&p, STR("\r\n\tfor <"));
                 put_clean(&p, line->for_one, charset, NULL);
                 put_str(&p, STR(">; "));

@@ -81,9 +81,13 @@ static void formats_received(void **state)
                  STR_INIT("\xc3\xa4@b.example"), true,
                  "Received: from \xc3\xa4.example (a [192.0.2.1])\r\n" BY_ID
                  "\r\n\tfor <\xc3\xa4@b.example>; " DATE},
-                /* mail of our own */
-                {STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT("b@c.example"),
-                 false, "Received: by mx1.example (Forepost)\r\n\tid 4jXQs90sf8zv; " DATE},
+                /* mail of our own, or of a session that is not shown */
+                {STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""), false,
+                 "Received: by mx1.example (Forepost)\r\n\tid 4jXQs90sf8zv; " DATE},
+                {STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT("TLSv1.3 with cipher X"),
+                 STR_INIT("b@c.example"), false,
+                 "Received: by mx1.example (Forepost)\r\n\tid 4jXQs90sf8zv\r\n\tfor "
+                 "<b@c.example>; " DATE},
         };
         set_zone("UTC0");
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

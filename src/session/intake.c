@@ -94,7 +94,10 @@ static void await_lines_in_front(struct session *s, struct buf *b)
         if (s->is_local)
                 line.mail_name = arena_printf(&s->arena, "%.*s, from userid %u",
                                               STR_ARG(s->params->mail_name), s->local_uid);
-        if (s->is_local || policy_hides(s->policy, s->facts.client_bits))
+        bool is_hidden = s->is_local || policy_hides(s->policy, s->facts.client_bits);
+        if (is_hidden)
+                line.for_one = STR("");
+        if (is_hidden || s->params->smtpd_hide_client_session)
                 shown.helo = shown.client_name = shown.client_address = STR("");
         received_format(&shown, &line, b);
 }
