@@ -138,6 +138,38 @@ static void order_addresses(const struct search *s, struct host_address *from, s
                         swap(&from[k], &from[k - 1]);
 }
 
+static bool is_ipv6(const struct host_address *a)
+{
+        return a->to.any.sa_family == AF_INET6;
+}
+
+/*
+ * smtp_balance_inet_protocols: of what smtp_mx_address_limit lets in half is of each protocol, or what the other leaves, so that a
+ * host with many addresses of one that cannot be reached is tried by the other too. The order stays.
+ */
+static void balance_protocols(struct search *s)
+{
+        size_t max = (size_t)s->params->smtp_mx_address_limit;
+        size_t ipv6 = 0;
+        for (size_t i = 0; i < s->count; i++)
+                ipv6 += is_ipv6(&s->addresses[i]);
+        size_t ipv4 = s->count - ipv6;
+        if (!s->params->smtp_balance_inet_protocols || max < 2 || s->count <= max)
+                return;
+        if (ipv6 > max / 2)
+                ipv6 = ipv4 > max / 2 ? max - max / 2 : max - ipv4;
+        ipv4 = max - ipv6;
+        size_t kept = 0;
+        for (size_t i = 0; i < s->count; i++) {
+                size_t *left = is_ipv6(&s->addresses[i]) ? &ipv6 : &ipv4;
+                if (*left) {
+                        --*left;
+                        s->addresses[kept++] = s->addresses[i];
+                }
+        }
+        s->count = kept;
+}
+
 /* ---- the C library ---- */
 
 struct native {
@@ -309,8 +341,9 @@ static int await_hosts_of(struct search *s, const struct mx_set *set)
                 return give_up(s, -EAGAIN, temporary_code(s),
                                "unable to look up the mail servers of %.*s: %s",
                                STR_ARG(s->hop->host), why ? why : "try again");
-        return give_up(s, -ENOENT, "5.4.4", "no mail server of %.*s has an address",
-                       STR_ARG(s->hop->host));
+        bool may_wait = s->params->smtp_defer_if_no_mx_address_found;
+        return give_up(s, may_wait ? -EAGAIN : -ENOENT, may_wait ? "4.4.4" : "5.4.4",
+                       "no mail server of %.*s has an address", STR_ARG(s->hop->host));
 }
 
 static int await_found_mx(struct search *s, const struct dns_answer *mx)
@@ -408,6 +441,8 @@ int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
                 .addresses = arena_array(arena, struct host_address, ADDRESSES_MAX),
         };
         int rc = await_search(&s);
+        if (rc == 0)
+                balance_protocols(&s);
         *out = s.addresses;
         *count = s.count;
         return rc;

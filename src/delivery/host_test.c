@@ -32,6 +32,15 @@
         "ours.test A 198.51.100.7\n"           \
         "ownfirst.test MX 10 ours.test\n"      \
         "ownfirst.test MX 10 a.test\n"         \
+        "both.test MX 10 six.test\n"           \
+        "both.test MX 20 four.test\n"          \
+        "six.test AAAA 2001:db8::1\n"          \
+        "six.test AAAA 2001:db8::2\n"          \
+        "six.test AAAA 2001:db8::3\n"          \
+        "six.test AAAA 2001:db8::4\n"          \
+        "four.test A 192.0.2.1\n"              \
+        "four.test A 192.0.2.2\n"              \
+        "four.test A 192.0.2.3\n"              \
         "dead.test SERVFAIL\n"                 \
         "forged.test BOGUS\n"                  \
         "half.test MX 10 dead.test\n"          \
@@ -238,6 +247,57 @@ static void protocols(void **state)
 }
 
 /* Two addresses of a host, and two hosts of the same preference: each comes first about as often. */
+/* Of 4 of IPv6 and then 3 of IPv4: what stays, and in which order. */
+static void await_balanced(void)
+{
+        static const struct {
+                int limit;
+                const char *found;
+        } cases[] = {
+                {2, "2001:db8::1:25 192.0.2.1:25 "},
+                {3, "2001:db8::1:25 2001:db8::2:25 192.0.2.1:25 "},
+                {5, "2001:db8::1:25 2001:db8::2:25 2001:db8::3:25 192.0.2.1:25 192.0.2.2:25 "},
+                {6, "2001:db8::1:25 2001:db8::2:25 2001:db8::3:25 192.0.2.1:25 192.0.2.2:25 "
+                    "192.0.2.3:25 "},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                params.smtp_mx_address_limit = cases[i].limit;
+                assert_string_equal(await_find("both.test"), cases[i].found);
+        }
+        static const char all[] = "2001:db8::1:25 2001:db8::2:25 2001:db8::3:25 2001:db8::4:25 "
+                                  "192.0.2.1:25 192.0.2.2:25 192.0.2.3:25 ";
+        params.smtp_mx_address_limit = 0;
+        assert_string_equal(await_find("both.test"), all);
+        params.smtp_mx_address_limit = 7;
+        assert_string_equal(await_find("both.test"), all);
+        params.smtp_mx_address_limit = 1;
+        assert_string_equal(await_find("both.test"), all); /* who tries them stops at one */
+        params.smtp_mx_address_limit = 2;
+        assert_string_equal(await_find("[six.test]"), "2001:db8::1:25 2001:db8::2:25 ");
+        params.smtp_balance_inet_protocols = false;
+        assert_string_equal(await_find("both.test"), all);
+}
+
+static void balances_protocols(void **state)
+{
+        run(await_balanced);
+}
+
+static void await_patient(void)
+{
+        params.smtp_defer_if_no_mx_address_found = true;
+        assert_string_equal(await_find("nohost.test"),
+                            "-11 4.4.4: no mail server of nohost.test has an address");
+        /* no MX at all, and a name that is none: as ever */
+        assert_true(strncmp(await_find("me.example"), "-2 5.4.4", 8) == 0);
+        assert_true(strncmp(await_find("none.test"), "-2 5.4.4", 8) == 0);
+}
+
+static void waits_for_an_address(void **state)
+{
+        run(await_patient);
+}
+
 static void await_random(void)
 {
         int first_v4 = 0;
@@ -345,8 +405,14 @@ static void told_to_stop(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                HOST_TEST(by_dns),           HOST_TEST(protocols),    HOST_TEST(in_random_order),
-                HOST_TEST(by_the_c_library), HOST_TEST(told_to_stop), HOST_TEST(filtered),
+                HOST_TEST(by_dns),
+                HOST_TEST(protocols),
+                HOST_TEST(in_random_order),
+                HOST_TEST(balances_protocols),
+                HOST_TEST(waits_for_an_address),
+                HOST_TEST(by_the_c_library),
+                HOST_TEST(told_to_stop),
+                HOST_TEST(filtered),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
