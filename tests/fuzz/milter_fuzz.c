@@ -23,16 +23,20 @@ static void check_header(const struct milter_header *h)
         buf_done(&out);
 }
 
-static void apply(struct milter_header *h, const struct milter_reply *r, bool has_space)
+static void apply(struct milter_header *h, const struct milter_reply *r, bool has_space,
+                  struct arena *arena)
 {
         if (!milter_field_name_is_valid(r->name))
                 return;
+        struct milter_made made = {.before = STR(""), .field = STR("")};
+        if (r->command != 'm' || r->text.len) /* an empty value takes the field out */
+                made.field = milter_field_make(arena, r->name, r->text, has_space);
         if (r->command == 'h')
-                milter_header_add(h, r->name, r->text, has_space);
+                milter_header_add(h, &made);
         else if (r->command == 'i')
-                milter_header_insert(h, r->index, r->name, r->text, has_space);
+                milter_header_insert(h, r->index, &made);
         else if (r->command == 'm')
-                milter_header_change(h, r->index, r->name, r->text, has_space);
+                milter_header_change(h, r->index, r->name, &made);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_init(&arena, 0);
         milter_header_init(&h, str_from(message), 20, &arena);
         while (milter_reply_take(&in, &r, &why) > 0) {
-                apply(&h, &r, choice & 1);
+                apply(&h, &r, choice & 1, &arena);
                 if (r.command == 'y' && milter_reply_code(r.name, &arena, &reply))
                         for (size_t i = 0; i < reply.text.len; i++)
                                 check((unsigned char)reply.text.ptr[i] >= ' ' ||
