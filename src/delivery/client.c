@@ -444,14 +444,19 @@ static int await_connect(struct client *c, const struct host_address *a, struct 
         struct host_address from = {0};
         bool is_bound =
                 a->to.any.sa_family != AF_UNIX && bind_address(p, a->to.any.sa_family, &from);
+        struct wire_source source = {
+                .address = is_bound ? &from.to.any : NULL,
+                .address_len = from.to_len,
+                .window_bytes = (int)p->tcp_windowsize,
+        };
         struct why why;
         int64_t deadline_ms = until(p->smtp_connect_timeout);
-        int rc = await_wire_connect(&a->to.any, a->to_len, is_bound ? &from.to.any : NULL,
-                                    is_bound ? from.to_len : 0, deadline_ms, &c->wire, &why);
+        int rc = await_wire_connect(&a->to.any, a->to_len, &source, deadline_ms, &c->wire, &why);
         if (rc == -EADDRNOTAVAIL && is_bound && !p->smtp_bind_address_enforce) {
                 log_client(c, LOG_LEVEL_WARNING, "cannot send from the address %s; using another",
                            from.text);
-                rc = await_wire_connect(&a->to.any, a->to_len, NULL, 0, deadline_ms, &c->wire,
+                source.address = NULL;
+                rc = await_wire_connect(&a->to.any, a->to_len, &source, deadline_ms, &c->wire,
                                         &why);
         }
         if (rc == 0)

@@ -308,7 +308,7 @@ static int await_connect(struct rehearsal *r)
                                  .sin_port = htons(r->port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         const struct service *service = &r->config->services[r->service];
-        int rc = await_wire_connect((struct sockaddr *)&to, sizeof(to), NULL, 0, soon(), &r->wire,
+        int rc = await_wire_connect((struct sockaddr *)&to, sizeof(to), NULL, soon(), &r->wire,
                                     r->why);
         if (rc < 0)
                 return rc;

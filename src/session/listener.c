@@ -128,6 +128,14 @@ static void rest_is_over(struct timer *t)
                 loop_timer_set(li->loop, &li->rest, loop_now_ms() + REST_MS);
 }
 
+/* tcp_windowsize: of main.cf, or of this service */
+static void fix_window(const struct listener *li)
+{
+        if (li->watch.fd >= 0)
+                wire_set_window(li->watch.fd,
+                                (int)li->service->parts.service->params.tcp_windowsize);
+}
+
 struct listener *listener_start(struct loop *l, int fd, struct session_service *service,
                                 struct front_door *door)
 {
@@ -143,6 +151,7 @@ struct listener *listener_start(struct loop *l, int fd, struct session_service *
         list_init(&li->sessions);
         if (fd >= 0)
                 wire_prepare(fd);
+        fix_window(li);
         check(fd < 0 || loop_watch_add(l, &li->watch, EPOLLIN) == 0);
         return li;
 }
@@ -152,6 +161,8 @@ void listener_set_service(struct listener *li, struct session_service *service)
         struct session_service *before = li->service;
         li->service = session_service_ref(service);
         session_service_unref(&before);
+        if (li->is_open)
+                fix_window(li);
 }
 
 void listener_close(struct listener *li)

@@ -166,7 +166,7 @@ static int await_connect_inet(const struct wire_place *place, int64_t deadline_m
                 return why_set(why, -EHOSTUNREACH, "%s: %s", place->key, gai_strerror(rc));
         rc = -EHOSTUNREACH;
         for (struct addrinfo *a = s.found; a && rc < 0 && rc != -ECANCELED; a = a->ai_next)
-                rc = await_wire_connect(a->ai_addr, a->ai_addrlen, NULL, 0, deadline_ms, w, why);
+                rc = await_wire_connect(a->ai_addr, a->ai_addrlen, NULL, deadline_ms, w, why);
         freeaddrinfo(s.found);
         return rc;
 }
@@ -178,8 +178,8 @@ static int await_connect(const struct wire_place *place, int64_t deadline_ms, st
         if (place->path[0]) {
                 struct sockaddr_un to = {.sun_family = AF_UNIX};
                 memcpy(to.sun_path, place->path, strlen(place->path) + 1);
-                rc = await_wire_connect((const struct sockaddr *)&to, sizeof(to), NULL, 0,
-                                        deadline_ms, w, why);
+                rc = await_wire_connect((const struct sockaddr *)&to, sizeof(to), NULL, deadline_ms,
+                                        w, why);
         } else {
                 rc = await_connect_inet(place, deadline_ms, w, why);
         }

@@ -94,7 +94,7 @@ static int await_connect_inet(const struct endpoint *e, int64_t deadline_ms, str
         int count = 0;
         for (struct addrinfo *a = l.found; a && rc && count < ADDRESSES_MAX;
              a = a->ai_next, count++)
-                rc = await_wire_connect(a->ai_addr, a->ai_addrlen, NULL, 0, deadline_ms, out, why);
+                rc = await_wire_connect(a->ai_addr, a->ai_addrlen, NULL, deadline_ms, out, why);
         freeaddrinfo(l.found);
         return rc ? why_prefix(why, rc, "%.*s", STR_ARG(e->text)) : 0;
 }
@@ -107,7 +107,7 @@ int await_endpoint_connect(const struct endpoint *e, int64_t deadline_ms, struct
                 return await_connect_inet(e, deadline_ms, out, why);
         struct sockaddr_un to = {.sun_family = AF_UNIX};
         memcpy(to.sun_path, e->path.ptr, e->path.len);
-        int rc = await_wire_connect((const struct sockaddr *)&to, sizeof(to), NULL, 0, deadline_ms,
+        int rc = await_wire_connect((const struct sockaddr *)&to, sizeof(to), NULL, deadline_ms,
                                     out, why);
         return rc ? why_prefix(why, rc, "%.*s", STR_ARG(e->text)) : 0;
 }

@@ -415,6 +415,14 @@ void wire_prepare(int fd)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
+void wire_set_window(int fd, int bytes)
+{
+        if (bytes == 0)
+                return;
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 struct wire *wire_new(struct loop *l, int fd)
 {
         return wire_make(l, fd, false);
@@ -511,14 +519,16 @@ int wire_local(const struct wire *w, struct wire_address *out)
 }
 
 static int start_connect(const struct sockaddr *to, socklen_t to_len,
-                         const struct sockaddr *bind_to, socklen_t bind_len)
+                         const struct wire_source *from)
 {
         int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        if (to->sa_family != AF_UNIX)
+        if (to->sa_family != AF_UNIX) {
                 wire_prepare(fd);
-        if ((bind_to && bind(fd, bind_to, bind_len) < 0) ||
+                wire_set_window(fd, from->window_bytes);
+        }
+        if ((from->address && bind(fd, from->address, from->address_len) < 0) ||
             (connect(fd, to, to_len) < 0 && errno != EINPROGRESS)) {
                 int error = -errno;
                 close(fd);
@@ -527,11 +537,12 @@ static int start_connect(const struct sockaddr *to, socklen_t to_len,
         return fd;
 }
 
-int await_wire_connect(const struct sockaddr *to, socklen_t to_len, const struct sockaddr *bind_to,
-                       socklen_t bind_len, int64_t deadline_ms, struct wire **out, struct why *why)
+int await_wire_connect(const struct sockaddr *to, socklen_t to_len, const struct wire_source *from,
+                       int64_t deadline_ms, struct wire **out, struct why *why)
 {
+        static const struct wire_source any;
         *out = NULL;
-        int fd = start_connect(to, to_len, bind_to, bind_len);
+        int fd = start_connect(to, to_len, from ? from : &any);
         if (fd < 0)
                 return why_set(why, fd, "%s", why_errno(fd));
         struct wire *w = wire_make(loop_self(), fd, true);

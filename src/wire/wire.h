@@ -31,6 +31,11 @@ struct tls_context;
  * saves a system call for each (tcp(7)).
  */
 void wire_prepare(int fd);
+/*
+ * Fixes the buffers of a TCP socket, and so its window, to that many bytes (tcp_windowsize); 0: as the system has them. Before it is
+ * connected; on one that listens it holds for what is accepted from then on.
+ */
+void wire_set_window(int fd, int bytes);
 /* Takes over the connected, non-blocking descriptor; it was prepared, where it is TCP. */
 struct wire *wire_new(struct loop *l, int fd);
 /*
@@ -50,9 +55,16 @@ struct wire_address {
 int wire_peer(const struct wire *w, struct wire_address *out);
 int wire_local(const struct wire *w, struct wire_address *out);
 
-/* Connects; `bind_to` may be NULL. 0 with *out, or a negative errno value with *why. */
-int await_wire_connect(const struct sockaddr *to, socklen_t to_len, const struct sockaddr *bind_to,
-                       socklen_t bind_len, int64_t deadline_ms, struct wire **out, struct why *why);
+/* Our end of a connection, where the system is not to choose it. */
+struct wire_source {
+        const struct sockaddr *address; /* NULL: any */
+        socklen_t address_len;
+        int window_bytes; /* see wire_set_window() */
+};
+
+/* Connects; `from` may be NULL. 0 with *out, or a negative errno value with *why. */
+int await_wire_connect(const struct sockaddr *to, socklen_t to_len, const struct wire_source *from,
+                       int64_t deadline_ms, struct wire **out, struct why *why);
 
 /* ---- in ---- */
 

@@ -516,6 +516,57 @@ static void what_is_accepted_is_prepared(void **state)
         close(listening);
 }
 
+static int get_option(int fd, int option)
+{
+        int value = -1;
+        socklen_t len = sizeof(value);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, option, &value, &len), 0);
+        return value;
+}
+
+/* The kernel counts twice what it is told (socket(7)), and never gives less than a few thousand bytes. */
+static void window_is_fixed(void **state)
+{
+        struct sockaddr_in a;
+        int listening = listen_somewhere(&a);
+        int before = get_option(listening, SO_RCVBUF);
+        wire_set_window(listening, 0);
+        assert_int_equal(get_option(listening, SO_RCVBUF), before);
+        wire_set_window(listening, 20000);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+        int accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+        assert_int_equal(get_option(accepted, SO_RCVBUF), 40000);
+        assert_int_equal(get_option(accepted, SO_SNDBUF), 40000);
+        close(accepted);
+        close(fd);
+        close(listening);
+}
+
+static void connect_with_window(void *arg)
+{
+        struct why why;
+        struct wire *w;
+        struct sockaddr_in a;
+        struct sockaddr_in here = {.sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+        struct wire_source from = {.address = (struct sockaddr *)&here,
+                                   .address_len = sizeof(here),
+                                   .window_bytes = 20000};
+        int listening = listen_somewhere(&a);
+        assert_int_equal(
+                await_wire_connect((struct sockaddr *)&a, sizeof(a), &from, soon(), &w, &why), 0);
+        struct wire_address local;
+        assert_int_equal(wire_local(w, &local), 0);
+        assert_string_equal(local.text, "127.0.0.2");
+        int fd = wire_release(&w);
+        assert_int_equal(get_option(fd, SO_RCVBUF), 40000);
+        assert_int_equal(get_option(fd, SO_SNDBUF), 40000);
+        close(fd);
+        close(listening);
+        end_one();
+}
+
 static void connect_out(void *arg)
 {
         struct why why;
@@ -523,7 +574,7 @@ static void connect_out(void *arg)
         struct sockaddr_in a;
         int listening = listen_somewhere(&a);
         assert_int_equal(
-                await_wire_connect((struct sockaddr *)&a, sizeof(a), NULL, 0, soon(), &w, &why), 0);
+                await_wire_connect((struct sockaddr *)&a, sizeof(a), NULL, soon(), &w, &why), 0);
         struct wire_address peer;
         struct wire_address local;
         assert_int_equal(wire_peer(w, &peer), 0);
@@ -535,7 +586,7 @@ static void connect_out(void *arg)
         wire_free(&w);
         close(listening);
         assert_int_equal(
-                await_wire_connect((struct sockaddr *)&a, sizeof(a), NULL, 0, soon(), &w, &why),
+                await_wire_connect((struct sockaddr *)&a, sizeof(a), NULL, soon(), &w, &why),
                 -ECONNREFUSED);
         assert_null(w);
         assert_string_equal(why.text, "Connection refused");
@@ -546,6 +597,7 @@ static void connect_out(void *arg)
 static void connects_and_is_refused(void **state)
 {
         run(connect_out, do_nothing, NULL);
+        run(connect_with_window, do_nothing, NULL);
 }
 
 static int make_files(void **state)
@@ -576,6 +628,7 @@ int main(void)
                 WITH_PAIR(last_words_arrive),
                 WITH_PAIR(last_words_arrive_in_spite_of_input),
                 cmocka_unit_test(what_is_accepted_is_prepared),
+                cmocka_unit_test(window_is_fixed),
         };
         return cmocka_run_group_tests(tests, make_files, remove_files);
 }
