@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "delivery/bounce_template.h"
 #include "delivery/delivery_private.h"
+#include "delivery/notice.h"
 #include "message/dsn.h"
 #include "message/header.h"
 
@@ -24,7 +25,6 @@ enum {
         HEADER_BYTES_MAX = 256 * 1024,    /* of the original, in a notification */
         NOTICE_BYTES_SPARE = 1024 * 1024, /* what the text about the recipients may take */
         BYTES_FOR_RECIPIENT = 16 * 1024,
-        SETTLE_BYTES = 32 * 1024,
 };
 
 bool bounce_is_wanted(const struct recipient *r, enum dsn_action action)
@@ -44,18 +44,11 @@ bool bounce_is_wanted(const struct recipient *r, enum dsn_action action)
         return false;
 }
 
-static bool is_double_bounce(struct str sender, struct str local)
-{
-        ptrdiff_t at = str_find_last(sender, '@');
-        struct str part = at < 0 ? sender : str_part(sender, 0, (size_t)at);
-        return local.len && str_eq_nocase(part, local);
-}
-
 bool bounce_has_reader(const struct delivery_attempt *a)
 {
         const struct params *p = &routes_config(a->routes)->params;
         struct str sender = a->envelope.sender;
-        return sender.len && !is_double_bounce(sender, p->double_bounce_sender);
+        return sender.len && !notice_is_double_bounce(p, sender);
 }
 
 /* ---- the original ---- */
@@ -132,65 +125,16 @@ static size_t recipients_for(struct delivery_attempt *a, enum dsn_action action,
         return kept;
 }
 
-static int await_fill_draft(struct spool_draft *draft, struct str text, struct why *why)
-{
-        while (text.len) {
-                struct str part = str_part(text, 0, SETTLE_BYTES);
-                if (buf_append_str(spool_draft_buf(draft), part) < 0)
-                        return why_set(why, -EMSGSIZE, "the notification is too large");
-                text = str_tail(text, part.len);
-                int rc = await_spool_draft_settle(draft, why);
-                if (rc < 0)
-                        return rc;
-        }
-        return 0;
-}
-
-/* "postmaster" is one at $myorigin. */
-static struct str complete(struct delivery_attempt *a, struct str address)
-{
-        if (str_find(address, '@') >= 0)
-                return address;
-        return arena_printf(&a->arena, "%.*s@%.*s", STR_ARG(address),
-                            STR_ARG(routes_config(a->routes)->params.myorigin));
-}
-
-/* Who reads it: aliases are followed, as for mail that comes in. */
-static int await_readers(struct delivery_attempt *a, struct str reader, struct envelope *out,
-                         struct why *why)
-{
-        struct smtp_address address;
-        struct policy_expansion expansion;
-        if (smtp_address_parse(reader, &a->arena, &address))
-                address = (struct smtp_address){
-                        .text = reader}; /* from an older configuration: as it is */
-        int rc =
-                await_policy_expand(routes_policy(a->routes), &address, &a->arena, &expansion, why);
-        if (rc < 0)
-                return rc;
-        out->recipients = arena_array(&a->arena, struct recipient, expansion.count);
-        out->recipient_count = expansion.count;
-        for (size_t i = 0; i < expansion.count; i++)
-                out->recipients[i] = (struct recipient){
-                        .address = expansion.addresses[i].text,
-                        .original = reader,
-                };
-        return 0;
-}
-
 static int await_commit(struct delivery_attempt *a, const struct dsn *d, struct spool_draft **draft,
                         struct why *why)
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_copy = d->postmaster.len > 0;
-        struct envelope e = {
-                .sender = is_copy ? complete(a, p->double_bounce_sender) : STR(""),
-                .body = SMTP_BODY_8BITMIME, /* the returned part is as it was */
-                .smtputf8 = a->envelope.smtputf8,
-                .arrival_us = clock_wall_us(),
-        };
-        int rc = await_readers(a, is_copy ? d->postmaster : a->envelope.sender, &e, why);
-        return rc < 0 ? rc : await_spool_commit(draft, &e, 0, why);
+        struct str sender =
+                is_copy ? notice_address(p, p->double_bounce_sender, &a->arena) : STR("");
+        return await_notice_commit(draft, a->routes, sender,
+                                   is_copy ? d->postmaster : a->envelope.sender,
+                                   a->envelope.smtputf8, &a->arena, why);
 }
 
 static const char *name_of(const struct dsn *d)
@@ -222,7 +166,7 @@ static int await_write(struct delivery_attempt *a, struct dsn *d, struct why *wh
         if (rc < 0)
                 why_set(why, rc, "the notification is too large");
         if (rc == 0)
-                rc = await_fill_draft(draft, buf_str(&text), why);
+                rc = await_notice_fill(draft, buf_str(&text), why);
         buf_done(&text);
         if (rc == 0)
                 rc = await_commit(a, d, &draft, why);
@@ -242,7 +186,6 @@ static int await_notify(struct delivery_attempt *a, enum dsn_action action, cons
         size_t kept = recipients_for(a, action, postmaster.len > 0, which, count, list);
         if (kept == 0)
                 return 0;
-        bool is_core = !str_is_empty(p->core_relays); /* whose myorigin may be its own name */
         wants_body = wants_body && spool_message_bytes(a->message) <= p->bounce_size_limit;
         struct original o = {0};
         buf_init(&o.bytes, wants_body ? (size_t)p->bounce_size_limit + 1 : HEADER_BYTES_MAX);
@@ -253,8 +196,7 @@ static int await_notify(struct delivery_attempt *a, enum dsn_action action, cons
                 .original = &a->envelope,
                 .original_id = str_from(spool_message_id(a->message)),
                 .reporting_mta = p->outside_name,
-                .from = arena_printf(&a->arena, "MAILER-DAEMON@%.*s",
-                                     STR_ARG(is_core ? p->outside_name : p->myorigin)),
+                .from = notice_from(p, &a->arena),
                 .mail_name = p->mail_name,
                 .now_us = clock_wall_us(),
                 .template = bounce_template_for(routes_bounce_templates(a->routes), action),
@@ -296,7 +238,8 @@ static void await_copy(struct delivery_attempt *a, enum dsn_action action, const
                 to = p->delay_notice_recipient;
         else if (action != DSN_FAILED || !has_class(p, is_double ? STR("2bounce") : STR("bounce")))
                 return;
-        if (await_notify(a, action, which, count, complete(a, to), is_double, &why) < 0)
+        if (await_notify(a, action, which, count, notice_address(p, to, &a->arena), is_double,
+                         &why) < 0)
                 log_mail(LOG_LEVEL_WARNING, "bounce", spool_message_id(a->message),
                          "cannot tell the postmaster: %s", why.text);
 }

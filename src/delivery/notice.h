@@ -1,0 +1,32 @@
+/*
+ * notice.h - messages of our own: as whom we write them, and who reads them
+ *
+ * Notices come from the null sender or, for the postmaster, from double_bounce_sender, so that nobody hears of their own fate
+ * and two mail systems never answer each other.
+ *
+ * Threads: on a loop.     Waits: only await_*.
+ */
+#ifndef DELIVERY_NOTICE_H
+#define DELIVERY_NOTICE_H
+
+#include "delivery/route.h"
+#include "spool/spool.h"
+
+/* Is this double_bounce_sender, whom nobody tells anything? */
+bool notice_is_double_bounce(const struct params *p, struct str address);
+/* "postmaster" is one at $myorigin; in `arena`. */
+struct str notice_address(const struct params *p, struct str address, struct arena *arena);
+/* "MAILER-DAEMON@...", for From:, with a name that may be shown outside; in `arena`. */
+struct str notice_from(const struct params *p, struct arena *arena);
+
+/* Puts the text into the draft. 0, or a negative errno value with *why. */
+int await_notice_fill(struct spool_draft *draft, struct str text, struct why *why);
+
+/*
+ * Commits the draft for this reader, whose aliases are followed as for mail that comes in. 0 with *draft NULL, or a negative errno value
+ * with *why and the draft still the caller's.
+ */
+int await_notice_commit(struct spool_draft **draft, struct routes *routes, struct str sender,
+                        struct str reader, bool is_smtputf8, struct arena *arena, struct why *why);
+
+#endif
