@@ -6,6 +6,7 @@
  * it from there is one finding.
  */
 #include "config/config_private.h"
+#include "config/notify_classes.h"
 
 #include <sys/stat.h>
 
@@ -309,23 +310,16 @@ static void lint_session(struct lint *l)
                      "queue_minfree is less than one large message needs");
 }
 
-/* resource and software stand in the default */
 static void lint_notify(struct lint *l)
 {
-        static const struct str here[] = {STR_INIT("bounce"), STR_INIT("2bounce"),
-                                          STR_INIT("delay"), STR_INIT("resource"),
-                                          STR_INIT("software")};
-        struct str rest = l->params->notify_classes, word;
-        while (config_list_next(&rest, &word)) {
-                bool is_here = false;
-                for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
-                        is_here = is_here || str_eq_nocase(word, here[i]);
-                if (!is_here)
-                        findings_add(l->findings, SEVERITY_WARNING, "notify-class-not-here",
-                                     place_of(l, "notify_classes"), "look into the log",
-                                     "notify_classes: the postmaster is not told of %.*s",
-                                     STR_ARG(word));
-        }
+        struct str unknown;
+        notify_classes(l->params->notify_classes, &unknown);
+        if (unknown.len)
+                findings_add(l->findings, SEVERITY_ERROR, "bad-value",
+                             place_of(l, "notify_classes"), NULL,
+                             "notify_classes = %.*s: allowed is bounce, 2bounce, data, delay, "
+                             "policy, protocol, resource and software",
+                             STR_ARG(unknown));
 }
 
 static void lint_schedule(struct lint *l)

@@ -13,6 +13,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/notify_classes.h"
 #include "delivery/bounce_template.h"
 #include "delivery/delivery_private.h"
 #include "delivery/notice.h"
@@ -214,29 +215,20 @@ static int await_notify(struct delivery_attempt *a, enum dsn_action action, cons
         return rc;
 }
 
-static bool has_class(const struct params *p, struct str class)
-{
-        struct str rest = p->notify_classes;
-        struct str word;
-        while (config_list_next(&rest, &word))
-                if (str_eq_nocase(word, class))
-                        return true;
-        return false;
-}
-
 /* The postmaster's copy; what becomes of it changes nothing for the message. */
 static void await_copy(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
                        size_t count)
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_double = !bounce_has_reader(a);
+        unsigned classes = notify_classes(p->notify_classes, NULL);
         struct str to = is_double ? p->double_bounce_notice_recipient : p->bounce_notice_recipient;
         struct why why;
         if (is_double && a->envelope.sender.len)
                 return; /* it is such a copy itself */
-        if (action == DSN_DELAYED && has_class(p, STR("delay")))
+        if (action == DSN_DELAYED && (classes & NOTIFY_DELAY))
                 to = p->delay_notice_recipient;
-        else if (action != DSN_FAILED || !has_class(p, is_double ? STR("2bounce") : STR("bounce")))
+        else if (action != DSN_FAILED || !(classes & (is_double ? NOTIFY_2BOUNCE : NOTIFY_BOUNCE)))
                 return;
         if (await_notify(a, action, which, count, notice_address(p, to, &a->arena), is_double,
                          &why) < 0)

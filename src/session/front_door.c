@@ -34,6 +34,11 @@ struct front_door {
         struct front_door_service *services; /* a handful */
         int64_t open;                        /* connections of all services */
         atomic_bool is_closed;
+        struct {
+                int64_t since_ms; /* when the unit began */
+                int64_t count;    /* in it */
+                size_t untold;
+        } notices;
 };
 
 struct front_door *front_door_new(void)
@@ -219,6 +224,28 @@ int64_t front_door_note(struct front_door *d, struct front_door_client *client,
         int64_t count = ++client->events[event];
         pthread_mutex_unlock(&d->lock);
         return count;
+}
+
+/* ---- what the postmaster is told ---- */
+
+bool front_door_may_tell(struct front_door *d, int64_t rate_max, int64_t unit_ms, int64_t now_ms,
+                         size_t *untold)
+{
+        pthread_mutex_lock(&d->lock);
+        if (now_ms - d->notices.since_ms >= unit_ms) {
+                d->notices.since_ms = now_ms;
+                d->notices.count = 0;
+        }
+        bool may_tell = rate_max == 0 || d->notices.count < rate_max;
+        if (may_tell) {
+                d->notices.count++;
+                *untold = d->notices.untold;
+                d->notices.untold = 0;
+        } else {
+                d->notices.untold++;
+        }
+        pthread_mutex_unlock(&d->lock);
+        return may_tell;
 }
 
 /* ---- seats ---- */

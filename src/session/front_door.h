@@ -75,6 +75,13 @@ void front_door_close(struct front_door *d, bool is_closed);
 bool front_door_is_closed(const struct front_door *d);
 
 /*
+ * May the postmaster be told of one more session? At most `rate_max` within unit_ms (0: no limit), all loops together. True:
+ * *untold is how many he was not told of since the last.
+ */
+bool front_door_may_tell(struct front_door *d, int64_t rate_max, int64_t unit_ms, int64_t now_ms,
+                         size_t *untold);
+
+/*
  * Takes a seat for a connection of this service; give it back with front_door_rise(). False, and *seat is NULL:
  * service_max or all_max are taken (0: no limit). Services are known by name, over reloads.
  */

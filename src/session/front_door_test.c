@@ -325,6 +325,25 @@ static void a_crowd_is_seen_and_goes(void **state)
         front_door_free(&d);
 }
 
+static void the_postmaster_is_not_flooded(void **state)
+{
+        struct front_door *d = front_door_new();
+        size_t untold;
+        for (int i = 0; i < 3; i++) {
+                assert_true(front_door_may_tell(d, 3, 1000, 5000 + i, &untold));
+                assert_int_equal(untold, 0);
+        }
+        for (int i = 0; i < 4; i++)
+                assert_false(front_door_may_tell(d, 3, 1000, 5999, &untold));
+        assert_true(front_door_may_tell(d, 3, 1000, 6000, &untold));
+        assert_int_equal(untold, 4);
+        assert_true(front_door_may_tell(d, 3, 1000, 6001, &untold));
+        assert_int_equal(untold, 0);
+        for (int i = 0; i < 100; i++)
+                assert_true(front_door_may_tell(d, 0, 1000, 6002, &untold));
+        front_door_free(&d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -340,6 +359,7 @@ int main(void)
                 cmocka_unit_test(events_are_counted_by_unit),
                 cmocka_unit_test(seats_are_limited_by_service_and_together),
                 cmocka_unit_test(a_crowd_is_seen_and_goes),
+                cmocka_unit_test(the_postmaster_is_not_flooded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

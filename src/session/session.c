@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "config/notify_classes.h"
 #include "session/session_private.h"
 #include "table/table.h"
 
@@ -27,8 +28,11 @@ void await_session_put_reply(struct session *s, const struct smtp_reply *reply)
         session_explain_reply(s, &r);
         if (smtp_reply_refuses(&r))
                 r.text = await_session_footer_add(s, &r);
-        if (smtp_reply_format(&r, wire_out(s->wire)) == -ENOBUFS)
+        struct buf *out = wire_out(s->wire);
+        size_t before = out->len;
+        if (smtp_reply_format(&r, out) == -ENOBUFS)
                 s->is_closing = true; /* a client that sends and never reads */
+        session_report_reply(s, &r, str_tail(buf_str(out), before));
 }
 
 int64_t session_deadline_ms(const struct session *s)
@@ -136,6 +140,7 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
 void session_log_loss(struct session *s, int error)
 {
         const char *what = error == -ETIMEDOUT ? "timeout" : "lost connection";
+        session_report_reason(s, what);
         if (error != -ECANCELED && !s->is_check)
                 log_info("smtpd", "%s after %s from %.*s[%.*s]", what, s->last_verb,
                          STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
@@ -367,6 +372,8 @@ static void await_reply(struct session *s, const struct smtp_reply *reply)
                 log_info("smtpd", "too many errors after %s from %.*s[%.*s]", s->last_verb,
                          STR_ARG(s->facts.client_name), STR_ARG(s->facts.client_address));
                 await_session_put_reply(s, &enough);
+                session_report_error(s, NOTIFY_PROTOCOL);
+                session_report_reason(s, "too many errors");
                 s->is_closing = true;
         }
 }
@@ -417,9 +424,11 @@ static void await_commands(struct session *s)
                 int rc = await_wire_line(s->wire, line_max, session_deadline_ms(s), &line);
                 struct smtp_reply reply;
                 if (rc == 0) {
+                        session_report_line(s, line.text);
                         reply = await_line(s, &line);
                 } else if (rc == -EMSGSIZE) {
                         s->last_verb = "UNKNOWN";
+                        session_report_line(s, STR("(a line that is too long)"));
                         reply = smtp_reply_make(500, "5.5.2", STR("Error: line too long"));
                 } else {
                         say_farewell(s, rc);
@@ -433,6 +442,8 @@ static void await_commands(struct session *s)
                 arena_done(&s->arena);
                 session_explain_begin(s);
                 s->asked = STR("");
+                if (!s->transaction)
+                        await_session_report_part(s);
         }
 }
 
@@ -564,6 +575,7 @@ static void await_refused_client(struct session *s, const struct smtp_reply *ref
                 if (rc < 0 && rc != -EMSGSIZE)
                         break;
                 struct smtp_command command = smtp_command_parse(line.text);
+                session_report_line(s, line.text);
                 bool wants_out = rc == 0 && command.verb == SMTP_QUIT;
                 struct smtp_reply reply = wants_out ? session_quit(s, STR(""))
                                                     : smtp_reply_make(503, "5.7.0", denied);
@@ -743,6 +755,7 @@ static void session_free(struct session *s)
         free(s->claim);
         free(s->early);
         free(s->discards);
+        session_report_free(s);
         listener_session_ended(s->listener, s);
 }
 
@@ -757,6 +770,7 @@ void await_session(void *arg)
         if (is_met) {
                 session_log_connect(s);
                 session_record_begin(s);
+                session_report_begin(s);
                 await_talk(s);
                 session_screen_end(s);
                 await_session_record_end(s);
@@ -765,5 +779,6 @@ void await_session(void *arg)
         await_wire_flush_last(s->wire, loop_now_ms() + 5000);
         if (is_met)
                 log_disconnect(s);
+        await_session_report_end(s);
         session_free(s);
 }

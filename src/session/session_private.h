@@ -61,6 +61,8 @@ struct screen {
         const char *denied_by; /* the parameter that says so */
 };
 
+struct session_report; /* what the postmaster may be told (report.c) */
+
 enum { REFUSAL_CODE_BYTES = 8 };
 
 struct session {
@@ -116,9 +118,10 @@ struct session {
         bool is_check;   /* a balancer's own connection, not logged before it begins a message */
         bool is_excused; /* the refusal that is being made is not the client's error */
         bool is_closing; /* the reply that is being made is the last */
-        struct policy_trace trace;  /* of this command; in `arena` */
-        struct buf *record;         /* for forepost replay; NULL: none is made */
-        struct str refusal_source;  /* which rule refused it */
+        struct policy_trace trace;     /* of this command; in `arena` */
+        struct session_report *report; /* NULL: the postmaster wants to hear of nothing */
+        struct buf *record;            /* for forepost replay; NULL: none is made */
+        struct str refusal_source;     /* which rule refused it */
         struct policy_facts *ended; /* of the transaction that this command has ended; in `arena` */
         char refusal_code[REFUSAL_CODE_BYTES]; /* of this command; empty: none was needed yet */
         bool wants_to_leave;                   /* the service stops: no new transaction */
@@ -254,6 +257,25 @@ void session_explain_content(void *session, struct str rule);
  * The reply is about to be said: a refusal gets its code behind the text (in s->arena), and who wants to hear of it does.
  */
 void session_explain_reply(struct session *s, struct smtp_reply *reply);
+
+/* ---- report.c: transcripts of sessions with errors, for the postmaster (notify_classes) ---- */
+
+/* Begins the transcript, when notify_classes asks for any. */
+void session_report_begin(struct session *s);
+void session_report_free(struct session *s);
+/* What was said: a line of the client's; a reply, and the lines that it was put as. */
+void session_report_line(struct session *s, struct str line);
+void session_report_reply(struct session *s, const struct smtp_reply *reply, struct str lines);
+/* An error of this class (config/notify_classes.h) whose reply does not tell it. */
+void session_report_error(struct session *s, unsigned class);
+/* Why the session ends: "timeout". */
+void session_report_reason(struct session *s, const char *reason);
+/* Somebody who writes or gets mail here: of double_bounce_sender nobody is told. */
+void session_report_address(struct session *s, struct str address);
+/* No message is under way: a transcript over smtpd_history_flush_threshold is sent, or begun anew. */
+void await_session_report_part(struct session *s);
+/* The session is over: tells the postmaster, when there was an error. */
+void await_session_report_end(struct session *s);
 
 /* ---- record.c: a session's inputs and replies, for forepost replay ---- */
 

@@ -136,6 +136,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
 
         s->facts.recipient = rcpt.recipient;
         s->asked = rcpt.recipient.text;
+        session_report_address(s, rcpt.recipient.text);
         bool is_screened = session_screen_refuses(s, &reply);
         bool is_refused = is_screened || await_is_refused(s, &rcpt.recipient, &reply);
         if (is_refused && !is_screened)

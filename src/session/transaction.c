@@ -36,6 +36,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 t->effects = s->early->greeting;
         s->facts.sender = t->sender;
         s->facts.has_sender = true;
+        session_report_address(s, t->sender.text);
         s->facts.declared_bytes = mail->size;
         s->transaction = t;
         const struct cleanup_work work = {
