@@ -128,6 +128,13 @@ static const struct settings *settings_now(void)
         return __atomic_load_n(&out.now, __ATOMIC_ACQUIRE);
 }
 
+static bool only_trouble;
+
+void log_only_trouble(void)
+{
+        only_trouble = true;
+}
+
 static bool settings_equal(const struct settings *a, const struct settings *b)
 {
         return a->target == b->target && a->format == b->format && a->facility == b->facility &&
@@ -646,6 +653,8 @@ static void put(enum log_level level, const char *service, const char *queue_id,
 {
         const struct settings *s = settings_now();
         if (level == LOG_LEVEL_DEBUG && !s->wants_debug)
+                return;
+        if (level < LOG_LEVEL_WARNING && only_trouble)
                 return;
         /* not on the stack: that of a task is one or two touched pages */
         static __thread char text[LOG_LINE_BYTES_MAX];

@@ -64,6 +64,9 @@ void log_mail(enum log_level level, const char *service, const char *queue_id, c
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 
+/* From now on only warnings and worse are written: for tools whose output is not a log. Before threads. */
+void log_only_trouble(void);
+
 /* From now on lines are written by a thread. Not before a fork(). 0 or a negative errno value. */
 int log_thread_start(struct why *why);
 /* Waits for at most `ms` for what is still to be written, then each line is written at once again. */

@@ -5,6 +5,7 @@
  * own lists (ops/rehearsal.h), each reply with the rules that were asked for it, and the decision.
  */
 #include "base/buf.h"
+#include "base/log.h"
 #include "bin/ask.h"
 #include "bin/command.h"
 #include "bin/dns_open.h"
@@ -204,6 +205,7 @@ static int rehearse(const struct args *args)
                         .dns = dns,
                         .is_offline = dns_file && !(args->flags & ASKS_FILTERS),
                 };
+                log_only_trouble();
                 struct rehearsal *r = rehearsal_new(&options, &findings, &why);
                 if (r)
                         code = hold(args, r, buf_str(&message));

@@ -6,6 +6,7 @@
  * content in the record, so what is decided by header and body stays out.
  */
 #include "base/buf.h"
+#include "base/log.h"
 #include "bin/command.h"
 #include "ops/rehearsal.h"
 
@@ -268,6 +269,7 @@ static int run(const struct args *args)
                 .dns = dns,
                 .is_offline = !(args->flags & ASKS_FILTERS),
         };
+        log_only_trouble();
         struct rehearsal *r = dns ? rehearsal_new(&options, &findings, &why) : NULL;
         if (r)
                 code = replay_all(log, r, dns, (args->flags & AS_JSON) != 0);
