@@ -303,11 +303,6 @@ static void lint_session(struct lint *l)
                      "HELO names are checked, but who does not say HELO at all passes");
                 break;
         }
-        if (p->queue_minfree &&
-            p->queue_minfree < p->message_size_limit + p->message_size_limit / 2)
-                warn(l, "small-queue-minfree", "queue_minfree",
-                     "make it 1.5 times message_size_limit, or remove it",
-                     "queue_minfree is less than one large message needs");
 }
 
 static void lint_notify(struct lint *l)
@@ -356,6 +351,18 @@ static void lint_limits(struct lint *l)
                      "make it a half of default_process_limit, or less",
                      "smtpd_client_connection_count_limit is over default_process_limit: one client "
                      "may take all places");
+        if (p->network_connection_count_limit &&
+            p->network_connection_count_limit < p->smtpd_client_connection_count_limit)
+                warn(l, "limits-conflict", "network_connection_count_limit",
+                     "make it larger than smtpd_client_connection_count_limit",
+                     "network_connection_count_limit is under smtpd_client_connection_count_limit: one "
+                     "client may take all places of its network");
+        if (p->default_destination_concurrency_limit &&
+            p->initial_destination_concurrency > p->default_destination_concurrency_limit)
+                warn(l, "limits-conflict", "initial_destination_concurrency",
+                     "make it default_destination_concurrency_limit, or less",
+                     "initial_destination_concurrency is over default_destination_concurrency_limit: "
+                     "no destination begins with so many");
         if (p->smtpd_recipient_limit < 100)
                 warn(l, "low-limit", "smtpd_recipient_limit", "write 100 or more",
                      "smtpd_recipient_limit is under the 100 that a client may count on (RFC 5321 "

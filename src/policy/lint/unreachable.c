@@ -17,12 +17,28 @@ static bool always_answers(const struct step *step)
         return false;
 }
 
-static void lint_list(const struct policy *p, const struct step_list *list,
-                      struct findings *findings)
+/*
+ * permit_auth_destination and reject_unauth_destination, in either order: each answers for some recipients, together they
+ * answer for all.
+ */
+static bool answers_with_another(const struct step_list *list, size_t at)
+{
+        bool permits_ours = false, refuses_others = false;
+        for (size_t i = 0; i <= at; i++) {
+                restriction_ask *ask = list->steps[i].restriction->await_ask;
+                permits_ours = permits_ours || ask == await_permit_auth_destination;
+                refuses_others = refuses_others || (!list->steps[i].is_warning &&
+                                                    (ask == await_reject_unauth_destination ||
+                                                     ask == await_defer_unauth_destination));
+        }
+        return permits_ours && refuses_others;
+}
+
+static void lint_unreachable(const struct step_list *list, struct findings *findings)
 {
         for (size_t i = 0; i + 1 < list->count; i++) {
                 const struct step *step = &list->steps[i];
-                if (!always_answers(step))
+                if (!always_answers(step) && !answers_with_another(list, i))
                         continue;
                 findings_add(
                         findings, SEVERITY_WARNING, "unreachable-restriction",
@@ -31,6 +47,35 @@ static void lint_list(const struct policy *p, const struct step_list *list,
                         STR_ARG(step->list ? step->list->name : str_from(step->restriction->name)));
                 return;
         }
+}
+
+/* What permits or refuses without any argument says the same each time: it was not passed, or has nothing more to refuse. */
+static bool is_same(const struct step *one, const struct step *other)
+{
+        struct str name = str_from(one->restriction->name);
+        return one->restriction == other->restriction && one->is_warning == other->is_warning &&
+               one->argument.len == 0 &&
+               (str_starts(name, STR("permit_")) || str_starts(name, STR("reject_")));
+}
+
+static void lint_repeated(const struct step_list *list, struct findings *findings)
+{
+        for (size_t i = 1; i < list->count; i++)
+                for (size_t k = 0; k < i; k++) {
+                        const struct step *step = &list->steps[i];
+                        if (!is_same(step, &list->steps[k]))
+                                continue;
+                        findings_add(findings, SEVERITY_NOTE, "repeated-restriction", step->at,
+                                     "take one of them out", "%.*s: %s stands there twice",
+                                     STR_ARG(list->name), step->restriction->name);
+                        break;
+                }
+}
+
+static void lint_list(const struct step_list *list, struct findings *findings)
+{
+        lint_unreachable(list, findings);
+        lint_repeated(list, findings);
 }
 
 /* Before RCPT there is no recipient to look at. */
@@ -56,9 +101,9 @@ static void lint_too_early(const struct policy *p, const struct step_list *list,
 void policy_lint_unreachable(struct policy *p, struct findings *findings)
 {
         for (size_t i = 0; i < LIST_COUNT; i++)
-                lint_list(p, &p->lists[i], findings);
+                lint_list(&p->lists[i], findings);
         for (size_t i = 0; i < p->class_count; i++)
-                lint_list(p, p->class_list[i], findings);
+                lint_list(p->class_list[i], findings);
         if (!p->params->smtpd_delay_reject)
                 for (size_t i = LIST_CLIENT; i <= LIST_SENDER; i++)
                         lint_too_early(p, &p->lists[i], findings);
