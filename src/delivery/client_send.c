@@ -12,8 +12,9 @@
  * - smtp_generic_maps and smtp_header_checks see the message as it leaves, after that (cleanup/outgoing.h). SIZE tells what
  *   the message was before, and ORCPT who the recipient was, as in Postfix.
  * - Lost after the final dot: later, from the start. The server may have it: at least once.
+ * - Lines over smtp_line_length_limit are broken (smtp/fold.h), the last thing before dots are added.
  *
- * Not here: CHUNKING, breaking of long lines (smtp_line_length_limit).
+ * Not here: CHUNKING.
  */
 #include "delivery/client.h"
 
