@@ -98,9 +98,11 @@ static enum outcome act_defer_if_reject(const struct action *a)
         return act_defer_if(a, judge_defer_if_reject);
 }
 
-static enum outcome act_permit(const struct action *a)
+/* A policy server has no table: it is named as it is written. */
+static enum outcome await_act_permit(const struct action *a)
 {
-        return OUTCOME_PERMIT;
+        struct str said_by = a->step->table ? table_name(a->step->table) : a->step->argument;
+        return await_judge_permit_action(a->j, a->subject, a->word, said_by);
 }
 
 static enum outcome act_dunno(const struct action *a)
@@ -226,10 +228,10 @@ static const struct {
         struct str word;
         enum outcome (*act)(const struct action *a);
 } actions[] = {
-        {STR_INIT("OK"), act_permit},
+        {STR_INIT("OK"), await_act_permit},
         {STR_INIT("REJECT"), act_reject},
         {STR_INIT("DUNNO"), act_dunno},
-        {STR_INIT("RELAY"), act_permit},
+        {STR_INIT("RELAY"), await_act_permit},
         {STR_INIT("DEFER"), act_defer},
         {STR_INIT("DEFER_IF_PERMIT"), act_defer_if_permit},
         {STR_INIT("DEFER_IF_REJECT"), act_defer_if_reject},
@@ -286,7 +288,7 @@ enum outcome await_access_act(struct judge *j, const struct step *step, enum sub
                 if (str_eq_nocase(a.word, actions[i].word))
                         return actions[i].act(&a);
         if (is_all_digits(str_trim(value)))
-                return OUTCOME_PERMIT;
+                return await_act_permit(&a);
         if (is_code(a.word)) {
                 int code = (a.word.ptr[0] - '0') * 100 + (a.word.ptr[1] - '0') * 10 +
                            (a.word.ptr[2] - '0');

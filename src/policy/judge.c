@@ -206,6 +206,34 @@ enum outcome judge_defer_name_if_reject(struct judge *j, struct str name, enum s
         return OUTCOME_DUNNO;
 }
 
+/* "action=OK for Client host=a.example[192.0.2.1] from hash:/etc/access"; Postfix leaves the blank also where no table is named. */
+enum outcome await_judge_permit_action(struct judge *j, enum subject subject, struct str action,
+                                       struct str said_by)
+{
+        struct match_list *logged = j->policy->logged_permits;
+        struct why why;
+        if (j->effects->is_deferred || j->effects->is_discarded || match_list_is_empty(logged))
+                return OUTCOME_PERMIT;
+        enum table_result found = await_match_list_find(logged, action, j->arena, NULL, &why);
+        if (found == TABLE_ERROR)
+                judge_warn(j, why.text);
+        if (found == TABLE_FOUND)
+                judge_log(j, "permit",
+                          arena_printf(j->arena, "action=%.*s for %s=%.*s %s%.*s",
+                                       STR_ARG(str_part(action, 0, NAME_BYTES_MAX)),
+                                       subject_words(subject),
+                                       STR_ARG(str_part(judge_subject_name(j, subject), 0,
+                                                        NAME_BYTES_MAX)),
+                                       said_by.len ? "from " : "", STR_ARG(said_by)));
+        return OUTCOME_PERMIT;
+}
+
+enum outcome await_judge_permit(struct judge *j, enum subject subject)
+{
+        struct str name = str_from(j->step->restriction->name);
+        return await_judge_permit_action(j, subject, name, STR(""));
+}
+
 int await_judge_class(struct judge *j, enum address_class *out, struct why *why)
 {
         if (!j->has_class) {

@@ -75,6 +75,9 @@ static void open_all(struct policy *p, struct findings *findings)
         p->forbidden_commands =
                 open_match(p, "smtpd_forbidden_commands", params->smtpd_forbidden_commands,
                            MATCH_STRING, false, findings);
+        p->logged_permits =
+                open_match(p, "smtpd_log_access_permit_actions",
+                           params->smtpd_log_access_permit_actions, MATCH_STRING, false, findings);
 #undef MATCH
         p->screen_interfaces =
                 open_match(p, "postscreen_allowlist_interfaces",

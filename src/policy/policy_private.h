@@ -236,7 +236,7 @@ struct policy {
         bool transport_has_parents; /* parent_domain_matches_subdomains has transport_maps */
         bool access_has_parents;    /* parent_domain_matches_subdomains has smtpd_access_maps */
         struct match_list *mydestination, *virtual_alias_domains, *virtual_mailbox_domains,
-                *relay_domains, *fast_flush_domains, *forbidden_commands;
+                *relay_domains, *fast_flush_domains, *forbidden_commands, *logged_permits;
         struct table_list *maps[POLICY_MAPS];
         struct table_list *canonical_maps, *sender_canonical_maps, *recipient_canonical_maps;
         struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
@@ -374,6 +374,17 @@ void judge_note_probe(struct judge *j, struct str address, const struct verify_a
                       int64_t took_us);
 /* "main.cf:21 check_client_access hash:/etc/access (192.0.2)" */
 struct str judge_source(const struct judge *j);
+
+/*
+ * OUTCOME_PERMIT, by the restriction that is asked; with a line in the log when smtpd_log_access_permit_actions has its name, and
+ * nothing that was said before overrules it. `subject` is what it looked at.
+ */
+enum outcome await_judge_permit(struct judge *j, enum subject subject);
+/* The same when the recipient's mail is ours to take; else OUTCOME_DUNNO, or a refusal when that cannot be found out. */
+enum outcome await_judge_destination(struct judge *j, enum subject subject);
+/* await_judge_permit() by an `action` (OK, RELAY) that a table or server has said. */
+enum outcome await_judge_permit_action(struct judge *j, enum subject subject, struct str action,
+                                       struct str said_by);
 
 /* Does what an access table says (access(5)). */
 enum outcome await_access_act(struct judge *j, const struct step *step, enum subject subject,

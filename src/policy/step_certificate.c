@@ -25,7 +25,7 @@ enum outcome await_permit_tls_clientcerts(struct judge *j, const struct step *st
                 switch (await_table_list_find(j->policy->relay_clientcerts, str_from(prints[i]),
                                               j->arena, &value, &why)) {
                 case TABLE_FOUND:
-                        return OUTCOME_PERMIT;
+                        return await_judge_permit(j, SUBJECT_CLIENT);
                 case TABLE_ERROR:
                         return judge_fail_lookup(j, judge_subject_name(j, SUBJECT_CLIENT), &why);
                 case TABLE_NOT_FOUND:
@@ -38,7 +38,7 @@ enum outcome await_permit_tls_clientcerts(struct judge *j, const struct step *st
 enum outcome await_permit_tls_all_clientcerts(struct judge *j, const struct step *step)
 {
         if (has_certificate(j) && j->facts->certificate->is_trusted)
-                return OUTCOME_PERMIT;
+                return await_judge_permit(j, SUBJECT_CLIENT);
         return await_permit_tls_clientcerts(j, step);
 }
 

@@ -27,7 +27,7 @@ static int await_is_ours(struct judge *j, bool *is_ours, struct why *why)
         return rc;
 }
 
-enum outcome await_permit_auth_destination(struct judge *j, const struct step *step)
+enum outcome await_judge_destination(struct judge *j, enum subject subject)
 {
         const struct smtp_address *recipient = &j->facts->recipient;
         struct why why;
@@ -36,7 +36,12 @@ enum outcome await_permit_auth_destination(struct judge *j, const struct step *s
                 return OUTCOME_DUNNO;
         if (await_is_ours(j, &is_ours, &why))
                 return judge_fail_lookup(j, recipient->text, &why);
-        return is_ours ? OUTCOME_PERMIT : OUTCOME_DUNNO;
+        return is_ours ? await_judge_permit(j, subject) : OUTCOME_DUNNO;
+}
+
+enum outcome await_permit_auth_destination(struct judge *j, const struct step *step)
+{
+        return await_judge_destination(j, SUBJECT_RECIPIENT);
 }
 
 static enum outcome await_refuse_foreign(struct judge *j, int64_t code)

@@ -4,7 +4,7 @@
 
 enum outcome await_permit(struct judge *j, const struct step *step)
 {
-        return OUTCOME_PERMIT;
+        return await_judge_permit(j, j->subject);
 }
 
 enum outcome await_reject(struct judge *j, const struct step *step)
@@ -47,7 +47,7 @@ static enum outcome await_permit_networks(struct judge *j, const struct networks
         struct why why;
         switch (await_networks_find(networks, j->facts->client_bits, j->arena, &why)) {
         case TABLE_FOUND:
-                return OUTCOME_PERMIT;
+                return await_judge_permit(j, SUBJECT_CLIENT);
         case TABLE_NOT_FOUND:
                 return OUTCOME_DUNNO;
         case TABLE_ERROR:

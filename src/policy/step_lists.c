@@ -305,8 +305,8 @@ enum outcome await_permit_listed(struct judge *j, const struct step *step)
         if (await_is_listed(&q, &has_failed)) {
                 /* an allow list never makes an open relay */
                 if (str_is_empty(j->facts->recipient.text))
-                        return OUTCOME_PERMIT;
-                return await_permit_auth_destination(j, step);
+                        return await_judge_permit(j, SUBJECT_CLIENT);
+                return await_judge_destination(j, SUBJECT_CLIENT);
         }
         if (!has_failed)
                 return OUTCOME_DUNNO;

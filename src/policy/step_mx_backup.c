@@ -75,7 +75,7 @@ static enum outcome await_compare(struct judge *j, const struct dns_answer *mx)
                         return OUTCOME_DUNNO; /* we are no backup, or not of these */
                 is_ours = is_ours || e.place == OURS;
         }
-        return is_ours ? OUTCOME_PERMIT : OUTCOME_DUNNO;
+        return is_ours ? await_judge_permit(j, SUBJECT_RECIPIENT) : OUTCOME_DUNNO;
 }
 
 enum outcome await_permit_mx_backup(struct judge *j, const struct step *step)
