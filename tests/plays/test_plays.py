@@ -16,7 +16,7 @@ parameter). Then come sections:
 
 Files come into place when their section is reached; the server starts at the first step that needs
 it, so a file section after that is an edit under its feet. In all texts @DIR@ is the server's
-directory, @PORT@ its port, @SINK@ the port of the scripted next hop (harness/sink.py), @CERT@ and
+directory, @PORT@ its port, @PORT2@ another that is free, @SINK@ the port of the scripted next hop (harness/sink.py), @CERT@ and
 @KEY@ a certificate with its key, @UID@ and @GID@ the user as whom it runs.
 
 Steps, one a line ("#" begins a comment):
@@ -35,7 +35,7 @@ Steps, one a line ("#" begins a comment):
     pause 50ms          send what is waiting, and wait
     starttls            the TLS handshake, after "S: 220"
     connect NAME        another connection, which the next steps talk over; "connect NAME from
-                        127.0.0.2", "connect NAME port 2600"
+                        127.0.0.2", "connect NAME port @PORT2@"
     with NAME           back to an earlier one (the first is called "first")
     close               hang up
 
@@ -203,7 +203,7 @@ class Stage:
         certificate, key = places.certificate()
         owner = places.user()
         self.server.words.update({
-            '@SINK@': str(self.sink.port), '@CERT@': str(certificate), '@KEY@': str(key),
+            '@SINK@': str(self.sink.port), '@PORT2@': str(places.free_port()), '@CERT@': str(certificate), '@KEY@': str(key),
             '@UID@': str(owner.pw_uid if owner else os.getuid()),
             '@GID@': str(owner.pw_gid if owner else os.getgid()),
         })
@@ -347,7 +347,7 @@ class Stage:
 
     def connect(self, name='first', source=None, port=None):
         self.need_server()
-        self.dialogues[name] = Dialogue(int(port or self.server.port), source=source)
+        self.dialogues[name] = Dialogue(int(self.server.words.get(port, port) or self.server.port), source=source)
         self.current = name
 
     def switch(self, name):
