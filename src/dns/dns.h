@@ -142,6 +142,8 @@ void dns_questions_each(const struct dns_questions *q, dns_visit *visit, void *c
 /* ---- names ---- */
 
 enum { DNS_NAME_BYTES_MAX = 254 };
+/* Can a name without escapes be asked for (RFC 1035)? Labels of 1 to 63 bytes, 253 in all; no final dot. */
+bool dns_name_is_valid(struct str name);
 /* "1.2.0.192" or the 32 nibbles, with `zone` behind: of an address as in client_bits, for PTR and block lists. */
 struct str dns_reverse(const unsigned char address[16], struct str zone,
                        char out[DNS_NAME_BYTES_MAX]);

@@ -36,8 +36,7 @@ static bool to_ascii(struct str name, char out[DNS_NAME_BYTES_MAX], size_t *len)
         return fits;
 }
 
-/* Of a name without escapes: is it as name_to_wire() wants it? */
-static bool has_good_labels(struct str name)
+bool dns_name_is_valid(struct str name)
 {
         if (name.len + 2 > WIRE_NAME_BYTES_MAX) /* the first label's length, and the root's */
                 return false;
@@ -56,7 +55,7 @@ static bool has_good_labels(struct str name)
 static bool write_one_way(char out[DNS_NAME_BYTES_MAX], size_t *len)
 {
         if (str_find(str_make(out, *len), '\\') < 0)
-                return has_good_labels(str_make(out, *len));
+                return dns_name_is_valid(str_make(out, *len));
         unsigned char wire[WIRE_NAME_BYTES_MAX];
         char text[DNS_NAME_BYTES_MAX];
         size_t wire_len = name_to_wire(str_make(out, *len), wire);

@@ -134,7 +134,7 @@ static void step_end(struct spf_check *c, size_t at, struct str target, struct s
 /* Has it more than one label, and is it something to ask for? */
 static bool is_domain(struct str domain)
 {
-        return spf_name_is_valid(domain) && str_find(domain, '.') > 0 && domain.ptr[0] != '[' &&
+        return dns_name_is_valid(domain) && str_find(domain, '.') > 0 && domain.ptr[0] != '[' &&
                is_ascii(domain);
 }
 
@@ -293,7 +293,7 @@ static struct str await_explanation(struct spf_check *c, const struct spf_exp *e
                 return text;
         *target = spf_fit_name(*target);
         *detail = STR("there must be one TXT record");
-        if (!spf_name_is_valid(*target))
+        if (!dns_name_is_valid(*target))
                 return text;
         const struct dns_answer *answer = await_spf_answer(c, *target, DNS_TXT);
         if (answer->result != DNS_FOUND || answer->count != 1)

@@ -289,7 +289,7 @@ int spf_macro_expand(struct str text, const struct spf_macros *macros, struct ar
 
 /* ---- names ---- */
 
-enum { NAME_BYTES_MAX = 253, LABEL_BYTES_MAX = 63 };
+enum { NAME_BYTES_MAX = 253 };
 
 struct str spf_fit_name(struct str name)
 {
@@ -302,21 +302,6 @@ struct str spf_fit_name(struct str name)
                 name = str_tail(name, (size_t)dot + 1);
         }
         return name;
-}
-
-bool spf_name_is_valid(struct str name)
-{
-        if (name.len == 0 || name.len > NAME_BYTES_MAX)
-                return false;
-        for (;;) {
-                ptrdiff_t dot = str_find(name, '.');
-                size_t len = dot < 0 ? name.len : (size_t)dot;
-                if (len == 0 || len > LABEL_BYTES_MAX)
-                        return false;
-                if (dot < 0)
-                        return true;
-                name = str_tail(name, (size_t)dot + 1);
-        }
 }
 
 bool spf_address_matches(const unsigned char address[16], const unsigned char network[16],

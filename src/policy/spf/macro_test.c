@@ -140,14 +140,14 @@ static void long_names_lose_labels_on_the_left(void **state)
         struct str fitted = spf_fit_name(str_make(name, len));
         assert_int_equal(fitted.len, 23 * 11 - 1);
         assert_true(str_starts(fitted, STR("label00007.")));
-        assert_true(spf_name_is_valid(fitted));
+        assert_true(dns_name_is_valid(fitted));
         assert_str_equal(spf_fit_name(STR("example.com.")), "example.com");
         memset(name, 'x', sizeof(name));
-        assert_false(spf_name_is_valid(spf_fit_name(str_make(name, 300))));
-        assert_false(spf_name_is_valid(STR("a..b")));
-        assert_false(spf_name_is_valid(STR("")));
-        assert_false(spf_name_is_valid(str_make(name, 64)));
-        assert_true(spf_name_is_valid(str_make(name, 63)));
+        assert_false(dns_name_is_valid(spf_fit_name(str_make(name, 300))));
+        assert_false(dns_name_is_valid(STR("a..b")));
+        assert_false(dns_name_is_valid(STR("")));
+        assert_false(dns_name_is_valid(str_make(name, 64)));
+        assert_true(dns_name_is_valid(str_make(name, 63)));
 }
 
 static void an_expansion_has_a_ceiling(void **state)

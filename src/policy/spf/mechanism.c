@@ -278,7 +278,7 @@ enum spf_match await_spf_mechanism(struct spf_check *c, const struct spf_term *t
         if (!spf_count_term(c) || !await_spf_target(c, term->domain, target))
                 return SPF_TERM_PERMERROR;
         /* What is no name cannot be asked for: as if it were not there (4.8), but nothing was void. */
-        if (term->kind != SPF_INCLUDE && !spf_name_is_valid(*target)) {
+        if (term->kind != SPF_INCLUDE && !dns_name_is_valid(*target)) {
                 *detail = STR("that is no name");
                 return SPF_NO_MATCH;
         }

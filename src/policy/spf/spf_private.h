@@ -66,8 +66,6 @@ int spf_macro_expand(struct str text, const struct spf_macros *macros, struct ar
                      struct str *out);
 /* What is left of an expanded name: no final dot, labels dropped from the left above 253 bytes (7.3). */
 struct str spf_fit_name(struct str name);
-/* Can it be asked for (RFC 1035)? Labels of 1 to 63 bytes, 253 in all. */
-bool spf_name_is_valid(struct str name);
 
 bool spf_is_ipv4(const unsigned char address[16]);
 /* Does `address` lie in the network, whose prefix counts from the front of its own family? */
