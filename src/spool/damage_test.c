@@ -77,6 +77,15 @@ static int open_segment(void)
         return fd;
 }
 
+/* Whatever stood there, it is another byte now. */
+static void damage(int fd, size_t at)
+{
+        unsigned char byte;
+        assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+        byte ^= 0x20;
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
 static void test_cut_anywhere(void **state)
 {
         run(commit_all);
@@ -101,16 +110,12 @@ static void test_any_byte(void **state)
         assert_int_equal(fstat(fd, &st), 0);
         assert_int_equal(st.st_size, ends[MESSAGES]); /* nothing behind the last record */
         for (size_t at = 0; at < ends[MESSAGES]; at++) {
-                unsigned char byte;
                 unsigned hit = 0;
                 while (at >= ends[hit])
                         hit++;
-                assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
-                byte ^= 0x20;
-                assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+                damage(fd, at);
                 peek();
-                byte ^= 0x20;
-                assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+                damage(fd, at); /* twice is not at all */
                 unsigned all = (1u << MESSAGES) - 1;
                 if (hit == 0) /* the header is there twice */
                         assert_int_equal(seen, all);
@@ -132,7 +137,7 @@ static void test_set_aside(void **state)
         char path[300];
         run(commit_all);
         int fd = open_segment();
-        assert_int_equal(pwrite(fd, "?", 1, (off_t)ends[1] + 20), 1);
+        damage(fd, ends[1] + 20);
         close(fd);
         run(check_aside);
         assert_int_equal(last.damaged, 1);
@@ -158,8 +163,8 @@ static void test_no_header(void **state)
         struct stat st;
         run(commit_all);
         int fd = open_segment();
-        assert_int_equal(pwrite(fd, "?", 1, 20), 1);
-        assert_int_equal(pwrite(fd, "?", 1, 2048 + 20), 1);
+        damage(fd, 20);
+        damage(fd, 2048 + 20);
         close(fd);
         run(no_header);
         snprintf(path, sizeof(path), "%s/corrupt/0000000000000001", kit.path);
@@ -317,7 +322,7 @@ static void test_told_once(void **state)
         char path[300];
         run(commit_all);
         int fd = open_segment();
-        assert_int_equal(pwrite(fd, "?", 1, (off_t)ends[1] + 60), 1);
+        damage(fd, ends[1] + 60);
         close(fd);
         snprintf(path, sizeof(path), "%s/log", kit.path);
         struct log_options to = {.target = LOG_TO_FILE, .path = path, .name = "test"};
