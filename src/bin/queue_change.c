@@ -122,7 +122,7 @@ static int wait_until_empty(const struct config *c, int64_t wait_s)
                 if (code != EXIT_DONE)
                         return code;
                 if (left == 0) {
-                        puts("empty; no mail is taken until \"forepost queue accept\" or a restart");
+                        puts("empty; no mail is taken until \"forepost queue accept\"");
                         return EXIT_DONE;
                 }
                 int64_t now_ms = clock_mono_ms();
@@ -248,7 +248,7 @@ const struct command command_queue_drain = {
         .summary = "Empties the queue before it is taken away",
         .help = "From now on clients are answered 421, at their next connection or message, so that they go to\n"
                 "another relay; all messages that are not on hold are tried at once. Returns when the queue is\n"
-                "empty (0), or with how many are left (1). It lasts until \"forepost queue accept\" or a restart.\n",
+                "empty (0), or with how many are left (1). It lasts until \"forepost queue accept\", over restarts too.\n",
         .flags = drain_flags,
         .run = run_drain,
 };

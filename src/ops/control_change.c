@@ -127,9 +127,13 @@ void await_control_drain(struct conversation *c, const struct request *request)
         struct worker *w = conversation_worker(c);
         bool drains = request->verb == REQUEST_QUEUE_DRAIN;
         const struct queue_select every = {0};
+        struct why why;
+        if (await_spool_drain(w->spool, drains, &why) < 0) {
+                conversation_end(c, 1, why.text);
+                return;
+        }
         front_door_close(w->door, drains);
-        log_info("master", drains ? "draining: clients are answered 421 until \"queue accept\""
-                                  : "clients are served again");
+        log_info("master", drains ? DRAINING : "clients are served again");
         if (drains)
                 await_change_all(w, REQUEST_QUEUE_DRAIN, STR(""), &every);
 }

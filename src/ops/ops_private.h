@@ -125,6 +125,7 @@ struct worker *conversation_worker(struct conversation *c);
 
 /* control_queue.c, control_change.c, status.c: each answers one request */
 void await_control_change(struct conversation *c, const struct request *request);
+#define DRAINING "draining: clients are answered 421 until \"queue accept\""
 void await_control_drain(struct conversation *c, const struct request *request);
 void conversation_end_not_found(struct conversation *c, struct str id);
 void await_control_queue(struct conversation *c, const struct request *request);

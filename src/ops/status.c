@@ -3,6 +3,7 @@
 #include "ops/json.h"
 #include "ops/lists.h"
 #include "ops/ops_private.h"
+#include "session/front_door.h"
 
 #include "base/check.h"
 #include "base/log.h"
@@ -72,11 +73,12 @@ static void put_delivery(struct json *j, const struct delivery_counts *c)
         json_int(j, "client_connections", (int64_t)c->connections);
 }
 
-static void put_queue(struct json *j, struct spool *spool)
+static void put_queue(struct json *j, const struct worker *w)
 {
         struct spool_counts c;
-        spool_count(spool, &c);
+        spool_count(w->spool, &c);
         json_open(j, "queue", '{');
+        json_bool(j, "draining", front_door_is_closed(w->door));
         json_int(j, "active", (int64_t)c.active);
         json_int(j, "deferred", (int64_t)c.deferred);
         json_int(j, "hold", (int64_t)c.held);
@@ -224,7 +226,7 @@ static void put_json(struct buf *out, struct worker *w, const struct figures *fi
         put_listeners(&j, w);
         put_sessions(&j, &sum->sessions);
         put_delivery(&j, &sum->delivery);
-        put_queue(&j, w->spool);
+        put_queue(&j, w);
         put_dns(&j, w->site->dns);
         lists_put_status_json(&j);
         put_tables(&j, w->site->tables);

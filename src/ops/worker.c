@@ -17,6 +17,7 @@
 #include "ops/recorder.h"
 #include "ops/refusals.h"
 #include "ops/verifier.h"
+#include "session/front_door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -366,6 +367,9 @@ static int open_all(struct worker *w, struct why *why)
         w->verify = verifier_new(w->site->config);
         worker_open_site(w, w->site);
         w->door = front_door_new();
+        front_door_close(w->door, spool_is_drained(w->spool));
+        if (front_door_is_closed(w->door))
+                log_info("master", DRAINING);
         worker_load_known_clients(w);
         return start_threads(w, why);
 }

@@ -54,6 +54,14 @@ int spool_open(const struct spool_options *options, struct spool **out, struct w
  */
 void spool_close(struct spool **s);
 
+/*
+ * While a spool is drained, who lets clients in sends them elsewhere; it lasts over restarts (a file "drained" in the directory),
+ * until it is ended. The spool itself refuses nothing. 0, or a negative errno value with *why: what holds after a restart is then
+ * open. spool_is_drained() looks at the disk: for the start.
+ */
+int await_spool_drain(struct spool *s, bool is_drained, struct why *why);
+bool spool_is_drained(const struct spool *s);
+
 /* Is there room for a message of `bytes`? 0, -ENOSPC (452) or -EIO (451). Cheap; looks once a second. */
 int spool_check_room(struct spool *s, int64_t bytes);
 

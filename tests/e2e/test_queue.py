@@ -148,12 +148,21 @@ def test_drain(network):
     open_talk.ask('MAIL FROM:<a@client.test>', '421 4.3.2 ')
     open_talk.close()
 
+    # It is not forgotten when the server is started again.
+    relay.stop()
+    relay.start()
+    assert Dialogue(relay.port).reply()[-1].startswith('421 4.3.2 ')
+    assert json.loads(relay.command('status', '--json').stdout)['queue']['draining'] is True
+
     sink = network.sink(port=port).start()
     result = relay.command('queue', 'drain', '--wait', '20')
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith('empty')
     assert len(sink.messages) == 5 and relay.queue_count() == 0
     assert relay.command('queue', 'accept').returncode == 0
+    assert json.loads(relay.command('status', '--json').stdout)['queue']['draining'] is False
+    relay.stop()
+    relay.start()
     send(relay.port)
     places.await_true(lambda: len(sink.messages) == 6, 5, 'it serves again')
 
