@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -89,6 +90,50 @@ def test_one_dead_core_holds_up_no_other(network):
     places.await_true(lambda: sink.messages, 5, 'delivered')
     assert time.monotonic() - begin < 5
     assert relay.queue_count() == 50
+
+
+class Deaf:
+    """A listener whose backlog is full: the kernel answers no SYN to it, as a firewall that drops them."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(('127.0.0.1', places.free_port()))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.callers = []
+        for _ in range(16):
+            self.callers.append(socket.socket())
+            self.callers[-1].settimeout(0.3)
+            try:
+                self.callers[-1].connect(('127.0.0.1', self.port))
+            except TimeoutError:
+                return
+        raise AssertionError('each SYN was answered')
+
+    def close(self):
+        for one in [*self.callers, self.listener]:
+            one.close()
+
+
+def test_a_core_that_does_not_answer_a_connect(network):
+    """Its mail waits with the reason, others' mail does not; it comes when the core can be reached."""
+    deaf, other = Deaf(), network.sink().start()
+    relay = network.relay(deaf.port, main={'smtp_connect_timeout': '1s'})
+    relay.write('transport', f'relay.test relay:[127.0.0.1]:{deaf.port}\n'
+                             f'other.test relay:[127.0.0.1]:{other.port}\n')
+    relay.start()
+    try:
+        send(relay.port, count=30)
+        send(relay.port, 'anyone@other.test')
+        places.await_true(lambda: other.messages, 10, 'delivered past the one that is deaf')
+        relay.await_log(r'status=deferred \(connect to 127.0.0.1\[127.0.0.1\]:\d+: Connection timed out\)', 30)
+        assert relay.queue_count() == 30
+    finally:
+        deaf.close()
+    core = network.sink(port=deaf.port).start()
+    places.await_true(lambda: len(core.messages) == 30, 30, 'the core can be reached')
+    relay.await_queue_count(0)
+    assert len(core.messages) == 30 and len(other.messages) == 1
 
 
 class SmallDisk:
