@@ -63,11 +63,15 @@ static int await_feed(struct client *c, struct str line)
 
 int await_client_reply(struct client *c, int64_t timeout_ms)
 {
-        int64_t deadline_ms = until(timeout_ms);
+        struct pace pace;
         struct wire_line line;
         int rc;
+        pace_begin(&pace, timeout_ms, 0);
         do {
-                rc = await_wire_line(c->wire, REPLY_LINE_BYTES_MAX, deadline_ms, &line);
+                int64_t began_ms = loop_now_ms();
+                rc = await_wire_line(c->wire, REPLY_LINE_BYTES_MAX, began_ms + pace.left_ms, &line);
+                if (c->transport->params->smtp_per_request_deadline)
+                        pace_note(&pace, loop_now_ms() - began_ms, 0);
                 if (rc == -EMSGSIZE)
                         rc = -EBADMSG;
                 if (rc == 0)
@@ -76,6 +80,26 @@ int await_client_reply(struct client *c, int64_t timeout_ms)
         if (rc < 0 || c->reader.code == 421)
                 c->is_dead = c->is_lost = true;
         return rc < 0 ? rc : 0;
+}
+
+void client_text_begin(struct client *c)
+{
+        const struct params *p = c->transport->params;
+        pace_begin(&c->pace, p->smtp_data_xfer_timeout, p->smtp_min_data_rate);
+}
+
+int await_client_text(struct client *c)
+{
+        bool is_all = false;
+        int rc = 0;
+        while (rc == 0 && !is_all) {
+                int64_t began_ms = loop_now_ms();
+                size_t sent;
+                rc = await_wire_send(c->wire, began_ms + c->pace.left_ms, &sent, &is_all);
+                if (c->transport->params->smtp_per_request_deadline)
+                        pace_note(&c->pace, loop_now_ms() - began_ms, sent);
+        }
+        return rc;
 }
 
 static int await_command(struct client *c, struct str command, int64_t timeout_ms)

@@ -14,6 +14,7 @@
 #include "delivery/tls_rule.h"
 #include "smtp/reply.h"
 #include "spool/spool.h"
+#include "wire/pace.h"
 #include "wire/wire.h"
 
 /* Why something was not done. Texts are in the arena that was given. */
@@ -47,6 +48,8 @@ struct client {
         int64_t rcpt_max;  /* LIMITS (RFC 9422): recipients of a message, messages of a session; */
         int64_t mail_max;  /* 0: none said */
         unsigned forwards; /* attributes of XFORWARD that it takes: 1 << enum smtp_attribute */
+
+        struct pace pace; /* for the text of the message that is sent */
 
         bool is_dead;    /* nothing more can be said; close it */
         bool is_lost;    /* dead by the peer: silence, the end, rubbish, 421 */
@@ -125,8 +128,17 @@ enum client_stage {
         AT_DOT,
 };
 
-/* The next reply, into c->reader. 0, or a negative errno value; -EBADMSG: no SMTP. The client is dead then. */
+/*
+ * The next reply, into c->reader. 0, or a negative errno value; -EBADMSG: no SMTP. The client is dead then. The time is for all of
+ * it with smtp_per_request_deadline, else for each line.
+ */
 int await_client_reply(struct client *c, int64_t timeout_ms);
+/*
+ * The text of a message begins; from then on this sends what was put, in smtp_data_xfer_timeout: for all of the text with
+ * smtp_per_request_deadline and smtp_min_data_rate, else for each write.
+ */
+void client_text_begin(struct client *c);
+int await_client_text(struct client *c);
 /* "550 5.1.1 text"; lines joined by `joint`. */
 struct str client_reply_text(const struct client *c, char joint, struct arena *arena);
 /* The peer's enhanced code, or the plain one of its class: "5.0.0". */

@@ -470,8 +470,7 @@ static int await_put_piece(struct sending *s, struct content *content, struct st
                               0);
                 if (wire_out(wire)->len < OUT_BYTES)
                         continue;
-                int rc = await_wire_flush(
-                        wire, loop_now_ms() + s->c->transport->params->smtp_data_xfer_timeout);
+                int rc = await_client_text(s->c);
                 if (rc < 0)
                         return lost(s, AT_BODY, rc);
                 s->is_content_partly_out = true;
@@ -541,10 +540,23 @@ static int await_put_converted(struct sending *s, struct content *content, struc
         return rc;
 }
 
+/*
+ * The rest leaves in the time of the text, not in that of the reply. (A small message leaves in one write, and waits for both at
+ * once: the turn of the loop is saved.)
+ */
+static int await_put_end(struct sending *s)
+{
+        if (!s->is_content_partly_out && !s->c->transport->params->smtp_per_request_deadline)
+                return 0;
+        int rc = await_client_text(s->c);
+        return rc < 0 ? lost(s, AT_BODY, rc) : 0;
+}
+
 static int await_put_content(struct sending *s, struct content *content)
 {
         struct str piece;
         struct why why;
+        client_text_begin(s->c);
         do {
                 int rc = await_spool_reader_next(&content->reader, &piece, &why);
                 if (rc < 0) {
@@ -564,7 +576,7 @@ static int await_put_content(struct sending *s, struct content *content)
                         return rc;
         } while (piece.len);
         check(wire_put(s->c->wire, dot_end(content->at_line_start)) == 0);
-        return 0;
+        return await_put_end(s);
 }
 
 static void note_end(struct sending *s)

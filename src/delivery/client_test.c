@@ -163,6 +163,12 @@ static const struct play plays[] = {
          .to = "u@dest.test",
          .scripts = {GREETING "@hang"},
          .log = {"timed out while performing the EHLO handshake)"}},
+        {.name = "a reply in drops, with a deadline",
+         .to = "u@dest.test",
+         .settings = "smtp_per_request_deadline = yes\n",
+         .scripts = {GREETING
+                     "<EHLO\n>250-a\n@wait 60\n>250-b\n@wait 60\n>250-c\n@wait 60\n>250 d\n@hang"},
+         .log = {"timed out while performing the EHLO handshake)"}},
         {.name = "silent MAIL",
          .to = "u@dest.test",
          .scripts = {START "@hang"},

@@ -8,6 +8,7 @@
 #include "session/roll.h"
 #include "session/screen_cache.h"
 #include "session/session.h"
+#include "wire/pace.h"
 #include "wire/tls.h"
 #include "wire/wire.h"
 
@@ -107,8 +108,7 @@ struct session {
                 unsigned done;   /* commands of this kind that succeeded */
                 unsigned failed; /* that were refused */
         } verbs[SMTP_UNKNOWN + 1];
-        int64_t text_left_ms;  /* how long the client may still take over this message's text */
-        int64_t text_unpaid;   /* bytes of it that have not bought time yet */
+        struct pace text_pace; /* how long the client may still take over this message's text */
         const char *last_verb; /* for "lost connection after RCPT" */
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
         bool may_xclient;

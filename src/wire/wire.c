@@ -60,6 +60,8 @@ struct wire {
         size_t scanned; /* from start, known to hold no LF */
         struct buf out;
         size_t out_sent;
+        size_t taken;    /* bytes that the kernel took since await_wire_send() began */
+        bool wants_some; /* the waiter for output waits for the first of them */
         SSL *ssl;
         BIO *cipher_in;
         BIO *cipher_out;
@@ -147,6 +149,7 @@ static bool transmit(struct wire *w, struct buf *b, size_t *sent)
                                  MSG_NOSIGNAL | (w->is_last ? MSG_MORE : 0));
                 if (n >= 0) {
                         *sent += (size_t)n;
+                        w->taken += (size_t)n;
                 } else if (errno == EAGAIN) {
                         wait_for_room(w);
                 } else if (errno != EINTR) {
@@ -307,7 +310,7 @@ static void service(struct wire *w)
         if (w->wants_input)
                 w->is_done = fill(w) || w->is_at_end || w->error;
         else
-                w->is_done = is_sent || w->error;
+                w->is_done = is_sent || w->error || (w->wants_some && w->taken);
 }
 
 static void chore_run(struct chore *c)
@@ -662,6 +665,20 @@ int await_wire_flush(struct wire *w, int64_t deadline_ms)
         w->wants_input = false;
         int rc = await_done(w, "sending", deadline_ms);
         trim_out(w);
+        return rc;
+}
+
+int await_wire_send(struct wire *w, int64_t deadline_ms, size_t *sent, bool *is_all)
+{
+        w->taken = 0;
+        w->wants_some = true;
+        int rc = await_wire_flush(w, deadline_ms);
+        w->wants_some = false;
+        if (rc < 0)
+                fail(w,
+                     rc); /* what is left, perhaps a message's end, must not leave with wire_free() */
+        *sent = w->taken;
+        *is_all = w->out.len == 0 && w->cipher.len == 0;
         return rc;
 }
 

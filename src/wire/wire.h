@@ -104,6 +104,11 @@ struct buf *wire_out(struct wire *w);
 int await_wire_flush(struct wire *w, int64_t deadline_ms);
 /* The same at the end: wire_free() must follow before anything waits, and the peer gets last bytes and end in one segment. */
 int await_wire_flush_last(struct wire *w, int64_t deadline_ms);
+/*
+ * Sends what the peer takes at once, and waits only where that is nothing: *sent bytes left (under TLS: of ciphertext). True in
+ * *is_all when nothing that was put is left. After an error nothing more leaves.
+ */
+int await_wire_send(struct wire *w, int64_t deadline_ms, size_t *sent, bool *is_all);
 
 /* ---- TLS ---- */
 

@@ -189,6 +189,19 @@ static unsigned char pattern(size_t i)
         return (unsigned char)(i * 7 + (i >> 11));
 }
 
+/* One side in one go, the other bit by bit. */
+static void await_out(struct wire *w)
+{
+        bool is_all = w == far;
+        if (is_all)
+                assert_int_equal(await_wire_flush(w, soon()), 0);
+        while (!is_all) {
+                size_t sent;
+                assert_int_equal(await_wire_send(w, soon(), &sent, &is_all), 0);
+                assert_true(sent > 0);
+        }
+}
+
 static void send_much(struct wire *w)
 {
         char piece[10000];
@@ -197,12 +210,12 @@ static void send_much(struct wire *w)
                 for (size_t i = 0; i < n; i++)
                         piece[i] = (char)pattern(at + i);
                 if (wire_put(w, str_make(piece, n)) == -ENOBUFS) {
-                        assert_int_equal(await_wire_flush(w, soon()), 0);
+                        await_out(w);
                         continue;
                 }
                 at += n;
         }
-        assert_int_equal(await_wire_flush(w, soon()), 0);
+        await_out(w);
 }
 
 static void receive_much(struct wire *w)
@@ -267,6 +280,51 @@ static void near_sends_and_receives(void *arg)
 static void much_goes_both_ways(void **state)
 {
         run(near_sends_and_receives, far_echoes, NULL);
+}
+
+/* A peer that reads nothing until we have given up: then nothing more of it comes. */
+static size_t taken;
+static bool has_given_up;
+
+static void near_gives_up(void *arg)
+{
+        static char piece[100000];
+        int rc = 0;
+        for (size_t put = 0; rc == 0 && put < 64 << 20; put += sizeof(piece)) {
+                bool is_all = false;
+                wire_put(near, str_make(piece, sizeof(piece)));
+                while (rc == 0 && !is_all) {
+                        size_t sent;
+                        rc = await_wire_send(near, loop_now_ms() + 50, &sent, &is_all);
+                        taken += sent;
+                }
+        }
+        assert_int_equal(rc, -ETIMEDOUT);
+        assert_true(taken > 0 && wire_out(near)->len > 0);
+        wire_free(&near);
+        has_given_up = true;
+        end_one();
+}
+
+static void far_reads_late(void *arg)
+{
+        struct str bytes;
+        size_t came = 0;
+        int rc;
+        while (!has_given_up)
+                assert_int_equal(await_sleep(5), 0);
+        while ((rc = await_wire_bytes(far, soon(), &bytes)) == 0) {
+                came += bytes.len;
+                wire_consume(far, bytes.len);
+        }
+        assert_int_equal(rc, -EPIPE);
+        assert_int_equal(came, taken);
+        end_one();
+}
+
+static void output_that_is_not_taken(void **state)
+{
+        run(near_gives_up, far_reads_late, NULL);
 }
 
 static void make_contexts(struct tls_context *tls[2])
@@ -620,6 +678,7 @@ int main(void)
                 WITH_PAIR(replies_leave_together),
                 WITH_PAIR(much_goes_both_ways),
                 WITH_PAIR(much_goes_both_ways_under_tls),
+                WITH_PAIR(output_that_is_not_taken),
                 WITH_PAIR(input_at_a_bad_time_is_not_lost),
                 WITH_PAIR(handshakes_fail_clearly),
                 WITH_PAIR(waits_end),

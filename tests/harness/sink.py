@@ -3,7 +3,9 @@
 It takes every message, keeps what it got exactly as it came over the wire, and can be told to answer
 differently: sink.replies['RCPT'] = '550 5.1.1 no such user', or for one recipient
 'RCPT=bob@relay.test'. 'DOT' is the reply after the final dot, 'GREETING' the first one. A reply of
-'close' closes the connection instead, 'silence' says nothing, 'late 250 ok' says the rest a second later.
+'close' closes the connection instead, 'silence' says nothing, 'late 250 ok' says the rest a second later, 'drip 250 ok'
+says it byte by byte, five a second, 'slowly 250-a' line by line, two a second. 'CONTENT' is no reply: 'sip' reads what comes
+after 354 slowly, up to 32 KiB at a time, five times a second.
 A `times` of n makes it last for n replies only.
 
 After LHLO it is an LMTP server (RFC 2033): after the final dot each recipient has a reply, 'DOT=bob@relay.test'
@@ -23,6 +25,7 @@ from harness import places
 KEYWORDS = ['PIPELINING', 'SIZE 52428800', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN']
 
 DEFAULT_REPLIES = {
+    'CONTENT': '',
     'GREETING': '220 core.inside.test ESMTP', 'HELO': '250 core.inside.test',
     'MAIL': '250 2.1.0 ok', 'RCPT': '250 2.1.5 ok', 'DATA': '354 go on',
     'DOT': '250 2.0.0 taken', 'RSET': '250 2.0.0 ok', 'NOOP': '250 2.0.0 ok',
@@ -146,6 +149,24 @@ def address_of(path):
     return path.split('>')[0].strip('<')
 
 
+class Sips:
+    """A stream that is read slowly."""
+
+    def __init__(self, source):
+        self.source, self.rest = source, b''
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)   # nor does the kernel read ahead
+
+    def readline(self):
+        while b'\n' not in self.rest:
+            time.sleep(0.2)
+            some = self.source.recv(32768)
+            if not some:
+                return self.rest
+            self.rest += some
+        line, _, self.rest = self.rest.partition(b'\n')
+        return line + b'\n'
+
+
 class Session:
     def __init__(self, sink, connection):
         self.sink, self.socket = sink, connection
@@ -161,6 +182,15 @@ class Session:
         if text.startswith('late '):
             time.sleep(1)
             text = text[len('late '):]
+        pause, pieces = 0, [text + '\n']
+        if text.startswith('drip '):
+            pause, pieces = 0.2, list(text[len('drip '):] + '\n')
+        elif text.startswith('slowly '):
+            pause, pieces = 0.5, (text[len('slowly '):] + '\n').splitlines(True)
+        for piece in pieces[:-1]:
+            self.socket.sendall(piece.replace('\n', '\r\n').encode())
+            time.sleep(pause)
+        text = pieces[-1][:-1]
         self.socket.sendall(text.replace('\n', '\r\n').encode() + b'\r\n')
 
     def run(self):
@@ -295,7 +325,7 @@ class Session:
         reply = self.sink._reply_for(f'RCPT={address_of(given)}', 'RCPT')
         if not self.message:
             reply = '503 5.5.1 MAIL first'
-        elif reply.startswith(('2', 'late 2')):
+        elif reply.startswith(('2', 'late 2', 'drip 2', 'slowly 2')):
             self.message.recipients.append(given)
         self.say(reply)
 
@@ -311,6 +341,8 @@ class Session:
         if not reply.startswith('354'):
             return
         lines = []
+        if self.sink._reply_for('CONTENT') == 'sip':
+            self.stream = Sips(self.socket)
         while True:
             line = self.stream.readline()
             if not line.endswith(b'\n'):

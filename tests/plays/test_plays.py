@@ -40,7 +40,7 @@ Steps, one a line ("#" begins a comment):
     close               hang up
 
     sink VERB: reply    what the next hop answers from now on (GREETING EHLO MAIL RCPT DATA DOT ...,
-                        RCPT=user@domain); "sink DOT*1: 451 later" only once; empty: as usual again
+                        RCPT=user@domain); "sink DOT*1: 451 later" only once; \\n: another line; empty: as usual again
     sink offers: WORDS  its EHLO keywords, instead of all, or "A | B C" when they have words of their own; "sink up",
                         "sink down"
     delivered: N        the next hop has N messages by now (waits for them)
@@ -425,7 +425,7 @@ class Stage:
         self.sink.keywords = [word.strip() for word in words.split('|')] if '|' in words else words.split()
 
     def sink_reply(self, key, times, text):
-        self.sink.reply(key, text.strip() or None, int(times) if times else None)
+        self.sink.reply(key, text.strip().replace('\\n', '\n') or None, int(times) if times else None)
 
     def expect_delivered(self, count):
         places.await_true(lambda: len(self.sink.messages) >= int(count), 10,
