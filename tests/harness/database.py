@@ -85,7 +85,7 @@ class Database:
 
     def run(self, program, *args, text=''):
         process = self.popen(program, *args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        said, _ = process.communicate(text, timeout=60)
+        said, _ = process.communicate(text, timeout=places.patient(60))
         assert process.returncode == 0, f'{program}: {said[-2000:]}'
 
     def log(self):
@@ -95,13 +95,13 @@ class Database:
         with open(self.directory / 'log', 'ab') as log:
             self.log_begin = log.tell()
             self.process = self.popen(*self.server(), stdin=subprocess.DEVNULL, stdout=log)
-        await_true(self.answers, 30, f'{self.name} listens: {self.log()[-1000:]}')
+        await_true(self.answers, 30, lambda: f'{self.name} listens: {self.log()[-1000:]}')
         return self
 
     def answers(self):
         assert self.process.poll() is None, self.log()[-2000:]
         try:
-            socket.create_connection(('127.0.0.1', self.port), 1).close()
+            socket.create_connection(('127.0.0.1', self.port), 5).close()
             return True
         except OSError:
             return False
@@ -110,7 +110,7 @@ class Database:
         if self.process:
             self.signal_all(signal.SIGCONT)
             self.process.send_signal(how)
-            self.process.wait(30)
+            self.process.wait(places.patient(30))
             self.process = None
 
     def signal_all(self, which):

@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 
-from harness.places import Broken
+from harness.places import Broken, patient
 
 
 REFUSAL_CODE = re.compile(r' \(([0-9A-HJKMNP-TV-Z]{7})\)$')
@@ -13,12 +13,12 @@ REFUSAL_CODE = re.compile(r' \(([0-9A-HJKMNP-TV-Z]{7})\)$')
 
 class Dialogue:
     def __init__(self, port, address='127.0.0.1', source=None, timeout=10):
-        self.timeout = timeout
+        self.timeout = patient(timeout)
         self.transcript = []
         self.code = None        # of the last refusal, for forepost explain
         self.received = b''
         self.socket = socket.create_connection(
-            (address, port), timeout=timeout, source_address=(source, 0) if source else None)
+            (address, port), timeout=self.timeout, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _tell(self, direction, data):

@@ -32,7 +32,7 @@ class Names:
         if isinstance(input, str):
             input = input.encode('utf-8', 'surrogateescape')
         done = subprocess.run([self.links / name, *map(str, arguments)], input=input, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=timeout, cwd='/',
+                              stderr=subprocess.PIPE, timeout=places.patient(timeout), cwd='/',
                               env={**os.environ, 'LC_ALL': 'C.UTF-8', 'MAIL_CONFIG': str(self.etc), **environment},
                               **who)
         assert done.returncode >= 0, done.stderr
@@ -58,6 +58,6 @@ def real(name, *arguments, input=b'', timeout=20, **environment):
         input = input.encode('utf-8', 'surrogateescape')
     done = subprocess.run([loader, '--library-path', ':'.join(map(str, libraries)), '--argv0', name,
                            root / 'usr/sbin' / name, *map(str, arguments)], input=input, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, 'LC_ALL': 'C.UTF-8', **environment})
+                          stderr=subprocess.PIPE, timeout=places.patient(timeout), env={**os.environ, 'LC_ALL': 'C.UTF-8', **environment})
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode('utf-8', 'replace'),
                                        done.stderr.decode('utf-8', 'replace'))

@@ -130,7 +130,8 @@ class Postfix:
 
     def run(self, program, *args):
         done = subprocess.run(['chroot', self.root, program, '-c', self.inside / 'etc', *args], text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=places.patient(20))
         if done.returncode:
             raise Broken(f'{program} {args}: {done.stdout}')
         return done.stdout
@@ -157,7 +158,7 @@ class Postfix:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(places.patient(20))
             except subprocess.TimeoutExpired:
                 pass
             # Its daemons are of its session; those that are still about end too.

@@ -17,7 +17,7 @@ import subprocess
 import time
 
 from harness import places
-from harness.places import Broken, await_true
+from harness.places import Broken, await_true, patient
 
 # Every server's main.cf. Names nobody: mynetworks is a documentation network, so that the tests on
 # 127.0.0.1 are strangers, as the world is.
@@ -125,11 +125,11 @@ class Server:
         """`forepost ARGUMENTS -c DIR` run to its end: returncode, stdout, stderr as text."""
         process = self.spawn(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            out, errors = process.communicate(timeout=timeout)
+            out, errors = process.communicate(timeout=patient(timeout))
         except subprocess.TimeoutExpired:
             self._kill_group(process)
             process.wait()
-            raise Broken(f'forepost {" ".join(map(str, arguments))}: not done in {timeout} s')
+            raise Broken(f'forepost {" ".join(map(str, arguments))}: not done in {patient(timeout)} s')
         out, errors = out.decode('utf-8', 'replace'), errors.decode('utf-8', 'replace')
         if REPORT.search(errors) or process.returncode < 0:
             raise Broken(f'forepost {" ".join(map(str, arguments))}: {process.returncode}: {errors}')
@@ -151,7 +151,7 @@ class Server:
                 raise Broken(f'{self.name} did not start, exit {code}:\n{self.stderr()}')
             return all(places.is_listening(port) for port in self.ports())
 
-        await_true(is_up, timeout, f'{self.name} listens on {self.ports()}\n{self.stderr()}')
+        await_true(is_up, timeout, lambda: f'{self.name} listens on {self.ports()}\n{self.log()[-3000:]}')
         return self
 
     @property
@@ -174,11 +174,11 @@ class Server:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            code = process.wait(timeout)
+            code = process.wait(patient(timeout))
         except subprocess.TimeoutExpired:
             self._kill_group(process)
             process.wait()
-            raise Broken(f'{self.name} did not end within {timeout} s of SIGTERM')
+            raise Broken(f'{self.name} did not end within {patient(timeout)} s of SIGTERM:\n{self.log()[-3000:]}')
         if code != 0:
             raise Broken(f'{self.name} ended with {code}:\n{self.stderr()[-3000:]}')
         self.check_health()
@@ -219,7 +219,7 @@ class Server:
 
     def await_log(self, pattern, seconds=10):
         return await_true(lambda: re.search(pattern, self.log(), re.M), seconds,
-                          f'a log line of {self.name} like {pattern}\n{self.log()[-3000:]}')
+                          lambda: f'a log line of {self.name} like {pattern}\n{self.log()[-3000:]}')
 
     # ---- the queue and the mailboxes ----
 
@@ -239,7 +239,8 @@ class Server:
         try:
             await_true(is_so, seconds, 'count')
         except Broken:
-            raise Broken(f'{self.name}: {seen[0]} messages in the queue, not {count}') from None
+            raise Broken(f'{self.name}: {seen[0]} messages in the queue, not {count}\n'
+                         f'{self.log()[-3000:]}') from None
 
     def maildir(self, name):
         """The messages in a Maildir below virtual_mailbox_base (@DIR@/mail), oldest first."""
@@ -270,7 +271,7 @@ def is_alive(pid):
 
 def wait_gone(pids, seconds):
     """True when none of these processes is alive any more."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while time.monotonic() < end:
         if not any(map(is_alive, pids)):
             return True

@@ -81,6 +81,7 @@ class Sink:
 
     def start(self):
         self.listener = socket.create_server((self.address, self.port), backlog=200)
+        self.listener.settimeout(None)          # whatever socket.setdefaulttimeout() says to others
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
         return self
 
