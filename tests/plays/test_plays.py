@@ -28,6 +28,7 @@ Steps, one a line ("#" begins a comment):
     S: 250 2.1.5 *      one line of a reply. "*" stands for any text, all else for itself
     S*50: 250 *         the same 50 times
     R: 250 *            a whole reply, however many lines: the code of all, and the last line
+    until: 250 *        one line of a reply; when it says something else the lines before are sent again, for a while
     has: PIPELINING     the last whole reply has this line after its code ("*" as above)
     hasnot: CHUNKING    it has none such
     closed              the server closes the connection, and says nothing before
@@ -61,7 +62,8 @@ Steps, one a line ("#" begins a comment):
 
     $ ARGUMENTS         `forepost ARGUMENTS -c DIR`; what it must come to is said by the next lines:
     exit: N             its exit code (0 when not said)
-    out: regex          in its output (stdout and stderr); "out hasnot: regex"
+    out: regex          in its output (stdout and stderr); "out hasnot: regex"; "out until: regex": it is run again
+                        until that is so
 
 At the end of each play all must be as it should: no reply unread, the server ends cleanly after
 SIGTERM, no sanitizer's report, no broken check.
@@ -153,6 +155,7 @@ class Stage:
         (r'B: (.*)', 'send_bytes'),
         (r'S(?:\*(\d+))?: (.*)', 'expect_line'),
         (r'R: (.*)', 'expect_reply'),
+        (r'until: (.*)', 'send_until'),
         (r'has: (.*)', 'reply_has'),
         (r'hasnot: (.*)', 'reply_has_not'),
         (r'closed', 'expect_close'),
@@ -193,6 +196,7 @@ class Stage:
         (r'exit: (\d+)', 'expect_exit'),
         (r'out: (.*)', 'expect_out'),
         (r'out hasnot: (.*)', 'expect_no_out'),
+        (r'out until: (.*)', 'await_out'),
     ]
 
     def __init__(self, path):
@@ -213,9 +217,9 @@ class Stage:
         self.is_sink_wanted = True
         self.dialogues = {}
         self.current = None
-        self.waiting = b''
+        self.waiting = self.sent = b''
         self.last_reply = []
-        self.result = None              # of the last "$" command
+        self.command, self.result = [], None            # of the last "$"
         self.is_exit_expected = True
 
     # ---- the play as a whole ----
@@ -267,7 +271,7 @@ class Stage:
             try:
                 if method not in ('send_line', 'send_bytes'):
                     self.flush()
-                if method not in ('expect_exit', 'expect_out', 'expect_no_out'):
+                if method not in ('expect_exit', 'expect_out', 'expect_no_out', 'await_out'):
                     self.settle_exit()
                 getattr(self, method)(*match.groups())
             except AssertionError as error:
@@ -322,8 +326,19 @@ class Stage:
         self.server.signal(getattr(signal, 'SIG' + name))
 
     def run_command(self, arguments):
-        self.result = self.server.command(*arguments.split())
+        self.command = arguments.split()
+        self.result = self.server.command(*self.command)
         self.is_exit_expected = False
+
+    def await_out(self, pattern):
+        def is_so():
+            if re.search(pattern, self.result.stdout + self.result.stderr, re.M):
+                return True
+            time.sleep(0.1)
+            self.result = self.server.command(*self.command)
+            return False
+
+        places.await_true(is_so, 10, lambda: f'it said:\n{self.result.stdout}{self.result.stderr}')
 
     def settle_exit(self):
         """A command of which nothing else was said must have ended with 0."""
@@ -362,8 +377,8 @@ class Stage:
 
     def flush(self):
         if self.waiting:
-            data, self.waiting = self.waiting, b''
-            self.dialogue.send(data)
+            self.sent, self.waiting = self.waiting, b''
+            self.dialogue.send(self.sent)
 
     def send_line(self, times, text):
         numbers = range(1, int(times) + 1) if times else [None]
@@ -385,6 +400,18 @@ class Stage:
         self.last_reply = [line[4:] for line in reply]
         assert {line[:3] for line in reply} == {pattern[:3]}, f'it said: {reply}'
         assert matches(pattern, reply[-1]) or pattern == pattern[:3], f'it said: {reply}'
+
+    def send_until(self, pattern):
+        def is_so():
+            line = self.dialogue.line()
+            assert line is not None, 'the server closed the connection'
+            if matches(pattern, line):
+                return True
+            time.sleep(0.2)
+            self.dialogue.send(self.sent)
+            return False
+
+        places.await_true(is_so, 10, f'a reply like {pattern}')
 
     def reply_has(self, pattern):
         assert any(matches(pattern, line) for line in self.last_reply), self.last_reply
