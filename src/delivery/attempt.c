@@ -217,19 +217,33 @@ struct routed {
         struct delivery_job *job;
 };
 
-static void defer_unrouted(struct delivery_attempt *a, size_t recipient, const struct why *why)
+/* It goes to no destination: Postfix's error(8) would say this. */
+static void defer_here(struct delivery_attempt *a, size_t recipient,
+                       const struct delivery_result *result)
 {
         int64_t now_us = clock_mono_us();
-        struct delivery_result result = {
+        log_result(a, "error", recipient, now_us, now_us, result);
+        note_result(a, recipient, result);
+}
+
+static void defer_unrouted(struct delivery_attempt *a, size_t recipient, const struct why *why)
+{
+        const struct delivery_result result = {
                 .status = DELIVERY_DEFERRED,
                 .dsn = "4.3.0",
                 .relay = STR("none"),
                 .text = str_from(why->text),
                 .public = STR("mail system lookup error"),
         };
-        log_result(a, "error", recipient, now_us, now_us, &result);
-        note_result(a, recipient, &result);
+        defer_here(a, recipient, &result);
 }
+
+const struct delivery_result attempt_waits_for_flush = {
+        .status = DELIVERY_DEFERRED,
+        .dsn = "4.3.2",
+        .relay = STR_INIT("none"),
+        .text = STR_INIT("deferred transport"),
+};
 
 /* Finds the routes of all that wait. How many there are; those that have none are deferred. */
 static size_t await_routes(struct delivery_attempt *a, struct routed *out)
@@ -249,7 +263,11 @@ static size_t await_routes(struct delivery_attempt *a, struct routed *out)
                         why_set(&why, -EINVAL, "\"%.*s\" is no address", STR_ARG(text));
                 else if (await_route_find(a->routes, &query, &a->arena, &r->route, &why) == 0) {
                         r->recipient = i;
-                        count++;
+                        if (r->route.transport->waits_for_flush &&
+                            !spool_message_is_asked(a->message))
+                                defer_here(a, i, &attempt_waits_for_flush);
+                        else
+                                count++;
                         continue;
                 }
                 defer_unrouted(a, i, &why);

@@ -116,8 +116,12 @@ static void await_target(struct probe *p, size_t target)
         } else if (await_route_find(p->routes, &query, &p->arena, route, &why) == 0) {
                 p->status = VERIFY_PENDING; /* until there is a result */
                 p->is_done = false;
-                destination_push(destination_find(p->delivery, p->routes, route),
-                                 job_new(p, target, route));
+                struct delivery_job *job = job_new(p, target, route);
+                if (route->transport->waits_for_flush) {
+                        probe_job_result(job, &attempt_waits_for_flush);
+                        return;
+                }
+                destination_push(destination_find(p->delivery, p->routes, route), job);
                 while (!p->is_done)
                         await_wake_always("probing", text, CLOCK_NEVER);
                 return;

@@ -61,7 +61,8 @@ struct transport {
         int64_t transport_pause_ms;   /* TRANSPORT_transport_rate_delay */
         struct feedback positive;
         struct feedback negative;
-        int process_limit; /* connections at the same time, all loops together; 0: no limit */
+        bool waits_for_flush; /* defer_transports */
+        int process_limit;    /* connections at the same time, all loops together; 0: no limit */
 };
 
 struct route {

@@ -417,6 +417,8 @@ static void findings(void **state)
                 {"relay_transport = relay:[core]:99999\n", "bad-nexthop", SEVERITY_ERROR},
                 {"default_transport = nosuch\n", "unknown-transport", SEVERITY_ERROR},
                 {"relay_transport = nosuch:[core]\n", "unknown-transport", SEVERITY_ERROR},
+                {"defer_transports = smtp, nosuch\n", "unknown-transport", SEVERITY_WARNING},
+                {"defer_transports = smtp local, relay\n", NULL, SEVERITY_NOTE},
                 {"virtual_transport = lmtp:[dovecot]\n", NULL, SEVERITY_NOTE},
                 {"local_transport = local\n", "transport-not-yet", SEVERITY_WARNING},
                 {"local_transport = local\nmydestination =\n", NULL, SEVERITY_NOTE},

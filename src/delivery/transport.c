@@ -265,6 +265,31 @@ static struct str log_name(const struct config *c, const struct service *s, stru
                             STR_ARG(s->command));
 }
 
+/* defer_transports */
+static bool waits_for_flush(const struct config *c, struct str name)
+{
+        struct str rest = c->params.defer_transports;
+        struct str item;
+        while (config_list_next(&rest, &item))
+                if (str_eq(item, name))
+                        return true;
+        return false;
+}
+
+static void check_defer_transports(const struct transport_set *set, const struct config *c,
+                                   struct findings *findings)
+{
+        struct str rest = c->params.defer_transports;
+        struct str item;
+        while (config_list_next(&rest, &item))
+                if (!transport_find(set, item))
+                        findings_add(findings, SEVERITY_WARNING, "unknown-transport",
+                                     config_place_of(c, item),
+                                     "write names as they stand in the first column of master.cf",
+                                     "defer_transports: there is no transport \"%.*s\"",
+                                     STR_ARG(item));
+}
+
 static void transport_add(struct transport_set *set, const struct config *c,
                           struct table_set *tables, struct policy *policy, const struct service *s,
                           struct arena *arena, struct findings *findings)
@@ -277,6 +302,7 @@ static void transport_add(struct transport_set *set, const struct config *c,
                 .log_name = log_name(c, s, arena),
                 .params = &s->params,
                 .process_limit = s->process_limit > 0 ? s->process_limit : 0,
+                .waits_for_flush = waits_for_flush(c, s->name),
         };
         read_limits(t, c, findings);
         open_filter(t, c, tables, findings);
@@ -302,7 +328,8 @@ static void add_local(struct transport_set *set, const struct config *c, struct 
         *t = (struct transport){.name = STR("local"),
                                 .command = STR("local"),
                                 .log_name = STR("local"),
-                                .params = &c->params};
+                                .params = &c->params,
+                                .waits_for_flush = waits_for_flush(c, STR("local"))};
         read_limits(t, c, findings);
 }
 
@@ -316,6 +343,7 @@ void transport_set_init(struct transport_set *set, const struct config *c, struc
                 if (!c->services[i].is_inet && !str_eq(c->services[i].command, STR("pickup")))
                         transport_add(set, c, tables, policy, &c->services[i], arena, findings);
         add_local(set, c, findings);
+        check_defer_transports(set, c, findings);
 }
 
 void transport_set_done(struct transport_set *set)

@@ -34,7 +34,7 @@ static void change_one(struct change *c, struct spool_message *m, struct str id)
         switch (c->verb) {
         case REQUEST_QUEUE_FLUSH:
         case REQUEST_QUEUE_DRAIN:
-                c->count += spool_flush(spool, c->station->loop, m);
+                c->count += spool_flush_asked(spool, c->station->loop, m);
                 return;
         case REQUEST_QUEUE_DELETE:
                 spool_delete(m);

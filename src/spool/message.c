@@ -280,6 +280,7 @@ void spool_message_settle(struct spool_message **mp, int64_t next_attempt_us)
         check(m->flags & MESSAGE_ACTIVE);
         *mp = NULL;
         m->attempts++;
+        m->flags &= ~(uint32_t)MESSAGE_ASKED;
         side_touch(m->side, m); /* unless it is gone when the turn ends */
         give_back(m, next_attempt_us);
 }
@@ -352,6 +353,19 @@ void spool_requeue(struct spool_message *m)
         move(m, 0, MESSAGE_HOLD);
         if (was_held)
                 side_touch(m->side, m);
+}
+
+size_t spool_flush_asked(struct spool *s, struct loop *l, struct spool_message *m)
+{
+        size_t count = spool_flush(s, l, m);
+        if (count)
+                m->flags |= MESSAGE_ASKED;
+        return count;
+}
+
+bool spool_message_is_asked(const struct spool_message *m)
+{
+        return m->flags & MESSAGE_ASKED;
 }
 
 size_t spool_flush(struct spool *s, struct loop *l, struct spool_message *m)

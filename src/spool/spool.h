@@ -208,6 +208,9 @@ void spool_message_unpin(struct spool_message **m);
 struct spool_message *spool_find(struct spool *s, struct loop *l, struct str id);
 /* Tries it now; 1, or 0 when it is being tried already, or held. */
 size_t spool_flush(struct spool *s, struct loop *l, struct spool_message *m);
+/* The same for somebody who wants it (sendmail -q, ETRN): its next attempt knows, until that is over. */
+size_t spool_flush_asked(struct spool *s, struct loop *l, struct spool_message *m);
+bool spool_message_is_asked(const struct spool_message *m);
 /* An active message is removed as soon as its attempt settles. */
 void spool_delete(struct spool_message *m);
 void spool_hold(struct spool_message *m);

@@ -328,6 +328,7 @@ enum message_bits {
         MESSAGE_QUEUED = 0x2000,      /* fresh, due or held: counted */
         MESSAGE_GONE = 0x4000,        /* done, and pinned: out of every list */
         MESSAGE_AGAIN = 0x8000,       /* requeued while it is active */
+        MESSAGE_ASKED = 0x10000,      /* somebody wants it tried; until an attempt is over */
 };
 
 struct spool_message {

@@ -48,6 +48,8 @@ client's, sha256) may be used in all of them, and {a*300} in the zone. Clients m
     delivered N         this many messages reach the next hop, and are compared
     has, lacks REGEX    behind "delivered": this is, or is not, in the envelopes and texts that came
     held N              this many messages stay in the queue, with both
+    flush               the queue is flushed until it is empty
+    logged REGEX        a log line, with both
     heard VERB...       what the next hop has heard of these commands is compared (behind "delivered N")
     ~mail reason        what reaches the next hop differs, on purpose
 
@@ -358,6 +360,10 @@ def act(talk, server, sink):
                 came = '\n'.join('\n'.join([m.sender, *m.recipients, m.wire.decode('utf-8', 'replace')])
                                  for m in sink.messages[before:])
                 assert bool(re.search(rest, came)) == (kind == 'has'), f'{type(server).__name__}: {line}\n{came}'
+            elif kind == 'flush':
+                await_true(lambda: server.queue_count() == 0 or flush(server), 20, 'an empty queue')
+            elif kind == 'logged':
+                await_true(lambda: re.search(rest, server.log()), 10, line)
             elif kind == 'held':
                 held = int(rest)
                 await_true(lambda: server.queue_count() == held, 10, f'{held} messages in the queue')
@@ -374,6 +380,18 @@ def act(talk, server, sink):
     if verbs:
         mail.append({'commands': [OWN_WORDS.sub(r'\1=OWN', l) for l in sink.heard[heard_before:] if l.split(' ')[0] in verbs]})
     return steps, mail
+
+
+def flush(server):
+    """False; time for what is asked for to happen is part of it."""
+    if isinstance(server, Postfix):
+        server.run('/usr/sbin/postqueue', '-f')
+    else:
+        server.command('queue', 'flush')
+    try:
+        await_true(lambda: server.queue_count() == 0, 1, 'an empty queue')
+    except Broken:
+        return False
 
 
 def await_mail(server, sink, count):
