@@ -348,15 +348,13 @@ static int await_hosts_of(struct search *s, const struct mx_set *set)
 
 static int await_found_mx(struct search *s, const struct dns_answer *mx)
 {
-        if (mx->count == 1 && str_is_empty(mx->records[0].name))
+        if (dns_is_null_mx(mx))
                 return give_up(s, -EDESTADDRREQ, "5.1.10",
                                "Domain %.*s does not accept mail (nullMX)", STR_ARG(s->hop->host));
         struct mx_set set = {.hosts = arena_array(s->arena, struct mx_host, mx->count)};
         for (size_t i = 0; i < mx->count && set.count < MX_HOSTS_MAX; i++)
-                if (mx->records[i].name.len)
-                        set.hosts[set.count++] =
-                                (struct mx_host){.preference = mx->records[i].preference,
-                                                 .name = mx->records[i].name};
+                set.hosts[set.count++] = (struct mx_host){.preference = mx->records[i].preference,
+                                                          .name = mx->records[i].name};
         s->is_secure = mx->is_secure;
         if (mx_order(&set, s->params->myhostname, s->params->smtp_randomize_addresses) == -ELOOP)
                 return give_up_loop(s);

@@ -20,6 +20,10 @@
         "late.test A 192.0.2.20\n"             \
         "only.test A 192.0.2.30\n"             \
         "null.test MX 0 .\n"                   \
+        "nullfirst.test MX 0 .\n"              \
+        "nullfirst.test MX 10 a.test\n"        \
+        "nulllast.test MX 10 a.test\n"         \
+        "nulllast.test MX 20 .\n"              \
         "me.example TXT x\n"                   \
         "loop.test MX 10 Me.Example\n"         \
         "loop.test MX 20 a.test\n"             \
@@ -194,6 +198,9 @@ static void await_by_dns(void)
                 {"own.test", "192.0.2.11:25 "},
                 {"[ours.test]", "198.51.100.7:25 "}, /* whoever writes that means it */
                 {"null.test", "-89 5.1.10: Domain null.test does not accept mail (nullMX)"},
+                {"nullfirst.test",
+                 "-89 5.1.10: Domain nullfirst.test does not accept mail (nullMX)"},
+                {"nulllast.test", "-89 5.1.10: Domain nulllast.test does not accept mail (nullMX)"},
                 {"loop.test", "-40 5.4.6: mail for loop.test loops back to myself"},
                 {"ownfirst.test", "-40 5.4.6: mail for ownfirst.test loops back"},
                 {"none.test", "-2 5.4.4: Host or domain name not found. Name service error for "

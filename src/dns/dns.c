@@ -125,3 +125,11 @@ void dns_unref(struct dns **dp)
         if (is_last)
                 dns_free(d);
 }
+
+bool dns_is_null_mx(const struct dns_answer *mx)
+{
+        for (size_t i = 0; i < mx->count; i++)
+                if (str_is_empty(mx->records[i].name))
+                        return true;
+        return false;
+}

@@ -77,6 +77,12 @@ struct dns_answer {
         const char *why; /* with DNS_FAILED, for a person; else NULL */
 };
 
+/*
+ * A record of MX says that the domain takes no mail (RFC 7505), also one among others: then these do not count (RFC 7505 3 wants
+ * it alone, and does not say what is meant else; Postfix: the same).
+ */
+bool dns_is_null_mx(const struct dns_answer *mx);
+
 /* ---- the resolver ---- */
 
 /* All text as in main.cf. Empty: not given. */

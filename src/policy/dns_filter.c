@@ -74,8 +74,7 @@ static enum table_result await_look(const struct dns_filter *f, const struct dns
 const struct dns_answer *await_dns_filter(const struct dns_filter *f, const struct dns_answer *a,
                                           enum dns_type type, struct arena *arena)
 {
-        bool is_null_mx = type == DNS_MX && a->count == 1 && str_is_empty(a->records[0].name);
-        if (!f || a->result != DNS_FOUND || is_null_mx)
+        if (!f || a->result != DNS_FOUND || (type == DNS_MX && dns_is_null_mx(a)))
                 return a;
         struct dns_record *kept = arena_array(arena, struct dns_record, a->count);
         size_t count = 0;

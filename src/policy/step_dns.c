@@ -119,15 +119,6 @@ void prefetch_unknown_helo(const struct policy *p, enum policy_event event,
 
 /* ---- domains of addresses ---- */
 
-/* One that stands among others counts too: who says it wants no mail (Postfix: the same). */
-static bool is_null_mx(const struct dns_answer *mx)
-{
-        for (size_t i = 0; i < mx->count; i++)
-                if (str_is_empty(mx->records[i].name))
-                        return true;
-        return false;
-}
-
 /* Is there any that could be a host? An address is wrong there, but many take it. */
 static bool has_good_mx(const struct dns_answer *mx)
 {
@@ -143,7 +134,7 @@ static enum outcome judge_mx(struct judge *j, enum subject subject, struct str d
                              const struct dns_answer *mx)
 {
         bool is_sender = subject == SUBJECT_SENDER;
-        if (is_null_mx(mx))
+        if (dns_is_null_mx(mx))
                 return judge_refuse_subject(
                         j, subject, is_sender ? 550 : 556, is_sender ? "5.7.27" : "5.1.10",
                         arena_printf(j->arena, "Domain %.*s does not accept mail (nullMX)",
