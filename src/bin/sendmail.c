@@ -27,7 +27,7 @@ enum {
 
 struct sendmail {
         struct config *config;
-        char mode; /* of -b: m s p i */
+        char mode; /* of -b: m s p i v */
         const char *directory;
         const char *sender;    /* -f */
         const char *full_name; /* -F */
@@ -36,6 +36,7 @@ struct sendmail {
         bool reads_recipients; /* -t */
         bool dot_is_text;      /* -i */
         bool flushes;          /* -q */
+        int verbose;           /* -v */
         struct submission out;
         struct arena arena;
         const char **recipients;
@@ -265,11 +266,36 @@ static void put_missing(struct sendmail *s, const struct seen *seen, struct buf 
                            STR_ARG(s->config->params.outside_name));
 }
 
+/* -bv: what stands for a message, in the report that comes back */
+static void make_probe(struct sendmail *s)
+{
+        buf_printf(&s->message, "From: %s\nSubject: probe\nTo:", s->out.sender);
+        for (size_t i = 0; i < s->recipient_count; i++)
+                buf_printf(&s->message, "%s\t%s\n", i ? "," : "", s->recipients[i]);
+}
+
+/* What is reported, and to whom. More than one -v asks Postfix for its debugging log instead. */
+static void announce_report(struct sendmail *s)
+{
+        if (s->mode == 'v')
+                s->out.report = "VERIFY";
+        else if (s->verbose == 1)
+                s->out.report = "DELIVERY";
+        else
+                return;
+        printf("Mail Delivery Status Report will be mailed to <%s>.\n", s->out.sender);
+        fflush(stdout);
+}
+
 static int enqueue(struct sendmail *s)
 {
         struct buf whole;
         struct str body;
-        int rc = read_message(s);
+        if (s->mode == 'v' && s->reads_recipients)
+                return name_fatal(EX_TEMPFAIL, "-t option cannot be used with -bv");
+        if (s->mode == 'v')
+                make_probe(s);
+        int rc = s->mode == 'v' ? EX_OK : read_message(s);
         if (rc != EX_OK)
                 return rc;
         struct seen seen = read_header(buf_str(&s->message), &body);
@@ -293,6 +319,7 @@ static int enqueue(struct sendmail *s)
         s->out.recipients = s->recipients;
         s->out.recipient_count = s->recipient_count;
         s->out.content = buf_str(&whole);
+        announce_report(s);
         rc = submit(s->config, &s->out);
         buf_done(&whole);
         return rc;
@@ -346,7 +373,7 @@ static void read_envid(struct sendmail *s, const char *text)
 
 static int read_mode(struct sendmail *s, const char *value)
 {
-        if (value[0] && !value[1] && strchr("mspi", value[0])) {
+        if (value[0] && !value[1] && strchr("mspiv", value[0])) {
                 s->mode = value[0];
                 return EX_OK;
         }
@@ -410,6 +437,9 @@ static int read_option(struct sendmail *s, int option, const char *value)
                 return EX_OK;
         case 'b':
                 return read_mode(s, value);
+        case 'v':
+                s->verbose++;
+                return EX_OK;
         case 'I':
                 s->mode = 'i';
                 return EX_OK;

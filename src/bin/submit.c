@@ -85,9 +85,10 @@ static void put_content(FILE *out, struct str content)
 
 static int send_envelope(struct talk *t, const struct submission *s)
 {
-        int code = say(t, "MAIL FROM:<%s>%s%s%s%s%s", s->sender, s->is_8bit ? " BODY=8BITMIME" : "",
-                       s->ret ? " RET=" : "", s->ret ? s->ret : "", s->envid ? " ENVID=" : "",
-                       s->envid ? s->envid : "");
+        int code = say(t, "MAIL FROM:<%s>%s%s%s%s%s%s%s", s->sender,
+                       s->is_8bit ? " BODY=8BITMIME" : "", s->ret ? " RET=" : "",
+                       s->ret ? s->ret : "", s->envid ? " ENVID=" : "", s->envid ? s->envid : "",
+                       s->report ? " XREPORT=" : "", s->report ? s->report : "");
         if (code != 250)
                 return code ? refused(t, s->sender) : broken();
         size_t taken = 0;

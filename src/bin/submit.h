@@ -16,6 +16,7 @@ struct submission {
         const char *notify; /* "SUCCESS,DELAY"; NULL: not said */
         const char *ret;    /* "FULL", "HDRS" or NULL */
         const char *envid;  /* xtext, or NULL */
+        const char *report; /* XREPORT: "VERIFY", "DELIVERY" or NULL */
         bool is_8bit;
         struct str content; /* lines end in LF, or CR LF */
 };

@@ -202,7 +202,7 @@ static void await_copy_content(struct copy *c, const struct recipient *recipient
 static void await_deliver_copy(struct copy *c)
 {
         const struct recipient *recipient = &c->job->envelope->recipients[c->recipient];
-        int64_t bytes = c->job->probe ? 0 : spool_message_bytes(c->job->message);
+        int64_t bytes = c->job->is_probe ? 0 : spool_message_bytes(c->job->message);
         if (c->service->bytes_max && bytes > c->service->bytes_max) {
                 why_set(&c->why, -EFBIG,
                         "message of %lld bytes is over the mailbox's limit of %lld",
@@ -212,7 +212,7 @@ static void await_deliver_copy(struct copy *c)
         }
         arena_init(&c->arena, LOOKUP_BYTES_MAX);
         bool is_found = await_find_path(c, recipient) == 0;
-        if (is_found && c->job->probe) {
+        if (is_found && c->job->is_probe) {
                 await_settle(c, DELIVERY_SENT, "2.0.0", STR("delivers to maildir"), STR(""));
         } else if (is_found) {
                 write_prefix(c, recipient);

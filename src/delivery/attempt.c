@@ -66,12 +66,30 @@ void attempt_free(struct delivery_attempt **ap)
         delivery_look_again(d);
 }
 
+bool attempt_is_probe(const struct delivery_attempt *a)
+{
+        return a->envelope.report == SMTP_REPORT_VERIFY;
+}
+
+bool attempt_wants_report(const struct delivery_attempt *a)
+{
+        return a->envelope.report != SMTP_REPORT_NONE && !spool_message_is_reported(a->message);
+}
+
 /* ---- results ---- */
+
+static const char *status_word(const struct delivery_attempt *a, enum delivery_status status)
+{
+        static const char *const words[] = {"sent", "deferred", "bounced", "sent"};
+        if (!attempt_is_probe(a))
+                return words[status];
+        return status == DELIVERY_SENT || status == DELIVERY_DISCARDED ? "deliverable"
+                                                                       : "undeliverable";
+}
 
 static void log_result(const struct delivery_attempt *a, const char *service, size_t recipient,
                        int64_t begun_us, int64_t ready_us, const struct delivery_result *r)
 {
-        static const char *const words[] = {"sent", "deferred", "bounced", "sent"};
         const struct recipient *to = &a->envelope.recipients[recipient];
         int64_t now_us = clock_mono_us();
         int64_t before_us = a->begun_wall_us - a->envelope.arrival_us;
@@ -90,8 +108,8 @@ static void log_result(const struct delivery_attempt *a, const char *service, si
                  "status=%s (%.*s)",
                  STR_ARG(to->address), has_other ? "orig_to=<" : "",
                  has_other ? (int)to->original.len : 0, to->original.ptr, has_other ? ">, " : "",
-                 STR_ARG(r->relay), all, waited, queued, setup, sending, r->dsn, words[r->status],
-                 STR_ARG(r->text));
+                 STR_ARG(r->relay), all, waited, queued, setup, sending, r->dsn,
+                 status_word(a, r->status), STR_ARG(r->text));
 }
 
 /* What a notification will need later. */
@@ -115,6 +133,10 @@ static void note_result(struct delivery_attempt *a, size_t recipient,
         s->is_relayed = r->is_relayed;
         s->has_dsn = r->has_dsn;
         snprintf(s->dsn, sizeof(s->dsn), "%s", r->dsn);
+        if (attempt_wants_report(a))
+                keep_texts(a, s, r);
+        if (attempt_is_probe(a))
+                return; /* closing.c */
         switch (r->status) {
         case DELIVERY_SENT:
                 d->counts.sent++;
@@ -154,6 +176,8 @@ void delivery_job_result(struct delivery_job *job, size_t recipient,
         snprintf(service, sizeof(service), "%.*s", STR_ARG(job->route->transport->log_name));
         log_result(a, service, recipient, job->begun_us, job->ready_us, result);
         note_result(a, recipient, result);
+        if (!job->route->is_hidden && !str_eq(result->relay, STR("none")))
+                a->states[recipient].relay = arena_str(&a->arena, result->relay);
 }
 
 void await_delivery_job_result(struct delivery_job *job, size_t recipient,
@@ -286,13 +310,14 @@ static struct delivery_job *job_new(struct delivery_attempt *a, const struct rou
         job->arena = &a->arena;
         job->routes = a->routes;
         job->attempt = a;
+        job->is_probe = attempt_is_probe(a);
         a->jobs_left++;
         return job;
 }
 
 static bool is_full(const struct delivery_job *job)
 {
-        int64_t limit = job->route->transport->recipient_limit;
+        int64_t limit = job->is_probe ? 1 : job->route->transport->recipient_limit;
         return limit && job->recipient_count >= (size_t)limit;
 }
 

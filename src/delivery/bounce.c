@@ -41,6 +41,9 @@ bool bounce_is_wanted(const struct recipient *r, enum dsn_action action)
         case DSN_RELAYED:
         case DSN_EXPANDED:
                 return r->notify & SMTP_NOTIFY_SUCCESS;
+        case DSN_DELIVERABLE:
+        case DSN_UNDELIVERABLE:
+                return true;
         }
         return false;
 }
@@ -144,6 +147,8 @@ static const char *name_of(const struct dsn *d)
                 return d->recipients[0].action == DSN_DELAYED
                                ? "postmaster delay notification"
                                : "postmaster non-delivery notification";
+        if (d->is_report)
+                return "sender delivery status notification";
         switch (d->recipients[0].action) {
         case DSN_FAILED:
                 return "sender non-delivery notification";
@@ -178,41 +183,85 @@ static int await_write(struct delivery_attempt *a, struct dsn *d, struct why *wh
         return rc;
 }
 
-/* To the sender, or to the postmaster when there is one. */
-static int await_notify(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
-                        size_t count, struct str postmaster, bool wants_body, struct why *why)
+/* With the original, or its header, behind what *d says about the recipients. */
+static int await_write_notice(struct delivery_attempt *a, struct dsn *d, bool wants_body,
+                              struct why *why)
 {
         const struct params *p = &routes_config(a->routes)->params;
-        struct dsn_recipient *list = arena_array(&a->arena, struct dsn_recipient, count);
-        size_t kept = recipients_for(a, action, postmaster.len > 0, which, count, list);
-        if (kept == 0)
-                return 0;
         wants_body = wants_body && spool_message_bytes(a->message) <= p->bounce_size_limit;
         struct original o = {0};
         buf_init(&o.bytes, wants_body ? (size_t)p->bounce_size_limit + 1 : HEADER_BYTES_MAX);
         int rc = await_read(a, wants_body, &o, why);
         struct str all = buf_str(&o.bytes);
         bool has_body = wants_body && o.is_whole;
+        d->original = &a->envelope;
+        d->original_id = str_from(spool_message_id(a->message));
+        d->reporting_mta = p->outside_name;
+        d->from = notice_from(p, &a->arena);
+        d->mail_name = p->mail_name;
+        d->now_us = clock_wall_us();
+        d->header = str_part(all, 0, o.header_bytes);
+        d->body = has_body ? str_tail(all, o.header_bytes) : STR("");
+        d->returns_body = has_body;
+        d->is_threaded = p->enable_threaded_bounces;
+        if (rc == 0)
+                rc = await_write(a, d, why);
+        buf_done(&o.bytes);
+        return rc;
+}
+
+/* To the sender, or to the postmaster when there is one. */
+static int await_notify(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                        size_t count, struct str postmaster, bool wants_body, struct why *why)
+{
+        struct dsn_recipient *list = arena_array(&a->arena, struct dsn_recipient, count);
+        size_t kept = recipients_for(a, action, postmaster.len > 0, which, count, list);
+        if (kept == 0)
+                return 0;
         struct dsn d = {
-                .original = &a->envelope,
-                .original_id = str_from(spool_message_id(a->message)),
-                .reporting_mta = p->outside_name,
-                .from = notice_from(p, &a->arena),
-                .mail_name = p->mail_name,
-                .now_us = clock_wall_us(),
                 .template = bounce_template_for(routes_bounce_templates(a->routes), action),
                 .postmaster = postmaster,
                 .recipients = list,
                 .recipient_count = kept,
-                .header = str_part(all, 0, o.header_bytes),
-                .body = has_body ? str_tail(all, o.header_bytes) : STR(""),
-                .returns_body = has_body,
-                .is_threaded = p->enable_threaded_bounces,
         };
-        if (rc == 0)
-                rc = await_write(a, &d, why);
-        buf_done(&o.bytes);
-        return rc;
+        return await_write_notice(a, &d, wants_body, why);
+}
+
+/* ---- reports ---- */
+
+static enum dsn_action action_of(const struct delivery_attempt *a, const struct recipient_state *s)
+{
+        bool is_taken = s->status == DELIVERY_SENT || s->status == DELIVERY_DISCARDED;
+        if (attempt_is_probe(a))
+                return is_taken ? DSN_DELIVERABLE : DSN_UNDELIVERABLE;
+        if (is_taken)
+                return s->is_relayed ? DSN_RELAYED : DSN_DELIVERED;
+        return s->status == DELIVERY_BOUNCED ? DSN_FAILED : DSN_DELAYED;
+}
+
+/* What stands in our own log, where the next hop may be named. */
+static struct str words_of(struct delivery_attempt *a, const struct recipient_state *s)
+{
+        return s->relay.len ? arena_printf(&a->arena, "delivery via %.*s: %.*s", STR_ARG(s->relay),
+                                           STR_ARG(s->text))
+                            : STR("");
+}
+
+int await_report_send(struct delivery_attempt *a, struct why *why)
+{
+        size_t count = a->envelope.recipient_count;
+        struct dsn_recipient *list = arena_array(&a->arena, struct dsn_recipient, count);
+        struct dsn d = {.recipients = list, .is_report = true};
+        for (size_t i = 0; i < count; i++) {
+                if (!a->states[i].has_result)
+                        continue;
+                struct dsn_recipient *one = &list[d.recipient_count++];
+                fill_recipient(a, i, action_of(a, &a->states[i]), 0, one);
+                one->words = words_of(a, &a->states[i]);
+        }
+        if (d.recipient_count == 0 || !bounce_has_reader(a))
+                return 0;
+        return await_write_notice(a, &d, false, why);
 }
 
 /* The postmaster's copy; what becomes of it changes nothing for the message. */

@@ -57,11 +57,14 @@ struct agenda {
         size_t succeeded; /* and want to tell */
         bool has_expired;
         bool tells_delay;
+        bool reports;
 };
 
 static struct agenda agenda_of(const struct delivery_attempt *a)
 {
-        struct agenda g = {0};
+        struct agenda g = {.reports = attempt_wants_report(a)};
+        if (attempt_is_probe(a))
+                return g; /* there is nothing but the report */
         for (size_t i = 0; i < a->envelope.recipient_count; i++) {
                 const struct recipient_state *s = &a->states[i];
                 g.failed += s->has_result && s->status == DELIVERY_BOUNCED;
@@ -149,6 +152,31 @@ static void record_failed(struct delivery_attempt *a, bool is_told)
         }
 }
 
+/*
+ * The report that sendmail -v asked for is made once, about the first attempt; one that cannot be stored is made about the next. With -bv
+ * it is all there is to do: then the recipients are done.
+ */
+static void await_report(struct delivery_attempt *a)
+{
+        struct why why;
+        int rc = await_report_send(a, &why);
+        if (rc < 0)
+                log_mail(LOG_LEVEL_WARNING, "bounce", spool_message_id(a->message),
+                         "cannot send the report that was asked for: %s", why.text);
+        else
+                spool_message_set_reported(a->message);
+        bool is_over = rc == 0 || clock_wall_us() >= expires_us(a);
+        for (size_t i = 0; attempt_is_probe(a) && i < a->envelope.recipient_count; i++) {
+                const struct spool_result r = {
+                        .recipient = i,
+                        .state = is_over ? SPOOL_DISCARDED : SPOOL_WAITING,
+                        .reason = is_over ? STR("") : str_from(why.text),
+                };
+                if (a->states[i].has_result)
+                        spool_message_record(a->message, &r, 1);
+        }
+}
+
 /* ---- the end ---- */
 
 static bool has_results(const struct delivery_attempt *a)
@@ -188,6 +216,8 @@ static void closing_main(void *arg)
         struct agenda g = agenda_of(a);
         if (g.has_expired)
                 expire(a);
+        if (g.reports)
+                await_report(a);
         if (g.failed || g.has_expired)
                 record_failed(a, await_tell(a, WHICH_FAILED, DSN_FAILED) == 0);
         if (g.succeeded) { /* sent is sent, whether the sender hears of it or not */
@@ -210,7 +240,7 @@ void attempt_close(struct delivery_attempt *a)
                 return;
         }
         struct agenda g = agenda_of(a);
-        if (g.failed || g.succeeded || g.has_expired || g.tells_delay) {
+        if (g.failed || g.succeeded || g.has_expired || g.tells_delay || g.reports) {
                 d->closer_count++;
                 task_start(d->loop, closing_main, a);
         } else {

@@ -56,7 +56,8 @@ struct delivery_job {
         size_t recipient_count;
         const struct route *route;
         struct arena *arena; /* lives until the attempt is over */
-        struct probe *probe; /* no message: would the recipient be taken? Else NULL */
+        bool is_probe;       /* nothing is sent: would the recipient be taken? */
+        struct probe *probe; /* who asks that without a message; else NULL */
         /* the rest is private to delivery/ */
         struct routes *routes;
         struct delivery_attempt *attempt;

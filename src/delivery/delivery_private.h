@@ -90,6 +90,7 @@ struct recipient_state {
         struct str text;
         struct str public;
         struct str remote_mta;
+        struct str relay; /* for a report; empty: not shown */
 };
 
 struct delivery_attempt {
@@ -123,6 +124,10 @@ void attempt_job_result_all(struct delivery_job *job, const struct delivery_resu
 void attempt_free(struct delivery_attempt **a);
 /* What mail for a transport among defer_transports gets that nobody has flushed. */
 extern const struct delivery_result attempt_waits_for_flush;
+/* sendmail -bv: nothing is delivered, results are for the report alone. */
+bool attempt_is_probe(const struct delivery_attempt *a);
+/* Is a report wanted that has not been made? */
+bool attempt_wants_report(const struct delivery_attempt *a);
 
 /* ---- probe.c: no message, only a question ---- */
 
@@ -146,6 +151,9 @@ bool bounce_has_reader(const struct delivery_attempt *a);
  */
 int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
                       size_t count, struct why *why);
+
+/* The report that the envelope asks for, about all that have a result. The same values. */
+int await_report_send(struct delivery_attempt *a, struct why *why);
 
 /* ---- closing.c: the end of an attempt ---- */
 

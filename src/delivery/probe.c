@@ -45,7 +45,8 @@ struct probe {
 static struct str shown(struct probe *p, const struct delivery_job *job,
                         const struct delivery_result *r)
 {
-        if (r->public.len == 0 || (r->is_reply && !job->route->is_hidden))
+        if (r->public.len == 0 || r->status == DELIVERY_SENT ||
+            (r->is_reply && !job->route->is_hidden))
                 return arena_str(&p->arena, r->text);
         if (r->is_reply)
                 return arena_printf(&p->arena, "the destination's mail system said: %.*s",
@@ -98,6 +99,7 @@ static struct delivery_job *job_new(struct probe *p, size_t target, const struct
         job->arena = &p->arena;
         job->routes = p->routes;
         job->probe = p;
+        job->is_probe = true;
         return job;
 }
 

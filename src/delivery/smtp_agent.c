@@ -148,12 +148,16 @@ static void await_give_up_on(struct work *w, size_t at)
 static void await_sent(struct work *w, size_t at, const struct client *c,
                        const struct client_result *r)
 {
+        bool is_hidden = w->job->route->is_hidden;
+        const struct recipient *to = &w->job->envelope->recipients[w->left[at]];
         struct delivery_result result = {
                 .status = DELIVERY_SENT,
                 .dsn = r->dsn,
                 .relay = str_from(c->relay),
                 .text = r->reply,
-                .remote_mta = w->job->route->is_hidden ? STR("") : str_from(c->host),
+                .public = is_hidden ? hide_from(w, c, to, r->reply) : r->reply,
+                .is_reply = true,
+                .remote_mta = is_hidden ? STR("") : str_from(c->host),
                 .is_relayed = !c->is_lmtp, /* LMTP ends in a mailbox */
                 .has_dsn = c->has_dsn,
         };
@@ -271,7 +275,7 @@ static void await_transactions(struct work *w, struct client *c)
                         leave_rest(w, from, count);
                         continue;
                 }
-                if (w->job->probe)
+                if (w->job->is_probe)
                         await_client_probe(c, &m);
                 else
                         await_client_send(c, &m);

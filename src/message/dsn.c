@@ -65,7 +65,13 @@ static const struct dsn_words dsn_words[] = {
                 "As you asked: your message was accepted for the recipients below, each of\r\n"
                 "which stands for several others. You will not hear of their deliveries.\r\n",
                 "Message", "Postmaster Copy: Delivery Report"},
+        [DSN_DELIVERABLE] = {"deliverable", "", "", "", ""},
+        [DSN_UNDELIVERABLE] = {"undeliverable", "", "", "", ""},
 };
+
+static const struct dsn_words report_words = {"", "Mail Delivery Status Report",
+        "This is the report that you asked for. Behind each recipient stands what came of it.\r\n",
+        "Message", ""};
 /* clang-format on */
 
 struct report {
@@ -78,10 +84,10 @@ struct report {
         char boundary[BOUNDARY_BYTES_MAX + 1];
 };
 
-/* Where the sender sent it; not where an alias took it from there. */
-static struct str shown_address(const struct recipient *r)
+/* Where the sender sent it; where an alias took it from there is for reports alone. */
+static struct str shown_address(const struct report *r, const struct recipient *to)
 {
-        return r->original.len ? r->original : r->address;
+        return to->original.len && !r->dsn->is_report ? to->original : to->address;
 }
 
 /* ---- the boundary ---- */
@@ -241,6 +247,47 @@ static void put_header(struct put *p, const struct report *r)
 
 /* ---- the part for the person ---- */
 
+static void put_address_in_text(struct put *p, struct str address)
+{
+        put_char(p, '<');
+        put_clean(p, str_part(address, 0, ADDRESS_IN_TEXT_MAX), PUT_UTF8, NULL);
+        put_char(p, '>');
+}
+
+static void put_who_said(struct put *p, const struct dsn_recipient *one)
+{
+        if (one->is_smtp && one->remote_mta.len == 0) {
+                put_str(p, STR("the destination's mail system said: "));
+        } else if (one->is_smtp) {
+                put_str(p, STR("host "));
+                put_clean(p, str_part(one->remote_mta, 0, NAME_SHOWN_MAX), PUT_ASCII, NULL);
+                put_str(p, STR(" said: "));
+        }
+}
+
+static void put_text_recipient(struct put *p, const struct report *r,
+                               const struct dsn_recipient *one)
+{
+        const struct recipient *to = one->recipient;
+        put_str(p, STR("\r\n"));
+        size_t start = p->out->len;
+        put_address_in_text(p, shown_address(r, to));
+        if (r->dsn->is_report && to->original.len && !str_eq_nocase(to->original, to->address)) {
+                put_str(p, STR(" (expanded from "));
+                put_address_in_text(p, to->original);
+                put_char(p, ')');
+        }
+        if (one->words.len) {
+                put_str(p, STR(": "));
+                put_wrapped(p, one->words, p->out->len - start, PUT_UTF8);
+        } else if (one->diagnostic.len) {
+                put_str(p, STR(": "));
+                put_who_said(p, one);
+                put_wrapped(p, one->diagnostic, p->out->len - start, PUT_UTF8);
+        }
+        put_str(p, STR("\r\n"));
+}
+
 static void put_text(struct put *p, const struct report *r)
 {
         const struct dsn *d = r->dsn;
@@ -259,29 +306,8 @@ static void put_text(struct put *p, const struct report *r)
                 put_str(p, STR(".\r\n\r\n"));
                 put_str(p, str_from(r->words->text));
         }
-        for (size_t i = 0; i < d->recipient_count; i++) {
-                const struct dsn_recipient *one = &d->recipients[i];
-                struct str address =
-                        str_part(shown_address(one->recipient), 0, ADDRESS_IN_TEXT_MAX);
-                put_str(p, STR("\r\n"));
-                size_t start = p->out->len;
-                put_char(p, '<');
-                put_clean(p, address, PUT_UTF8, NULL);
-                put_char(p, '>');
-                if (one->diagnostic.len) {
-                        put_str(p, STR(": "));
-                        if (one->is_smtp && one->remote_mta.len == 0) {
-                                put_str(p, STR("the destination's mail system said: "));
-                        } else if (one->is_smtp) {
-                                put_str(p, STR("host "));
-                                put_clean(p, str_part(one->remote_mta, 0, NAME_SHOWN_MAX),
-                                          PUT_ASCII, NULL);
-                                put_str(p, STR(" said: "));
-                        }
-                        put_wrapped(p, one->diagnostic, p->out->len - start, PUT_UTF8);
-                }
-                put_str(p, STR("\r\n"));
-        }
+        for (size_t i = 0; i < d->recipient_count; i++)
+                put_text_recipient(p, r, &d->recipients[i]);
         if (d->mail_name.len) {
                 put_str(p, STR("\r\n                   "));
                 put_clean(p, d->mail_name, PUT_ASCII, NULL);
@@ -365,13 +391,13 @@ static void put_original_recipient(struct put *p, const struct report *r, struct
 static void put_status_recipient(struct put *p, const struct report *r,
                                  const struct dsn_recipient *one)
 {
-        struct str address = shown_address(one->recipient);
+        struct str address = shown_address(r, one->recipient);
         put_str(p, STR("\r\n"));
         put_original_recipient(p, r, one->recipient->orcpt);
         put_name(p, "Final-Recipient");
         put_str(p, smtp_text_is_ascii(address) ? STR("rfc822; ") : STR("utf-8; "));
         put_address_text(p, address, r->is_global);
-        put_field(p, "Action", "", str_from(r->words->action));
+        put_field(p, "Action", "", str_from(dsn_words[one->action].action));
         put_field(p, "Status", "", one->status);
         put_field(p, "Remote-MTA", "dns; ", one->remote_mta);
         put_field(p, "Diagnostic-Code", one->is_smtp ? "smtp; " : "X-Forepost; ", one->diagnostic);
@@ -434,7 +460,7 @@ static void report_init(struct report *r, const struct dsn *d)
 {
         *r = (struct report){
                 .dsn = d,
-                .words = &dsn_words[d->recipients[0].action],
+                .words = d->is_report ? &report_words : &dsn_words[d->recipients[0].action],
                 .is_global = d->original->smtputf8 || !smtp_text_is_ascii(d->original->sender),
                 .has_8bit_content = !smtp_text_is_ascii(d->header) ||
                                     (d->returns_body && !smtp_text_is_ascii(d->body)),
@@ -444,8 +470,9 @@ static void report_init(struct report *r, const struct dsn *d)
         r->has_8bit_text = !smtp_text_is_ascii(r->template.text);
         for (size_t i = 0; i < d->recipient_count; i++) {
                 const struct dsn_recipient *one = &d->recipients[i];
-                check(one->action == d->recipients[0].action);
-                if (!smtp_text_is_ascii(shown_address(one->recipient)) ||
+                check(d->is_report || one->action == d->recipients[0].action);
+                if (!smtp_text_is_ascii(shown_address(r, one->recipient)) ||
+                    !smtp_text_is_ascii(one->recipient->original) ||
                     !smtp_text_is_ascii(one->diagnostic))
                         r->has_8bit_text = true;
         }

@@ -9,7 +9,16 @@
 
 #include "message/envelope.h"
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
+/* The last two are of a report that was asked for by sendmail -bv: words that Postfix has added to those of RFC 3464. */
+enum dsn_action {
+        DSN_FAILED,
+        DSN_DELAYED,
+        DSN_DELIVERED,
+        DSN_RELAYED,
+        DSN_EXPANDED,
+        DSN_DELIVERABLE,
+        DSN_UNDELIVERABLE
+};
 
 struct dsn_recipient {
         const struct recipient *recipient;
@@ -18,6 +27,7 @@ struct dsn_recipient {
         struct str diagnostic; /* "550 5.1.1 unknown user" (smtp) or our own words; may hold LF */
         bool is_smtp;          /* diagnostic is a peer's SMTP reply */
         struct str remote_mta; /* empty: not shown */
+        struct str words;      /* for the person, in the place of the diagnostic; may be empty */
         int64_t will_retry_until_us; /* of a delayed one; 0: not shown */
 };
 
@@ -39,13 +49,14 @@ struct dsn {
         struct str mail_name;
         struct str boundary_id; /* a queue id, to make the boundary and Message-ID unique */
         int64_t now_us;
-        const struct dsn_recipient *recipients; /* all with one action */
+        const struct dsn_recipient *recipients; /* all with one action, but for a report */
         size_t recipient_count;
         const struct dsn_template *template; /* NULL: none */
         struct str postmaster; /* it is a copy for this address; empty: the sender's own */
         struct str header;     /* of the original, always there */
         struct str body;       /* of the original, when it is returned whole; else empty */
         bool returns_body;
+        bool is_report;   /* a user of this machine wants to know: it shows where aliases point */
         bool is_threaded; /* it names the original's Message-ID (References, In-Reply-To) */
 };
 

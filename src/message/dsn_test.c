@@ -398,13 +398,50 @@ static void names_its_original(void **state)
         buf_done(&expected);
 }
 
+/* A report has an action for each, and shows where an alias points. */
+static void reports(void **state)
+{
+        static const struct dsn_recipient both[] = {
+                {.recipient = &plain,
+                 .action = DSN_DELIVERABLE,
+                 .status = STR_INIT("2.1.5"),
+                 .diagnostic = STR_INIT("250 2.1.5 ok"),
+                 .words = STR_INIT("delivery via mx[192.0.2.1]:25: 250 2.1.5 ok"),
+                 .is_smtp = true},
+                {.recipient = &aliased,
+                 .action = DSN_UNDELIVERABLE,
+                 .status = STR_INIT("5.1.2"),
+                 .diagnostic = STR_INIT("no way")},
+        };
+        struct dsn d = make_dsn();
+        struct buf out;
+        buf_init(&out, 65536);
+        d.recipients = both;
+        d.is_report = true;
+        d.returns_body = false;
+        assert_int_equal(dsn_format(&d, &out), 0);
+        static const char *const parts[] = {
+                "Subject: Mail Delivery Status Report\r\n",
+                "\r\n<a@b.example>: delivery via mx[192.0.2.1]:25: 250 2.1.5 ok\r\n",
+                "\r\n<secret@home.example> (expanded from <editor@b.example>): no way\r\n",
+                "Final-Recipient: rfc822; a@b.example\r\nAction: deliverable\r\nStatus: 2.1.5\r\n"
+                "Diagnostic-Code: smtp; 250 2.1.5 ok\r\n",
+                "Final-Recipient: rfc822; secret@home.example\r\nAction: undeliverable\r\n",
+                "Content-Description: Message Headers\r\n",
+        };
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+                if (str_find_str(buf_str(&out), str_from(parts[i])) < 0)
+                        fail_msg("not there: %s", parts[i]);
+        buf_done(&out);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(formats_failed),      cmocka_unit_test(formats_other_actions),
                 cmocka_unit_test(speaks_utf8),         cmocka_unit_test(returns_bytes_as_they_were),
                 cmocka_unit_test(avoids_its_boundary), cmocka_unit_test(cleans_text),
-                cmocka_unit_test(names_its_original),
+                cmocka_unit_test(names_its_original),  cmocka_unit_test(reports),
         };
         return cmocka_run_group_tests(tests, set_utc, NULL);
 }

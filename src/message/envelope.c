@@ -34,6 +34,7 @@ enum envelope_tag {
         TAG_FIRST_ID,
         TAG_LOCAL,
         TAG_FILTER,
+        TAG_REPORT,
         TAG_END,
 };
 
@@ -127,7 +128,8 @@ static size_t envelope_bytes(const struct envelope *e)
                        str_field_bytes(e->client_address) + str_field_bytes(e->client_port) +
                        str_field_bytes(e->helo) + str_field_bytes(e->protocol) +
                        number_field_bytes((uint64_t)e->arrival_us) + str_field_bytes(e->first_id) +
-                       number_field_bytes(e->is_local) + str_field_bytes(e->filter);
+                       number_field_bytes(e->is_local) + str_field_bytes(e->filter) +
+                       number_field_bytes(e->report);
         for (size_t i = 0; i < e->recipient_count; i++) {
                 size_t one = recipient_bytes(&e->recipients[i]);
                 bytes += 1 + varint_bytes(one) + one;
@@ -163,6 +165,7 @@ int envelope_encode(const struct envelope *e, struct buf *out)
         at = str_field_put(at, TAG_FIRST_ID, e->first_id);
         at = number_field_put(at, TAG_LOCAL, e->is_local);
         at = str_field_put(at, TAG_FILTER, e->filter);
+        at = number_field_put(at, TAG_REPORT, e->report);
         check((size_t)(at - start) == bytes);
         buf_grow(out, bytes);
         return 0;
@@ -326,6 +329,10 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
                 break;
         case TAG_FILTER:
                 e->filter = f->value;
+                break;
+        case TAG_REPORT:
+                code = number_read(f, SMTP_REPORT_DELIVERY, &n, why);
+                e->report = (enum smtp_report)n;
                 break;
         case TAG_END:
                 break;

@@ -28,7 +28,8 @@ struct envelope {
         bool smtputf8;
         enum smtp_ret ret;
         struct str envid;
-        struct str filter; /* "transport:nexthop" that all of it goes through; empty: none */
+        enum smtp_report report; /* of the first attempt, to the sender */
+        struct str filter;       /* "transport:nexthop" that all of it goes through; empty: none */
 
         /* how it came, for logs, Received and XFORWARD; all may be empty for mail of our own */
         struct str client_name;    /* verified name, or "unknown" */

@@ -75,6 +75,7 @@ struct smtp_offers session_offers(const struct session *s)
                 .size = true, /* also where the keyword is left out */
                 .eightbitmime = true,
                 .smtputf8 = session_offers_keyword(s, STR("SMTPUTF8")),
+                .report = s->is_local,
                 .refuses_dsn = !offers_dsn,
         };
 }

@@ -24,6 +24,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .body = mail->body,
                 .smtputf8 = mail->smtputf8,
                 .ret = mail->ret,
+                .report = mail->report,
                 .envid = arena_str(a, mail->envid),
                 .client_name = s->facts.client_name,
                 .client_address = s->facts.client_address,

@@ -108,10 +108,17 @@ enum {
 };
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 enum smtp_ret { SMTP_RET_UNSET, SMTP_RET_FULL, SMTP_RET_HDRS };
+/* A report by mail about each recipient, which a user of this machine may ask for (sendmail -bv and -v). */
+enum smtp_report {
+        SMTP_REPORT_NONE,
+        SMTP_REPORT_VERIFY,   /* whether they would take it: nothing is delivered */
+        SMTP_REPORT_DELIVERY, /* what came of the first attempt */
+};
 
 /* What the server offers now; a parameter of an extension that is not offered is refused (555). */
 struct smtp_offers {
         bool size, eightbitmime, smtputf8, dsn;
+        bool report;      /* XREPORT, our own: for users of this machine */
         bool refuses_dsn; /* this client is not to have it: 501 5.7.1, as in Postfix */
 };
 
@@ -121,6 +128,7 @@ struct smtp_mail_command {
         enum smtp_body body;
         bool smtputf8;
         enum smtp_ret ret;
+        enum smtp_report report;
         struct str envid; /* xtext, printable, at most 100 bytes; a bare "=" came out as "+3D" */
 };
 

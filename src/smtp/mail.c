@@ -7,12 +7,21 @@
  *      SMTPUTF8                                                        (RFC 6531 3.4)
  *      RET=    "FULL" / "HDRS"                                         (RFC 3461 4.3)
  *      ENVID=  xtext, at most 100 characters                           (RFC 3461 4.4)
+ *      XREPORT=  "VERIFY" / "DELIVERY", our own, from sendmail(1) on this machine alone
  *      AUTH=   "<>", taken and forgotten, though AUTH is not offered   (RFC 4954 5)
  */
 #include "smtp/grammar.h"
 
 enum { ENVID_BYTES_MAX = 100, SIZE_DIGITS_MAX = 20 };
-enum { SEEN_SIZE = 1, SEEN_BODY = 2, SEEN_UTF8 = 4, SEEN_RET = 8, SEEN_ENVID = 16, SEEN_AUTH = 32 };
+enum {
+        SEEN_SIZE = 1,
+        SEEN_BODY = 2,
+        SEEN_UTF8 = 4,
+        SEEN_RET = 8,
+        SEEN_ENVID = 16,
+        SEEN_AUTH = 32,
+        SEEN_REPORT = 64,
+};
 
 /* A size that no int64_t holds is larger than every limit: the largest number says so. */
 static int size_parse(struct str value, int64_t *size)
@@ -68,6 +77,14 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
         } else if (offers->refuses_dsn &&
                    (smtp_parameter_has(p, STR("RET")) || smtp_parameter_has(p, STR("ENVID")))) {
                 return smtp_refuse(refusal, 501, "5.7.1", STR("DSN is not for this client"));
+        } else if (offers->report && smtp_parameter_has(p, STR("XREPORT"))) {
+                *bit = SEEN_REPORT;
+                if (str_eq_nocase(p->value, STR("VERIFY")))
+                        out->report = SMTP_REPORT_VERIFY;
+                else if (str_eq_nocase(p->value, STR("DELIVERY")))
+                        out->report = SMTP_REPORT_DELIVERY;
+                else
+                        return smtp_parameter_refuse(p, arena, refusal);
         } else if (smtp_parameter_has(p, STR("AUTH")) && str_eq(p->value, STR("<>"))) {
                 *bit = SEEN_AUTH; /* nobody vouches for the sender (RFC 4954 5): nothing to keep */
         } else {

@@ -147,6 +147,38 @@ static void refuses_what_is_not_offered(void **state)
         arena_done(&a);
 }
 
+/* XREPORT is for those to whom it is offered. */
+static void takes_report(void **state)
+{
+        const struct smtp_offers local = {.report = true};
+        struct arena a;
+        struct smtp_mail_command c;
+        struct smtp_reply refusal = {0};
+        arena_init(&a, 0);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@b>"), &rules, &local, &a, &c, &refusal), 0);
+        assert_int_equal(c.report, SMTP_REPORT_NONE);
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<a@b> XREPORT=verify"), &rules, &local, &a, &c, &refusal),
+                0);
+        assert_int_equal(c.report, SMTP_REPORT_VERIFY);
+        assert_int_equal(smtp_mail_parse(STR("FROM:<a@b> XREPORT=DELIVERY"), &rules, &local, &a, &c,
+                                         &refusal),
+                         0);
+        assert_int_equal(c.report, SMTP_REPORT_DELIVERY);
+        static const struct str bad[] = {STR_INIT("FROM:<a@b> XREPORT=SOME"),
+                                         STR_INIT("FROM:<a@b> XREPORT="),
+                                         STR_INIT("FROM:<a@b> XREPORT"),
+                                         STR_INIT("FROM:<a@b> XREPORT=VERIFY XREPORT=VERIFY")};
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+                assert_int_equal(smtp_mail_parse(bad[i], &rules, &local, &a, &c, &refusal),
+                                 -EBADMSG);
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<a@b> XREPORT=VERIFY"), &rules, &all, &a, &c, &refusal),
+                -EBADMSG);
+        assert_int_equal(refusal.code, 555);
+        arena_done(&a);
+}
+
 static void insists_on_smtputf8(void **state)
 {
         struct smtp_path_rules insists = {.allows_null = true};
@@ -262,6 +294,7 @@ int main(void)
                 cmocka_unit_test(takes_mail),
                 cmocka_unit_test(refuses_mail),
                 cmocka_unit_test(refuses_what_is_not_offered),
+                cmocka_unit_test(takes_report),
                 cmocka_unit_test(insists_on_smtputf8),
                 cmocka_unit_test(takes_rcpt),
                 cmocka_unit_test(refuses_rcpt),

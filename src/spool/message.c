@@ -304,6 +304,17 @@ void spool_message_set_delay_told(struct spool_message *m)
         side_touch(m->side, m);
 }
 
+bool spool_message_is_reported(const struct spool_message *m)
+{
+        return m->flags & MESSAGE_REPORTED;
+}
+
+void spool_message_set_reported(struct spool_message *m)
+{
+        m->flags |= MESSAGE_REPORTED;
+        side_touch(m->side, m);
+}
+
 /* ---- what an administrator says ---- */
 
 void spool_delete(struct spool_message *m)

@@ -82,6 +82,7 @@ enum record_flags {
         RECORD_FLAG_DELETED = 8, /* an administrator removed it while it was active */
         RECORD_FLAG_STAGED =
                 16, /* of an import that has not come whole (import.c); since version 2 */
+        RECORD_FLAG_REPORTED = 32, /* the report that the envelope asks for is made */
 };
 
 struct record_message {

@@ -153,6 +153,9 @@ void spool_message_postpone(struct spool_message **m, int64_t next_attempt_us);
 /* Was a delay notice sent? Set it once; survives a restart. */
 bool spool_message_is_delay_told(const struct spool_message *m);
 void spool_message_set_delay_told(struct spool_message *m);
+/* The same for the report that the envelope asks for. */
+bool spool_message_is_reported(const struct spool_message *m);
+void spool_message_set_reported(struct spool_message *m);
 
 /* Reads content, piece by piece, from memory or disk. Done before the message is settled. */
 struct spool_reader {

@@ -136,6 +136,8 @@ static void try_once(struct kit *k)
         spool_message_record(m, r, 2);
         assert_false(spool_message_is_delay_told(m));
         spool_message_set_delay_told(m);
+        assert_false(spool_message_is_reported(m));
+        spool_message_set_reported(m);
         next_us = clock_wall_us() + 3600 * (int64_t)1000000;
         spool_message_settle(&m, next_us);
         assert_null(await_kit_due(k, 50));
@@ -154,6 +156,7 @@ static void check_kept(struct kit *k)
         assert_str_equal(spool_message_reason(m, 0), "250 fine");
         assert_str_equal(spool_message_reason(m, 2), "451 later");
         assert_true(spool_message_is_delay_told(m));
+        assert_true(spool_message_is_reported(m));
         assert_int_equal(spool_flush(k->spool, k->loop, m), 1);
         assert_true(await_kit_due(k, 5000) == m);
         assert_int_equal(spool_flush(k->spool, k->loop, m), 0); /* active already */

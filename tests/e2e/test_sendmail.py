@@ -80,7 +80,7 @@ def test_options_of_sendmail(core, names):
                  input='Subject: x\n\nx\n')
     assert done.returncode == OK, done.stderr
     assert received(core, 1)[0]['return-path'] == '<>'
-    for wrong in (['-N', 'sometimes', 'editor'], ['-R', 'none', 'editor'], ['-bv', 'editor'], ['-bd'], ['-XV', 'editor'],
+    for wrong in (['-N', 'sometimes', 'editor'], ['-R', 'none', 'editor'], ['-bd'], ['-XV', 'editor'],
                   ['-qSx'], [], ['-\x7f'], ['a\nb@relay.test'], ['-f', 'a\r\nDATA', 'editor']):
         done = names('sendmail', *wrong, input='Subject: x\n\nx\n')
         assert done.returncode == USAGE and 'sendmail: fatal: ' in done.stderr, (wrong, done.stderr)
