@@ -128,7 +128,7 @@ def load():
 
     def run(port, *arguments):
         process = start(port, *arguments)
-        return json.loads(process.communicate(timeout=300)[0])
+        return json.loads(process.communicate(timeout=places.patient(300))[0])
 
     run.start = start
     run.generator = generator
@@ -145,6 +145,6 @@ def swaks():
             ['swaks', '--server', f'127.0.0.1:{port}', '--helo', 'client.test',
              '--from', 'sender@client.test', *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=60)
+            timeout=places.patient(60))
 
     return run

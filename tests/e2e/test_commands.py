@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -16,7 +15,7 @@ COMMANDS = ['serve', 'check', 'config', 'map', 'queue', 'reload', 'stop', 'statu
 
 def forepost(*arguments):
     return subprocess.run([places.program(), *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=places.patient(20))
 
 
 def test_help_everywhere():
@@ -158,7 +157,7 @@ def test_stop(network):
     process, relay.process = relay.process, None
     result = relay.command('stop')
     assert result.returncode == 0
-    assert process.wait(20) == 0
+    assert process.wait(places.patient(20)) == 0
     assert not places.is_listening(relay.port)
     relay.check_health()
 
@@ -174,9 +173,7 @@ def test_stop_with_open_connections(network):
     busy.ask('MAIL FROM:<sender@client.test>', '250 ')
     busy.ask('RCPT TO:<editor@relay.test>', '250 ')
     busy.ask('DATA', '354 ')
-    begin = time.monotonic()
-    relay.stop()
-    assert time.monotonic() - begin < 15
+    relay.stop()        # which does not wait for smtpd_timeout, five minutes
     idle.close()
     busy.close()
 

@@ -1,5 +1,6 @@
 """A real rbldnsd behind a relay: what it lists, refuses to say, lists by mistake; and when it is gone."""
 
+import itertools
 import json
 import os
 import signal
@@ -58,7 +59,7 @@ class Lists:
         packet = b'\0\7\0\0\0\1\0\0\0\0\0\0' + b''.join(
             bytes([len(label)]) + label for label in b'2.0.0.127.bl.test'.split(b'.')) + b'\0\0\1\0\1'
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
-            asks.settimeout(0.2)
+            asks.settimeout(2)
             asks.sendto(packet, ('127.0.0.1', self.port))
             try:
                 return asks.recv(512)[7] == 1
@@ -68,7 +69,7 @@ class Lists:
     def stop(self):
         if self.process:
             os.kill(self.process.pid, signal.SIGTERM)
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=places.patient(10))
             self.process = None
 
 
@@ -85,7 +86,7 @@ def relay(network, lists, **main):
     sink = network.sink()
     return network.relay(sink.port, main={
         'dns_stub': stubs, 'dns_validation': 'no', 'smtpd_authorized_xclient_hosts': '127.0.0.1',
-        'dnsbl_retry_interval': '1s', 'dnsbl_deadline': '1s', **main}).start()
+        'dnsbl_retry_interval': '1s', 'dnsbl_deadline': '30s', **main}).start()
 
 
 def rcpt(server, address, sender='a@client.test', helo='client.test'):
@@ -156,10 +157,8 @@ def test_a_list_that_begins_to_list_everything(network, lists):
                    smtpd_recipient_restrictions='reject_rbl_client bl.test')
     assert rcpt(server, '198.51.100.1').startswith('554 ')
     assert rcpt(server, '203.0.113.1').startswith('250 ')
-    began = time.monotonic()
     lists.write('bl.test:ip4trie', ':127.0.0.2:all of it\n0.0.0.0/0\n')
     places.await_true(lambda: 'bl.test is switched off' in server.log(), 30, 'the list is switched off')
-    assert time.monotonic() - began < 30
     assert rcpt(server, '203.0.113.2').startswith('250 ')
     lists.write('bl.test:ip4trie', ZONES['bl.test:ip4trie'])
     places.await_true(lambda: 'bl.test is well again' in server.log(), 30, 'the list is well again')
@@ -169,22 +168,20 @@ def test_a_list_that_begins_to_list_everything(network, lists):
 @pytest.mark.long
 def test_a_list_that_is_gone(network, lists):
     server = relay(network, lists, smtpd_recipient_restrictions='reject_rbl_client bl.test',
-                   dns_timeout='2s')
-    assert rcpt(server, '198.51.100.1').startswith('554 ')
+                   dnsbl_deadline='2s', dns_timeout='500s')
+    hosts = itertools.cycle(range(1, 250))
+    places.await_true(lambda: rcpt(server, f'198.51.100.{next(hosts)}').startswith('554 '), 10, 'the list is used')
     lists.stop()
-    for last in range(2, 8):
-        began = time.monotonic()
-        assert rcpt(server, f'198.51.100.{last}').startswith('250 ')
-        assert time.monotonic() - began < 2.5  # dnsbl_deadline is 1 s
-    assert figures(server)['bl.test', 'addresses']['state'] == 'unreachable'
-    began = time.monotonic()
-    assert rcpt(server, '198.51.100.8').startswith('250 ')
-    assert time.monotonic() - began < 0.5  # nobody waits for it any more
+    for _ in range(6):                      # each waits for dnsbl_deadline, not for dns_timeout
+        assert rcpt(server, f'198.51.100.{next(hosts)}').startswith('250 ')
+    before = figures(server)['bl.test', 'addresses']
+    assert before['state'] == 'unreachable'
+    assert rcpt(server, f'198.51.100.{next(hosts)}').startswith('250 ')
+    after = figures(server)['bl.test', 'addresses']
+    assert after['asked'] == before['asked'] > 0    # nobody waits for it any more
     lists.start()
     places.await_true(lambda: 'bl.test is well again' in server.log(), 40, 'the list is well again')
     # each loop's resolver finds out for itself, within ten seconds
-    hosts = iter(range(9, 250))
-
     def is_listed():
         time.sleep(0.1)
         return rcpt(server, f'198.51.100.{next(hosts)}').startswith('554 ')

@@ -133,6 +133,7 @@ def test_filters_are_steps(network, milter):
     relay.write('message', 'Subject: x\n\nhello\n')
     session = ['--client', '198.51.100.7', '--from', 'a@example.org', '--to', 'editor@relay.test',
                '--message', relay.etc / 'message']
+    places.await_true(lambda: first.stages().endswith('Q'), 5, 'the filter heard that the session is over')
     first.told.clear()
     alone = explain(relay, *session)
     results = {(l['kind'], l['result']) for s in alone['steps'] for l in s['looked_up'] if l['kind'] in ('milter', 'policy')}

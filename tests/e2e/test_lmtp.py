@@ -77,7 +77,7 @@ service anvil {{
         self.process = subprocess.Popen(
             self.peer.inside('/usr/sbin/dovecot', '-F', '-c', f'{self.inside}/dovecot.conf'),
             stdin=subprocess.DEVNULL, start_new_session=True)
-        await_true(lambda: self.process.poll() is not None or places.is_listening(self.port), 20, 'Dovecot listens')
+        await_true(lambda: self.process.poll() is not None or places.is_listening(self.port) and self.socket.exists(), 20, 'Dovecot listens')
         assert self.process.poll() is None, (self.directory / 'log').read_text()
         os.chmod(self.directory / 'run', 0o755)
         return self
@@ -89,7 +89,7 @@ service anvil {{
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(places.patient(10))
             except subprocess.TimeoutExpired:
                 pass
         try:

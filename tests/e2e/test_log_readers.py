@@ -16,7 +16,7 @@ from harness.places import await_true
 
 
 def client(port, name='client.test'):
-    return smtplib.SMTP('127.0.0.1', port, timeout=10, local_hostname=name)
+    return smtplib.SMTP('127.0.0.1', port, timeout=places.patient(10), local_hostname=name)
 
 
 def try_to_send(port, sender='a@client.test', recipients=('editor@relay.test',), text='Subject: x\n\nhi\n', name='client.test'):
@@ -89,6 +89,7 @@ def make_the_log(relay):
         s.sendall(b'Subject: cut')
     relay.await_log(r'status=deferred')
     relay.await_log(r'status=bounced')
+    relay.await_log(r'lost connection after CONNECT')
     relay.await_log(r'lost connection after DATA')
     await_true(lambda: len(re.findall(r'status=sent', relay.log())) >= 6, 10, 'five are delivered, and the bounce')
     relay.stop()

@@ -30,10 +30,10 @@ def milter():
 @pytest.fixture
 def relay(network):
     """relay(filter..., main.cf lines): a relay with these filters; relay.sink has what it passed on."""
-    def start(*filters, options='', **main):
+    def start(*filters, options='', seconds=60, **main):
         sink = network.sink().start()
-        names = ', '.join('{ inet:127.0.0.1:%d, command_timeout=2s, content_timeout=2s, connect_timeout=2s %s }'
-                          % (f if isinstance(f, int) else f.port, options) for f in filters)
+        names = ', '.join('{ inet:127.0.0.1:%d, command_timeout=%ds, content_timeout=%ds, connect_timeout=60s %s }'
+                          % (f if isinstance(f, int) else f.port, seconds, seconds, options) for f in filters)
         it = network.relay(sink.port, main={'smtpd_milters': names, 'worker_threads': '1', **main}).start()
         it.sink = sink
         return it
@@ -115,8 +115,8 @@ def test_each_way_to_fail_is_the_default_action(milter, relay, way):
              'silence': []}[way]
     failing = {}
     filter = milter(lambda what, it: wrong if what == failing['stage'] else CONTINUE)
-    server = relay(filter)
-    for stage in 'CE' if way == 'silence' else STAGES:  # silence takes two seconds
+    server = relay(filter, seconds=4 if way == 'silence' else 60)
+    for stage in 'CE' if way == 'silence' else STAGES:  # silence takes four seconds
         failing['stage'] = stage
         replies = converse(server.port, *HELLO)
         assert replies[STAGES[stage]].startswith('451 4.7.1 Service unavailable - try again later'), (stage, replies)

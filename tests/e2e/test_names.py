@@ -187,7 +187,7 @@ TIMES = re.compile(r'\w{3} \w{3} [ \d]\d [\d:]{8}')
 
 def fill(port):
     """Two messages that stay: one with two recipients, one from nobody."""
-    with smtplib.SMTP('127.0.0.1', port, timeout=10, local_hostname='client.test') as client:
+    with smtplib.SMTP('127.0.0.1', port, timeout=places.patient(10), local_hostname='client.test') as client:
         client.sendmail('a@client.test', ['x@relay.test', 'y@relay.test'], 'Subject: x\n\nhi\n')
         client.sendmail('', ['x@relay.test'], 'Subject: y\n\nhi\n')
 
@@ -216,7 +216,7 @@ def test_listing_and_postsuper_as_debians(network):
         def run(program, *arguments):
             done = subprocess.run(['chroot', theirs.root, f'/usr/sbin/{program}', '-c', theirs.inside / 'etc', *arguments],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  timeout=20)
+                                  timeout=places.patient(20))
             return done
 
         listings, ids = [], []

@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -44,11 +43,9 @@ def test_the_core_is_stopped(network):
     relay.await_log(r'status=deferred .*onnection refused')
     assert relay.queue_count() == 20
 
-    listed = queue(relay)
-    assert len(listed) == 20
+    listed = places.await_true(lambda: [m for m in queue(relay) if 'onnection refused' in json.dumps(m)], 10, 'the reason')
     text = json.dumps(listed[0])
     assert 'editor@relay.test' in text and 'sender@client.test' in text
-    assert 'onnection refused' in text, 'the reason'
     assert re.search(r'next|retry|due', text), 'the next attempt'
 
     # It survives the relay's own restart.
@@ -85,11 +82,9 @@ def test_one_dead_core_holds_up_no_other(network):
                              f'other.test relay:[127.0.0.1]:{sink.port}\n')
     relay.start()
     send(relay.port, count=50)
-    begin = time.monotonic()
     send(relay.port, 'anyone@other.test')
     places.await_true(lambda: sink.messages, 5, 'delivered')
-    assert time.monotonic() - begin < 5
-    assert relay.queue_count() == 50
+    relay.await_queue_count(50)
 
 
 class Deaf:
@@ -127,7 +122,7 @@ def test_a_core_that_does_not_answer_a_connect(network):
         send(relay.port, 'anyone@other.test')
         places.await_true(lambda: other.messages, 10, 'delivered past the one that is deaf')
         relay.await_log(r'status=deferred \(connect to 127.0.0.1\[127.0.0.1\]:\d+: Connection timed out\)', 30)
-        assert relay.queue_count() == 30
+        relay.await_queue_count(30)
     finally:
         deaf.close()
     core = network.sink(port=deaf.port).start()

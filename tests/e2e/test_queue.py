@@ -108,6 +108,7 @@ def test_flush_of_one_destination(network):
     sink = network.sink(port=port).start()
     assert changed(relay, 'flush', '--destination', f'[127.0.0.1]:{port}') == 4
     places.await_true(lambda: len(sink.messages) == 4, 5, 'the flushed ones are delivered')
+    relay.await_queue_count(4)
     assert {m['recipients'][0]['address'] for m in listed(relay)} == {f'u{n}@other.test' for n in range(4)}
     assert changed(relay, 'flush', '--destination', 'other.test') == 4
     await_lines(relay, 'status=deferred', 9)
@@ -155,7 +156,7 @@ def test_drain(network):
     assert json.loads(relay.command('status', '--json').stdout)['queue']['draining'] is True
 
     sink = network.sink(port=port).start()
-    result = relay.command('queue', 'drain', '--wait', '20')
+    result = relay.command('queue', 'drain', '--wait', '100')
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith('empty')
     assert len(sink.messages) == 5 and relay.queue_count() == 0
@@ -170,7 +171,7 @@ def test_drain(network):
 def offline(server, *words, **options):
     """A queue command as the server's user, with bytes for its input and output."""
     process = server.spawn('queue', *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-    out, errors = process.communicate(timeout=20)
+    out, errors = process.communicate(timeout=places.patient(20))
     return process.returncode, out, errors.decode()
 
 
@@ -198,7 +199,7 @@ def test_moving_to_another_host(network):
     receipt = errors.split()[-1]
 
     # From now on it is not served here.
-    code = old.spawn('serve', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(20)
+    code = old.spawn('serve', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(places.patient(20))
     assert code != 0 and 'was exported' in old.log()
 
     # The way breaks: nothing is taken in. Then all of it, and once more.
@@ -216,7 +217,8 @@ def test_moving_to_another_host(network):
     sink = network.sink(port=port).start()
     new.start()
     places.await_true(lambda: len(sink.messages) == 5, 10, 'what was not held is delivered')
-    assert new.queue_count() == 1 and len(listed(new, '--queue', 'hold')) == 1
+    new.await_queue_count(1)
+    assert len(listed(new, '--queue', 'hold')) == 1
     assert changed(new, 'release', 'ALL') == 1
     places.await_true(lambda: len(sink.messages) == 6, 10, 'and the held one')
     assert sorted(len(m.data) for m in sink.messages)[-1] > 600000
@@ -235,7 +237,7 @@ def test_moving_to_another_host(network):
 def import_from(server, source):
     command = [str(places.program()), 'queue', 'import', '-c', str(server.etc)]
     done = subprocess.run(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=20, cwd=server.directory, **server._identity())
+                          timeout=places.patient(20), cwd=server.directory, **server._identity())
     return done.returncode, done.stdout, done.stderr.decode()
 
 

@@ -15,8 +15,11 @@ from harness.server import wait_gone
 
 
 def descendants(pid):
-    with open(f'/proc/{pid}/task/{pid}/children') as children:
-        found = [int(p) for p in children.read().split()]
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children') as children:
+            found = [int(p) for p in children.read().split()]
+    except (FileNotFoundError, ProcessLookupError):     # run's own "sleep" comes and goes
+        found = []
     return found + [p for child in found for p in descendants(child)]
 
 
@@ -49,15 +52,15 @@ class Demo:
         started = descendants(self.process.pid)
         assert len(started) >= 3
         self.process.send_signal(number)
-        code = self.process.wait(30)
-        assert wait_gone(started, 1), f'left behind: {started}'
+        code = self.process.wait(places.patient(30))
+        assert wait_gone(started, 5), f'left behind: {started}'
         return code
 
     def kill(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(places.patient(20))
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.output.close()
@@ -129,7 +132,9 @@ def test_the_first_message(demo, tree):
     # The same by nothing but a shell, through the other relay.
     lines = network.said().splitlines()
     begin = next(n for n, line in enumerate(lines) if line.startswith('  { sleep'))
+    # (A reader's machine is not as busy as this one may be: a second between the steps is enough there.)
     command = '\n'.join(lines[begin:begin + 4]).replace(f'127.0.0.1 {port}', f'127.0.0.1 {port + 1}')
+    command = command.replace('sleep 1;', 'sleep 4;')
     result = subprocess.run(['bash', '-c', command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             text=True, timeout=60)
     assert '250 2.0.0 Ok: queued as' in result.stdout, result.stdout
@@ -182,7 +187,7 @@ def test_it_can_be_run_again(demo, tree):
     first.await_ready()
 
     second = demo('--port', str(port))
-    assert second.process.wait(20) != 0
+    assert second.process.wait(places.patient(20)) != 0
     assert f'port {port} is in use' in second.said()
     assert first.process.poll() is None
 
@@ -211,7 +216,7 @@ def test_a_server_that_dies_ends_it_all(demo):
         servers = [int(pid) for pid in children.read().split()]
     everything = descendants(network.process.pid)
     os.kill(servers[0], signal.SIGKILL)
-    assert network.process.wait(30) != 0
+    assert network.process.wait(places.patient(30)) != 0
     assert 'ended by itself' in network.said()
     assert wait_gone(everything, 5), 'something was left behind'
 
@@ -231,8 +236,11 @@ def test_who_runs_it(demo, tree):
     network.await_ready()
     owners = []
     for pid in descendants(network.process.pid):
-        with open(f'/proc/{pid}/status') as file:
-            status = file.read()
+        try:
+            with open(f'/proc/{pid}/status') as file:
+                status = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         if status.startswith('Name:\tforepost\n'):
             owners.append(int(re.search(r'^Uid:\s+(\d+)', status, re.M).group(1)))
     if os.getuid() == 0:

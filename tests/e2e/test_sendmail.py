@@ -84,6 +84,7 @@ def test_options_of_sendmail(core, names):
                   ['-qSx'], [], ['-\x7f'], ['a\nb@relay.test'], ['-f', 'a\r\nDATA', 'editor']):
         done = names('sendmail', *wrong, input='Subject: x\n\nx\n')
         assert done.returncode == USAGE and 'sendmail: fatal: ' in done.stderr, (wrong, done.stderr)
+    core.await_queue_count(0)
     assert names('sendmail', '-bp').stdout == 'Mail queue is empty\n' == names('mailq').stdout
     assert names('sendmail', '-q').returncode == OK
     assert names('sendmail', '-qI4nothing0here').returncode == OK
@@ -130,6 +131,7 @@ def test_another_user(core):
     message, = received(core)
     assert f'from userid {other.pw_uid})' in message.get_all('received')[0]
     assert f'<{other.pw_name}@relay.test>' in str(message['from'])
+    core.await_queue_count(0)           # it is in the mailbox a moment before
     assert names('mailq').stdout == 'Mail queue is empty\n'
     assert names('postqueue', '-f').returncode == OK
     done = names('postsuper', '-d', 'ALL')

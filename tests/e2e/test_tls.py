@@ -38,7 +38,7 @@ def test_the_certificate_is_the_configured_one(network):
         ['openssl', 's_client', '-starttls', 'smtp', '-connect', f'127.0.0.1:{relay.port}',
          '-CAfile', places.certificate('mx1.relay.test')[0], '-verify_return_error',
          '-verify_hostname', 'mx1.relay.test'],
-        input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20).stdout
+        input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=places.patient(20)).stdout
     assert 'Verify return code: 0 (ok)' in shown, shown
     assert re.search(r'TLSv1\.3', shown)
 
@@ -48,7 +48,7 @@ def test_versions(network, version, works):
     relay = network.relay(places.free_port(), main=tls_in('mx1.relay.test')).start()
     shown = subprocess.run(
         ['openssl', 's_client', version, '-starttls', 'smtp', '-connect', f'127.0.0.1:{relay.port}'],
-        input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20).stdout
+        input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=places.patient(20)).stdout
     assert ('BEGIN CERTIFICATE' in shown) == works, shown
 
 
