@@ -166,8 +166,9 @@ static const struct play plays[] = {
         {.name = "a reply in drops, with a deadline",
          .to = "u@dest.test",
          .settings = "smtp_per_request_deadline = yes\n",
-         .scripts = {GREETING
-                     "<EHLO\n>250-a\n@wait 60\n>250-b\n@wait 60\n>250-c\n@wait 60\n>250 d\n@hang"},
+         .scripts =
+                 {GREETING
+                  "<EHLO\n>250-a\n@wait 400\n>250-b\n@wait 400\n>250-c\n@wait 400\n>250 d\n@hang"},
          .log = {"timed out while performing the EHLO handshake)"}},
         {.name = "silent MAIL",
          .to = "u@dest.test",
@@ -661,7 +662,7 @@ static void all_plays(void **state)
                 play = &plays[i];
                 while (scripts < 3 && play->scripts[scripts])
                         scripts++;
-                r = (struct rig){.timeout_ms = is_about_silence(play) ? 150 : 0};
+                r = (struct rig){.timeout_ms = is_about_silence(play) ? 1000 : 0};
                 rig_run(&r, play->settings ? play->settings : "", play->scripts, scripts,
                         await_play);
                 check_play(play, &r);

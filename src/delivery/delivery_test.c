@@ -74,7 +74,7 @@ static void await_ten(struct rig *rig)
         assert_int_equal(counts.connections, 1);
         assert_int_equal(counts.destinations, 1);
         /* idle for longer than smtp_connection_cache_time_limit: QUIT, and all is forgotten */
-        for (int i = 0; i < 100 && counts.connections; i++) {
+        for (int i = 0; i < 1000 && counts.connections; i++) {
                 assert_int_equal(await_sleep(50), 0);
                 delivery_count(rig->delivery, &counts);
         }
@@ -179,10 +179,12 @@ static void goes_away_in_the_middle(void **state)
 static void await_many(struct rig *rig)
 {
         size_t most = 0;
+        rig->peer.is_held = true; /* until all is there: the disk may be slower than the peer */
         for (int i = 0; i < 40; i++)
                 await_rig_mail(rig, "from@sender.test", "u@dest.test");
+        rig->peer.is_held = false;
         struct delivery_counts counts;
-        int64_t until_ms = loop_now_ms() + 10000;
+        int64_t until_ms = loop_now_ms() + 100000;
         do {
                 assert_int_equal(await_sleep(1), 0);
                 delivery_count(rig->delivery, &counts);
@@ -267,8 +269,8 @@ static void a_dead_destination_rests(void **state)
         rig_run(&r, "smtp_destination_concurrency_limit = 1\n", scripts, 1, await_dead);
         assert_int_equal(
                 rig_log_count(&r, "(connect to 127.0.0.1[127.0.0.1]:1: Connection refused)"), 1);
-        log_must_have("to=<v@nowhere.test>, relay=none, delay=0, delays=0/0/0/0, dsn=4.4.1, "
-                      "status=deferred (delivery temporarily suspended: connect to "
+        log_must_have("to=<v@nowhere.test>, relay=none, delay=0");
+        log_must_have("dsn=4.4.1, status=deferred (delivery temporarily suspended: connect to "
                       "127.0.0.1[127.0.0.1]:1: Connection refused)");
 }
 
@@ -278,7 +280,7 @@ static void await_revival(struct rig *rig)
         await_rig_quiet(rig);
         await_rig_mail(rig, "from@sender.test", "v@dest.test");
         await_rig_quiet(rig);
-        for (int i = 0; i < 200 && rig->peer.message_count < 2; i++) /* minimal_backoff_time */
+        for (int i = 0; i < 20000 && rig->peer.message_count < 2; i++) /* minimal_backoff_time */
                 assert_int_equal(await_sleep(50), 0);
         await_rig_quiet(rig);
         assert_int_equal(rig->peer.message_count, 2);
@@ -305,7 +307,7 @@ static void await_word_of_life(struct rig *rig)
         }
         assert_int_equal(rig->peer.message_count, 0);
         await_rig_mail(rig, "from@sender.test", "v@dest.test");
-        for (int i = 0; i < 200 && rig->peer.message_count < 4; i++)
+        for (int i = 0; i < 20000 && rig->peer.message_count < 4; i++)
                 assert_int_equal(await_sleep(10), 0);
         await_rig_quiet(rig);
         assert_int_equal(rig->peer.message_count, 4);
@@ -327,7 +329,7 @@ static void await_one_that_goes_ahead(struct rig *rig)
                 await_rig_quiet(rig);
         }
         /* 3 s, which is less than any message's own time */
-        for (int i = 0; i < 1000 && rig->peer.message_count < 3; i++)
+        for (int i = 0; i < 20000 && rig->peer.message_count < 3; i++)
                 assert_int_equal(await_sleep(10), 0);
         await_rig_quiet(rig);
         assert_int_equal(rig->peer.message_count, 3);
@@ -613,7 +615,6 @@ static void large_content_is_not_changed(void **state)
         for (unsigned i = 0; big.len < (5 << 20); i++)
                 buf_printf(&big, "%s%u%s\r\n", i % 3 ? "" : ".", i * 2654435761U,
                            i % 7 ? "" : "..\r\n..\r\n.\r\n");
-        r.timeout_ms = 3000;
         rig_run(&r, "", scripts, 1, await_big);
         buf_done(&big);
 }
@@ -635,7 +636,6 @@ static void a_server_that_has_had_enough(void **state)
         while (big.len < (7 << 20))
                 buf_append_str(&big,
                                STR("0123456789012345678901234567890123456789012345678901\r\n"));
-        r.timeout_ms = 3000;
         rig_run(&r, "", scripts, 1, await_early);
         log_must_have(
                 "dsn=5.3.4, status=bounced (host 127.0.0.1[127.0.0.1] said: 552 5.3.4 too much");
@@ -671,10 +671,10 @@ static void await_stop(struct rig *rig)
         for (int i = 0; i < 10; i++)
                 await_rig_mail(rig, "from@sender.test", "u@dest.test v@gone.test");
         assert_int_equal(await_sleep(50), 0);
-        int64_t before_ms = clock_mono_ms();
+        int64_t before_ms = loop_now_ms();
         await_delivery_stop(&rig->delivery, loop_now_ms() + 100);
         assert_null(rig->delivery);
-        assert_in_range(clock_mono_ms() - before_ms, 90, 10000);
+        assert_in_range(clock_mono_ms() - before_ms, 100, 20000);
         spool_count(rig->kit.spool, &counts);
         assert_int_equal(counts.active, 10);
         /* one that comes now stays where it is */
@@ -713,8 +713,9 @@ static void stops_between_two_replies(void **state)
 static void await_gentle_stop(struct rig *rig)
 {
         await_rig_mail(rig, "from@sender.test", "u@dest.test");
-        assert_int_equal(await_sleep(20), 0);
-        await_delivery_stop(&rig->delivery, loop_now_ms() + 5000);
+        while (str_find_str(buf_str(&rig->peer.heard), STR("MAIL")) < 0)
+                assert_int_equal(await_sleep(1), 0);
+        await_delivery_stop(&rig->delivery, loop_now_ms() + 30000);
         assert_int_equal(rig->peer.message_count, 1);
 }
 
@@ -751,8 +752,10 @@ static void new_routes_new_connections(void **state)
 static void await_recipient_limit(struct rig *rig)
 {
         struct delivery_counts counts;
+        rig->peer.is_held = true;
         for (int i = 0; i < 20; i++)
                 await_rig_mail(rig, "from@sender.test", "u@dest.test");
+        rig->peer.is_held = false;
         size_t most = 0;
         do {
                 delivery_count(rig->delivery, &counts);

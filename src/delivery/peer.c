@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 10000, LINE_MAX_BYTES = 8192 };
+enum { PATIENCE_MS = 100000, LINE_MAX_BYTES = 8192 };
 
 struct connection {
         struct list link;
@@ -62,9 +62,11 @@ static int say(struct connection *c, const char *text)
 static int await_serve(struct connection *c, int64_t delay_ms)
 {
         struct str line;
-        int rc;
+        int rc = 0;
+        while (c->peer->is_held && rc == 0)
+                rc = await_sleep(1);
         say(c, "220 peer.test ESMTP");
-        while ((rc = await_hear(c, &line)) == 0) {
+        while (rc == 0 && (rc = await_hear(c, &line)) == 0) {
                 if (str_starts_nocase(line, STR("EHLO")))
                         say(c,
                             "250-peer.test\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n"

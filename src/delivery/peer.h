@@ -38,6 +38,7 @@ struct peer {
         struct buf contents;
         struct buf heard; /* every line that was read, with LF */
         struct buf wrong; /* lines that did not begin as they must; empty: all well */
+        bool is_held;     /* @serve greets nobody yet */
         struct task *stopper;
 };
 

@@ -202,7 +202,7 @@ static void break_and_mend(struct kit *k)
         kit_settle(m[1], SPOOL_WAITING, "451 once", clock_wall_us() + 3600 * (int64_t)1000000);
         await_sleep(20);
         disk_mend();
-        int64_t until = loop_now_ms() + 2000;
+        int64_t until = loop_now_ms() + 60000;
         while ((rc = await_kit_commit(k, kit_content(&scratch, 5000, 3), 2, 0, ids[3], &why)) < 0 &&
                loop_now_ms() < until)
                 await_sleep(10);
@@ -263,7 +263,7 @@ static void fail_once(struct kit *k)
         assert_int_equal(
                 await_kit_commit(k, kit_content(&scratch, 500, 1), 1, SPOOL_HOLD, refused_id, &why),
                 -EIO);
-        int64_t until = loop_now_ms() + 2000;
+        int64_t until = loop_now_ms() + 60000;
         int rc;
         while ((rc = await_kit_commit(k, kit_content(&scratch, 500, 2), 1, SPOOL_HOLD, ids[1],
                                       &why)) < 0 &&

@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+enum { TTL_MS = 1500, OLD_US = (TTL_MS + 20) * 1000 };
+
 /* A server that is in this process. */
 struct fake {
         atomic_int asked;
@@ -60,8 +62,8 @@ static void rig_init(struct rig *r)
         r->config = config_load(r->b.dir, NULL, &r->b.findings);
         assert_non_null(r->config);
         r->config->params.table_timeout = 300;
-        r->config->params.table_cache_ttl = 60;
-        r->config->params.table_cache_negative_ttl = 60;
+        r->config->params.table_cache_ttl = TTL_MS;
+        r->config->params.table_cache_negative_ttl = TTL_MS;
         r->config->params.table_cache_stale_time = 100000;
         table_set_use_config(r->b.set, r->config);
         struct table_text text = {
@@ -102,7 +104,7 @@ static void answers_are_believed_for_a_while(void **state)
         assert_string_equal(find(&r, "a"), "<a>");
         assert_string_equal(find(&r, "none"), "-");
         assert_int_equal(fake.asked, 2);
-        usleep(80000);
+        usleep(OLD_US);
         assert_string_equal(find(&r, "a"), "<a>");
         assert_string_equal(find(&r, "none"), "-");
         assert_int_equal(fake.asked, 4);
@@ -122,7 +124,7 @@ static void when_it_is_down_only_what_was_found_counts(void **state)
         rig_init(&r);
         assert_string_equal(find(&r, "a"), "<a>");
         assert_string_equal(find(&r, "none"), "-");
-        usleep(80000);
+        usleep(OLD_US);
         fake.outcome = SERVER_DOWN;
         assert_string_equal(find(&r, "a"), "<a>");
         assert_int_equal(fake.asked, 3);
@@ -244,11 +246,11 @@ static void nobody_waits_longer_than_the_time_limit(void **state)
 {
         static struct crowd c;
         rig_init(&c.r);
-        fake.delay_ms = 900; /* a library that is stuck */
+        fake.delay_ms = 3000; /* a library that is stuck */
         run(&c, own_key);
         for (int i = 0; i < TASKS; i++) {
                 assert_string_equal(c.said[i], "!");
-                assert_in_range(c.took_ms[i], 200, 850);
+                assert_in_range(c.took_ms[i], 200, 2900);
         }
         rig_done(&c.r);
 }

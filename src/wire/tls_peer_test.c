@@ -27,7 +27,7 @@ struct meeting {
 
 static int64_t soon(void)
 {
-        return loop_now_ms() + 5000;
+        return loop_now_ms() + 60000;
 }
 
 static void end_one(struct meeting *m)
