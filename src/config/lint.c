@@ -256,12 +256,19 @@ static void lint_domains(struct lint *l)
                      "local_recipient_maps is empty: mail to users that do not exist is accepted, "
                      "and bounces to forged senders");
         if (config_is_set(l->config, "mydestination") && !str_is_empty(p->mydestination) &&
-            !config_is_set(l->config, "local_transport"))
+            !config_is_set(l->config, "local_transport") && is_refused)
                 warn(l, "no-local-delivery", "mydestination",
-                     "name these users in alias_maps or virtual_alias_maps, set local_transport to a "
-                     "server that has them, or use virtual_mailbox_domains",
+                     "set mailbox_transport to a server that has these users, name them in alias_maps "
+                     "or virtual_alias_maps, or use virtual_mailbox_domains",
                      "mail for mydestination is refused, but for aliases: there is no delivery to "
                      "system users");
+        if (!str_is_empty(p->mailbox_transport) && !config_is_set(l->config, "forward_path"))
+                findings_add(
+                        l->findings, SEVERITY_NOTE, "forward-not-read",
+                        place_of(l, "mailbox_transport"),
+                        "let the server behind it forward (Sieve), or use alias_maps",
+                        "mailbox_transport: ~/.forward files, which Postfix follows first, are "
+                        "not read");
         if (p->allow_untrusted_routing)
                 warn(l, "untrusted-routing", "allow_untrusted_routing", "remove it",
                      "allow_untrusted_routing: strangers can relay through our domains by "

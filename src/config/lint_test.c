@@ -127,6 +127,8 @@ static const struct {
         {"delay_warning_time = 6d\n", "late-warning", SEVERITY_WARNING, 1},
         {"maximal_queue_lifetime = 1m\n", "short-lifetime", SEVERITY_WARNING, 1},
         {"local_transport = smtp:[192.0.2.9]\n", NULL, 0, 0},
+        {"mailbox_transport = lmtp:unix:lmtp\nforward_path =\n", NULL, 0, 0},
+        {"mailbox_transport = lmtp:unix:lmtp\n", "forward-not-read", SEVERITY_NOTE, 1},
         {"smtp_use_tls = yes\n", "old-parameter-name", SEVERITY_NOTE, 1},
 };
 

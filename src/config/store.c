@@ -138,6 +138,8 @@ static bool smtp_twin(struct str name, char *out, size_t room)
         } prefixes[] = {{STR_INIT("lmtp_lhlo_"), "smtp_helo_"},
                         {STR_INIT("lmtp_discard_lhlo_"), "smtp_discard_ehlo_"},
                         {STR_INIT("lmtp_"), "smtp_"}};
+        if (str_eq(name, STR("lmtp_assume_final"))) /* SMTP ends nowhere */
+                return false;
         for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
                 if (str_starts(name, prefixes[i].lmtp)) {
                         struct str rest = str_tail(name, prefixes[i].lmtp.len);

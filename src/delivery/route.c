@@ -14,6 +14,8 @@
  * default_transport. Who has moved (relocated_maps) gets no mail. A filter takes the place of all of it: what
  * comes back from there has no filter, and finds its own way.
  *
+ * Who comes to local(8) goes on to where its own parameters send him (policy/local.c).
+ *
  * A next hop that is written down for a domain of ours is hidden: it is how a relay reaches its core, and the
  * core's name must not leave the network.
  */
@@ -67,11 +69,23 @@ static void refuse_command(const struct transport *t, struct place at, const cha
         if (transport_command_is_here(t->command, &reason))
                 return;
         bool is_local = str_eq(t->command, STR("local"));
-        findings_add(findings, is_local ? SEVERITY_WARNING : SEVERITY_ERROR, "transport-not-yet",
-                     at,
-                     is_local ? "empty mydestination, or set local_transport = error: ..." : NULL,
-                     "%s: mail by transport \"%.*s\" would wait for ever: %s", parameter,
-                     STR_ARG(t->name), reason);
+        if (is_local && !str_is_empty(t->params->mailbox_transport))
+                return; /* it takes everybody */
+        if (is_local && policy_local_sends_on(t->params))
+                findings_add(findings, SEVERITY_WARNING, "no-system-mailboxes", at,
+                             "name these users in mailbox_transport_maps, or set mailbox_transport",
+                             "%s: mail for this machine's own users waits: there is no delivery to "
+                             "their mailboxes",
+                             parameter);
+        else
+                findings_add(
+                        findings, is_local ? SEVERITY_WARNING : SEVERITY_ERROR, "transport-not-yet",
+                        at,
+                        is_local
+                                ? "set mailbox_transport, empty mydestination, or set local_transport = error: ..."
+                                : NULL,
+                        "%s: mail by transport \"%.*s\" would wait for ever: %s", parameter,
+                        STR_ARG(t->name), reason);
 }
 
 /* An empty value or an unknown name leaves the transport NULL: its mail waits. */
@@ -158,6 +172,24 @@ static struct table_list *probe_maps(const struct routes *r, const char *paramet
         return table_list_open(r->tables, text, config_place(r->config, parameter), findings);
 }
 
+/* mailbox_transport and fallback_transport are read when they are needed: here only what is wrong with them. */
+static void check_local(struct routes *r, struct findings *findings)
+{
+        const struct params *p = &r->config->params;
+        const struct {
+                const char *name;
+                struct str text;
+        } ways[] = {{"mailbox_transport", p->mailbox_transport},
+                    {"fallback_transport", p->fallback_transport}};
+        for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+                struct way w;
+                if (str_is_empty(ways[i].text))
+                        continue;
+                way_read(&w, r, ways[i].name, ways[i].text, true, findings);
+                check_nexthops(r, ways[i].name, &w, findings);
+        }
+}
+
 static void plan_mail(struct routes *r, struct findings *findings)
 {
         const struct params *p = &r->config->params;
@@ -175,6 +207,7 @@ static void plan_mail(struct routes *r, struct findings *findings)
                  str_trim(p->virtual_mailbox_domains).len > 0, findings);
         way_read(&m->relay, r, "relay_transport", p->relay_transport, true, findings);
         way_read(&m->standard, r, "default_transport", p->default_transport, true, findings);
+        check_local(r, findings);
         check_nexthops(r, "relay_transport", &m->relay, findings);
         check_nexthops(r, "default_transport", &m->standard, findings);
         check_relayhost(r, "relayhost", m->relayhost, findings);
@@ -479,6 +512,46 @@ static int route_of_filter(const struct routes *r, struct str filter, struct str
         return 0;
 }
 
+/* ---- local(8) ---- */
+
+static bool is_local(const struct way *w)
+{
+        return w->transport && str_eq(w->transport->command, STR("local"));
+}
+
+/*
+ * Where local(8) would send this user on, with its own next hop where the transport names none. One whom luser_relay was
+ * meant for comes here only when it leads to himself.
+ */
+static int await_local(const struct routes *r, const struct smtp_address *recipient,
+                       struct arena *arena, struct way *w, struct why *why)
+{
+        struct policy_local local;
+        struct way on = {0};
+        int rc = await_policy_local(r->policy, recipient, arena, &local, why);
+        if (rc < 0)
+                return rc;
+        switch (local.end) {
+        case LOCAL_MAILBOX:
+                break;
+        case LOCAL_BY_TRANSPORT:
+                rc = way_read_value(r, local.parameter, local.value, &on, why);
+                if (rc < 0)
+                        return rc;
+                if (on.nexthop.len == 0)
+                        on.nexthop = w->nexthop;
+                *w = on;
+                break;
+        case LOCAL_BY_ADDRESS:
+        case LOCAL_UNKNOWN:
+                w->transport = r->error;
+                w->nexthop = arena_printf(arena, "5.1.1 unknown user: \"%.*s\"",
+                                          STR_ARG(recipient->local));
+                break;
+        }
+        return 0;
+}
+
 int await_route_find(struct routes *r, const struct route_query *query, struct arena *arena,
                      struct route *out, struct why *why)
 {
@@ -508,6 +581,8 @@ int await_route_find(struct routes *r, const struct route_query *query, struct a
                 rc = way_override(r, value, &w, why);
         if (rc == 0)
                 rc = await_relocated(r, &address, class, arena, &w, why);
+        if (rc == 0 && is_local(&w))
+                rc = await_local(r, &address, arena, &w, why);
         if (rc < 0)
                 return rc;
         if (!w.transport)

@@ -400,6 +400,57 @@ static void tls_levels(void **state)
         }
 }
 
+/* ---- local(8) ---- */
+
+static void by_local_parameters(void **state)
+{
+        static const struct {
+                const char *settings, *to, *expected;
+        } rows[] = {
+                {"", "u@local.test", "error:5.1.1 no mailboxes of system users here hidden"},
+                {"local_transport = local:x.test\n", "u@local.test", "local:x.test hidden"},
+                /* everybody */
+                {"mailbox_transport = lmtp:unix:run/lmtp\n", "Root+x@local.test",
+                 "lmtp:unix:run/lmtp hidden"},
+                {"mailbox_transport = relay\n", "u@local.test", "relay:me.test hidden"},
+                {"mailbox_transport = relay\n", "u@relay.test", "relay:relay.test"},
+                /* names alone, in lower case */
+                {"mailbox_transport = relay:[all]\n"
+                 "mailbox_transport_maps = inline:{u=smtp:[one], u@local.test=smtp:[no]}\n",
+                 "U+ext@local.test", "smtp:[one] hidden"},
+                {"mailbox_transport_maps = pcre:{{/^(u)$$/ smtp:[$$1]}}\n", "u@local.test",
+                 "error:5.1.1 unknown user: \"u\" hidden"},
+                /* users of this machine are told apart */
+                {"fallback_transport = smtp:[core]\n", "nobody-here@local.test",
+                 "smtp:[core] hidden"},
+                {"fallback_transport = smtp:[core]\n", "root@local.test", "local:me.test hidden"},
+                {"fallback_transport_maps = inline:{n1=smtp:[core]}\n", "n1@local.test",
+                 "smtp:[core] hidden"},
+                {"fallback_transport_maps = inline:{n1=smtp:[core]}\n", "n2@local.test",
+                 "error:5.1.1 unknown user: \"n2\" hidden"},
+                {"fallback_transport_maps = inline:{n1=smtp:[core]}\n", "postmaster@local.test",
+                 "local:me.test hidden"},
+                /* an alias before, who comes here leads to himself */
+                {"luser_relay = n1@local.test\n", "n1@local.test",
+                 "error:5.1.1 unknown user: \"n1\" hidden"},
+                {"luser_relay = n1@local.test\n", "root@local.test", "local:me.test hidden"},
+                /* what is wrong waits */
+                {"mailbox_transport_maps = inline:{u=nosuch:x}\n", "u@local.test",
+                 "! mailbox_transport_maps: there is no transport \"nosuch\""},
+                {"fallback_transport_maps = fail:x\n", "n1@local.test",
+                 "! fallback_transport_maps: fail:x: a table of type fail: always fails"},
+                {"transport_maps = inline:{local.test=smtp:[there]}\nmailbox_transport = relay\n",
+                 "u@local.test", "smtp:[there] hidden"},
+        };
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                struct desk d;
+                desk_open(&d, rows[i].settings, NULL);
+                desk_load(&d);
+                assert_string_equal(find(&d, rows[i].to), rows[i].expected);
+                desk_done(&d);
+        }
+}
+
 /* ---- findings ---- */
 
 static void findings(void **state)
@@ -422,6 +473,10 @@ static void findings(void **state)
                 {"virtual_transport = lmtp:[dovecot]\n", NULL, SEVERITY_NOTE},
                 {"local_transport = local\n", "transport-not-yet", SEVERITY_WARNING},
                 {"local_transport = local\nmydestination =\n", NULL, SEVERITY_NOTE},
+                {"mailbox_transport = lmtp:unix:lmtp\n", NULL, SEVERITY_NOTE},
+                {"mailbox_transport = pipe\n", "unknown-transport", SEVERITY_ERROR},
+                {"mailbox_transport = smtp:[core\n", "bad-nexthop", SEVERITY_ERROR},
+                {"luser_relay = a@b.test\n", "no-system-mailboxes", SEVERITY_WARNING},
                 {"smtp_tls_security_level = verify\n", "tls-no-authorities", SEVERITY_WARNING},
                 {"smtp_tls_security_level = verify\ntls_append_default_CA = yes\n", NULL,
                  SEVERITY_NOTE},
@@ -435,10 +490,10 @@ static void findings(void **state)
                  SEVERITY_ERROR},
         };
         static const char *const ours[] = {
-                "relayhost-is-self", "bad-nexthop",        "unknown-transport",
-                "transport-not-yet", "bad-feedback",       "tls-level-not-yet",
-                "tls-client",        "tls-no-authorities", "tls-no-fingerprint",
-                "bad-tls-policy",
+                "relayhost-is-self", "bad-nexthop",         "unknown-transport",
+                "transport-not-yet", "bad-feedback",        "tls-level-not-yet",
+                "tls-client",        "tls-no-authorities",  "tls-no-fingerprint",
+                "bad-tls-policy",    "no-system-mailboxes",
         };
         for (size_t i = 0; i < COUNT(cases); i++) {
                 struct desk d;
@@ -464,6 +519,7 @@ int main(void)
                 cmocka_unit_test(by_parameters),
                 cmocka_unit_test(relayhost_is_for_relay_domains_too),
                 cmocka_unit_test(by_transport_maps),
+                cmocka_unit_test(by_local_parameters),
                 cmocka_unit_test(an_empty_value),
                 cmocka_unit_test(the_star),
                 cmocka_unit_test(overrides),

@@ -158,7 +158,7 @@ static void await_sent(struct work *w, size_t at, const struct client *c,
                 .public = is_hidden ? hide_from(w, c, to, r->reply) : r->reply,
                 .is_reply = true,
                 .remote_mta = is_hidden ? STR("") : str_from(c->host),
-                .is_relayed = !c->is_lmtp, /* LMTP ends in a mailbox */
+                .is_relayed = !c->is_lmtp || !w->job->route->transport->params->lmtp_assume_final,
                 .has_dsn = c->has_dsn,
         };
         await_delivery_job_result(w->job, w->left[at], &result);

@@ -7,7 +7,7 @@
  * each is.
  *
  * Postfix asks alias_maps when local(8) delivers; here nothing does, so they are asked with the
- * others, for addresses that would go to local(8). An alias for a command, a file or a list in a
+ * others, for addresses that would go to local(8), and so is luser_relay (local.c). An alias for a command, a file or a list in a
  * file cannot be followed: its mail is refused for now, and its name is in the log.
  */
 #include "base/check.h"
@@ -202,6 +202,25 @@ bool policy_alias_is_foreign(struct str value, const char **what)
         return false;
 }
 
+/* luser_relay, for who is nobody here. */
+static enum table_result await_find_luser(struct expansion *e, const struct smtp_address *now,
+                                          struct str *value)
+{
+        struct policy_local local;
+        if (str_is_empty(e->p->params->luser_relay))
+                return TABLE_NOT_FOUND;
+        e->maps = "luser_relay";
+        if (await_policy_local(e->p, now, e->arena, &local, e->why) < 0)
+                return TABLE_ERROR;
+        *value = local.value;
+        return local.end == LOCAL_BY_ADDRESS ? TABLE_FOUND : TABLE_NOT_FOUND;
+}
+
+static bool has_local_maps(const struct policy *p)
+{
+        return !table_list_is_empty(p->alias_maps) || !str_is_empty(p->params->luser_relay);
+}
+
 /* By the name, with its extension and then without (local(8)). */
 static enum table_result await_find_local(struct expansion *e, const struct smtp_address *now,
                                           struct str *value)
@@ -209,7 +228,7 @@ static enum table_result await_find_local(struct expansion *e, const struct smtp
         bool is_so;
         const char *what;
         e->maps = "alias_maps";
-        if (table_list_is_empty(e->p->alias_maps))
+        if (!has_local_maps(e->p))
                 return TABLE_NOT_FOUND;
         if (await_goes_to_local(e, now, &is_so) == TABLE_ERROR)
                 return TABLE_ERROR;
@@ -226,7 +245,7 @@ static enum table_result await_find_local(struct expansion *e, const struct smtp
                         STR_ARG(name), what);
                 return TABLE_ERROR;
         }
-        return result;
+        return result == TABLE_NOT_FOUND ? await_find_luser(e, now, value) : result;
 }
 
 /* Asks for what stands at `at`, again and again, until no map names it. */
@@ -289,7 +308,7 @@ int await_policy_expand(struct policy *p, const struct smtp_address *recipient, 
                                !p->virtual_alias_maps ? "virtual_alias_maps"
                                : !p->alias_maps       ? "alias_maps"
                                                       : "transport_maps");
-        if (!table_list_is_empty(p->virtual_alias_maps) || !table_list_is_empty(p->alias_maps)) {
+        if (!table_list_is_empty(p->virtual_alias_maps) || has_local_maps(p)) {
                 map_init(&e.settled);
                 for (size_t i = 0; rc == 0 && i < e.count; i++)
                         rc = await_expand_at(&e, i);

@@ -91,6 +91,8 @@ static void open_all(struct policy *p, struct findings *findings)
         TABLES(transport_maps);
         TABLES(virtual_mailbox_maps);
         TABLES(local_recipient_maps);
+        TABLES(mailbox_transport_maps);
+        TABLES(fallback_transport_maps);
         TABLES(relay_recipient_maps);
         TABLES(relay_clientcerts);
         TABLES(rbl_reply_maps);
@@ -102,6 +104,9 @@ static void open_all(struct policy *p, struct findings *findings)
         MAP(POLICY_REJECT_FOOTER, smtpd_reject_footer_maps);
 #undef MAP
         open_spf(p, findings);
+        if (policy_local_sends_on(params))
+                p->system_users =
+                        open_tables(p, "local_transport", STR("unix:passwd.byname"), findings);
         p->transport_has_parents = list_has_word(parents, STR("transport_maps"));
         p->access_has_parents = list_has_word(parents, STR("smtpd_access_maps"));
         p->propagates_extensions =

@@ -267,7 +267,7 @@ int await_policy_recipient(struct policy *p, const struct smtp_address *recipien
                            struct arena *arena, bool *is_listed, struct why *why);
 
 /*
- * virtual_alias_maps, and alias_maps for who would go to local(8), to the end: what `recipient`
+ * virtual_alias_maps, and alias_maps and luser_relay for who would go to local(8), to the end: what `recipient`
  * becomes. The result is in `arena`: at least one address; itself when no map names it; no address twice. 0, -EAGAIN (a table cannot be asked), or
  * -ELOOP (over virtual_alias_expansion_limit or virtual_alias_recursion_limit; a loop through
  * itself is fine). <postmaster> without a domain becomes postmaster@$myorigin.
@@ -278,6 +278,24 @@ struct policy_expansion {
 };
 int await_policy_expand(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
                         struct policy_expansion *out, struct why *why);
+
+/* What becomes of a user of mydestination for whom local(8) is the transport, and no alias stands. */
+enum local_end {
+        LOCAL_MAILBOX, /* one of this machine's users, and nobody delivers to those */
+        LOCAL_BY_TRANSPORT,
+        LOCAL_BY_ADDRESS,
+        LOCAL_UNKNOWN,
+};
+struct policy_local {
+        enum local_end end;
+        const char *parameter; /* who says so: "mailbox_transport_maps" */
+        struct str value;      /* "transport:nexthop", or an address */
+};
+/* 0, or -EAGAIN with *why when a table cannot be asked. */
+int await_policy_local(struct policy *p, const struct smtp_address *recipient, struct arena *arena,
+                       struct policy_local *out, struct why *why);
+/* Is one of mailbox_transport, fallback_transport, their maps and luser_relay set? */
+bool policy_local_sends_on(const struct params *params);
 
 /* ---- what rules ask for, in words ---- */
 

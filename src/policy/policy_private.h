@@ -242,6 +242,8 @@ struct policy {
         struct table_list *virtual_alias_maps, *alias_maps, *transport_maps, *virtual_mailbox_maps,
                 *local_recipient_maps, *relay_recipient_maps, *relay_clientcerts, *rbl_reply_maps,
                 *postscreen_dnsbl_reply_map;
+        struct table_list *mailbox_transport_maps, *fallback_transport_maps;
+        struct table_list *system_users;     /* NULL: local(8) sends nobody on */
         struct template_filter reply_filter; /* smtpd_expansion_filter */
         struct dns_filter *dns_filter;       /* smtpd_dns_reply_filter; NULL: none */
         struct table **spf_exceptions;

@@ -316,6 +316,36 @@ static void aliases_of_local_users_expand(void **state)
         rig_done(&r);
 }
 
+/* luser_relay: for who has no alias, no transport, and is no user of this machine. */
+static void names_that_are_nobody_expand(void **state)
+{
+        static const struct {
+                const char *address, *expected;
+        } rows[] = {
+                {"No.One+x.y@local.example", "no.one=No.One+x.y=x.y=local.example@c.example"},
+                {"no.one@local.example", "no.one=no.one==local.example@c.example"},
+                {"bob@local.example", "bob@c.example"},
+                {"ann@local.example", "ann@local.example"},
+                {"root@local.example", "root@local.example"},
+                {"postmaster@local.example", "postmaster@local.example"},
+                {"no.one@relay.example", "no.one@relay.example"},
+        };
+        struct rig r;
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF
+                 "mydestination = local.example\n"
+                 "alias_maps = inline:{bob=bob@c.example}\n"
+                 "fallback_transport_maps = inline:{ann=smtp:[192.0.2.1]}\n"
+                 "luser_relay = $user=$local=$extension=$domain$home$shell@c.example\n");
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                const char *found = expand(&r, rows[i].address);
+                if (strcmp(found, rows[i].expected) != 0)
+                        fail_msg("%s: \"%s\", not \"%s\"", rows[i].address, found,
+                                 rows[i].expected);
+        }
+        rig_done(&r);
+}
+
 static void aliases_have_limits(void **state)
 {
         struct rig r;
@@ -390,6 +420,7 @@ int main(void)
                 cmocka_unit_test(aliases_list_any_class),
                 cmocka_unit_test(aliases_expand),
                 cmocka_unit_test(aliases_of_local_users_expand),
+                cmocka_unit_test(names_that_are_nobody_expand),
                 cmocka_unit_test(aliases_have_limits),
                 cmocka_unit_test(one_address_too_many),
                 cmocka_unit_test(without_maps_nothing_changes),

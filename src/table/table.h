@@ -9,7 +9,7 @@
  * Types from text: hash btree texthash inline static cidr regexp pcre pcre-utf8. Mapped, made by table_build()
  * (build.h) or Debian's postmap: cdb lmdb. Asked of a server: pgsql mysql sqlite ldap socketmap tcp
  * (server.h: cached, with a time limit, and what happens when it is down). Made of others: unionmap
- * pipemap. And randmap environ fail. proxy: is looked through. cidr, regexp and pcre may also have
+ * pipemap. And randmap environ fail, and unix (this machine's users). proxy: is looked through. cidr, regexp and pcre may also have
  * their rules in main.cf: pcre:{ {/pattern/ result}, ... }. A type whose library was not there when the
  * program was built says so.
  *
@@ -149,6 +149,10 @@ struct table_list *table_list_open(struct table_set *set, struct str text, struc
 bool table_list_is_empty(const struct table_list *list);
 enum table_result await_table_list_find(struct table_list *list, struct str key,
                                         struct arena *arena, struct str *value, struct why *why);
+/* The same; rules of patterns with $1 in their result are skipped. */
+enum table_result await_table_list_find_plain(struct table_list *list, struct str key,
+                                              struct arena *arena, struct str *value,
+                                              struct why *why);
 /* The same, with the rule that answered. */
 enum table_result await_table_list_find_rule(struct table_list *list, struct str key,
                                              struct arena *arena, struct str *value,

@@ -68,6 +68,18 @@ enum table_result await_table_list_find(struct table_list *list, struct str key,
         return await_ask(list, &query, false);
 }
 
+enum table_result await_table_list_find_plain(struct table_list *list, struct str key,
+                                              struct arena *arena, struct str *value,
+                                              struct why *why)
+{
+        struct table_query query = {.key = key,
+                                    .arena = arena,
+                                    .value = value,
+                                    .why = why,
+                                    .refuses_substitution = true};
+        return await_ask(list, &query, false);
+}
+
 enum table_result await_table_list_find_rule(struct table_list *list, struct str key,
                                              struct arena *arena, struct str *value,
                                              struct table_rule *rule, struct why *why)

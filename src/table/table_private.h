@@ -172,7 +172,7 @@ extern const struct table_type table_type_regexp, table_type_pcre, table_type_pc
 extern const struct table_type table_type_cdb, table_type_lmdb;
 extern const struct table_type table_type_unionmap, table_type_pipemap, table_type_randmap;
 extern const struct table_type table_type_environ, table_type_fail;
-extern const struct table_type table_type_socketmap, table_type_tcp;
+extern const struct table_type table_type_socketmap, table_type_tcp, table_type_unix;
 extern const struct table_type table_type_pgsql, table_type_mysql, table_type_sqlite;
 extern const struct table_type table_type_ldap;
 

@@ -31,6 +31,10 @@ static void each_type_answers(void **state)
                 {"cidr:{{10.0.0.0/8 ten}}", "10.0.0.1", "ten", true, false},
                 {"regexp:{{/^k/ r}}", "KEY", "r", true, false},
                 {"pcre:{{/^k/i p}}", "key", "p", true, false},
+                {"unix:passwd.byname", "no-such-user@here", "-", false, false},
+                {"unix:passwd.byname", "", "-", false, false},
+                {"unix:group.byname", "ROOT", "root:x:0:", false, false},
+                {"proxy:unix:group.byname", "no-such-group", "-", false, false},
         };
         struct bench b;
         bench_init(&b);
@@ -43,6 +47,22 @@ static void each_type_answers(void **state)
         }
         assert_int_equal(bench_count(&b, "table-duplicate"), 1);
         bench_expect(&b, "table-duplicate", 12, "\"key\" stands twice");
+        bench_done(&b);
+}
+
+/* As in /etc/passwd; the shell of root is the machine's own. A key that no name can have is nobody. */
+static void users_of_this_machine(void **state)
+{
+        struct bench b;
+        char key[TABLE_KEY_BYTES_MAX + 2];
+        bench_init(&b);
+        struct table *t = bench_must_open(&b, "unix:passwd.byname");
+        assert_memory_equal(bench_find(&b, t, "Root"), "root:x:0:0:", 11);
+        memset(key, 'r', sizeof(key) - 1);
+        key[sizeof(key) - 1] = '\0';
+        assert_string_equal(bench_find(&b, t, key), "-");
+        key[TABLE_KEY_BYTES_MAX] = '\0';
+        assert_string_equal(bench_find(&b, t, key), "-");
         bench_done(&b);
 }
 
@@ -76,6 +96,7 @@ static void errors_say_what_and_how(void **state)
                 {"sdbm:/x", "tables of type sdbm: are not here, because the format has no owner"},
                 {"proxy:nis:x", "tables of type nis: are not here, because"},
                 {"socketmap:unix:x", "inet:host:port or unix:path"},
+                {"unix:shadow.byname", "write unix:passwd.byname or unix:group.byname"},
                 {"hash:", "without the name of a file"},
                 {"pcre:", "without the name of a file"},
                 {"hash:missing", "/missing does not exist (make the file"},
@@ -367,6 +388,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_type_answers),
+                cmocka_unit_test(users_of_this_machine),
                 cmocka_unit_test(the_same_table_is_opened_once),
                 cmocka_unit_test(errors_say_what_and_how),
                 cmocka_unit_test(names_have_limits),

@@ -9,7 +9,7 @@ static const struct table_type *const types[] = {
         &table_type_static, &table_type_cidr, &table_type_regexp, &table_type_pcre,
         &table_type_pcre_utf8,
         &table_type_unionmap, &table_type_pipemap, &table_type_randmap, &table_type_environ,
-        &table_type_fail, &table_type_socketmap, &table_type_tcp,
+        &table_type_fail, &table_type_socketmap, &table_type_tcp, &table_type_unix,
 #ifdef TABLE_HAS_CDB
         &table_type_cdb,
 #endif
@@ -56,8 +56,6 @@ static const struct {
          "ypcat MAP into a file and use hash:; it is read again by itself"},
         {"nisplus", "NIS+ has not been supported by any system for years", FILE_CURE},
         {"netinfo", "NetInfo has not been supported by any system for years", FILE_CURE},
-        {"unix", "users of this machine are no mail users here: a relay delivers to none",
-         "getent passwd | cut -d: -f1, each with a value, into a file for hash:"},
         {"internal", "it is a scratch table inside of one Postfix process", "take it out"},
         {"debug", "forepost map query tells what a table says", "take \"debug:\" away"},
 };
