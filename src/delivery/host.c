@@ -238,6 +238,12 @@ static const struct dns_answer *await_answer(struct search *s, struct str name, 
 
 static const char all_dropped[] = "DNS reply filter drops all results";
 
+/* What the host is called from here on. */
+static struct str called(const struct search *s, struct str name, const struct dns_answer *a)
+{
+        return s->params->smtp_cname_overrides_servername && a->owner.len ? a->owner : name;
+}
+
 /* 0 (some were added), -ENOENT, -EAGAIN with *why, or -ECANCELED. */
 static int await_dns_addresses(struct search *s, struct str name, const char **why)
 {
@@ -255,7 +261,8 @@ static int await_dns_addresses(struct search *s, struct str name, const char **w
                         *why = a->is_dropped ? all_dropped : a->why;
                 }
                 for (size_t k = 0; k < a->count; k++)
-                        address_add(s, name, a->records[k].text, s->is_secure && a->is_secure);
+                        address_add(s, called(s, name, a), a->records[k].text,
+                                    s->is_secure && a->is_secure);
         }
         if (s->count > before)
                 return 0;

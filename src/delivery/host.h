@@ -16,7 +16,8 @@
 enum { HOST_TEXT_BYTES = 112, MX_HOSTS_MAX = 100, MX_NAME_BYTES_MAX = 256 };
 
 struct host_address {
-        struct str name; /* of the host, as it was asked for; of a literal: the literal */
+        /* of the host, as it was asked for (smtp_cname_overrides_servername: where its aliases end); of a literal: the literal */
+        struct str name;
         char text[HOST_TEXT_BYTES]; /* "192.0.2.1", "2001:db8::1", the path of a socket */
         union {
                 struct sockaddr any;
@@ -40,7 +41,7 @@ struct host_failure {
  * 0 with at least one address in `arena`, or a negative errno value with *failure: -EAGAIN (temporary: also a wrong
  * signature), -ENOENT (no such host), -ELOOP (the mail is for us), -EDESTADDRREQ (null MX: takes no mail), -ECANCELED.
  * Of `params`: inet_protocols, myhostname, smtp_address_preference, smtp_randomize_addresses, smtp_host_lookup,
- * disable_dns_lookups, ignore_mx_lookup_error. Of `policy`: the resolver, and which addresses are our own.
+ * disable_dns_lookups, ignore_mx_lookup_error, smtp_cname_overrides_servername. Of `policy`: the resolver, and which addresses are our own.
  * `filter` is smtp_dns_reply_filter, or NULL; mail for a host of which it leaves nothing waits.
  */
 int await_hosts_find(const struct policy *policy, const struct nexthop *hop,

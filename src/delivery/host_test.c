@@ -228,6 +228,43 @@ static void by_dns(void **state)
         run(await_by_dns);
 }
 
+/* The name of the first host. */
+static struct str await_name(const char *text)
+{
+        struct nexthop hop;
+        struct host_address *a;
+        size_t count;
+        struct host_failure failure = {0};
+        assert_int_equal(nexthop_parse(str_from(text), 25, &hop), 0);
+        assert_int_equal(
+                await_hosts_find(policy, &hop, &params, filter, &arena, &a, &count, &failure), 0);
+        assert_true(count > 0);
+        return a[0].name;
+}
+
+static void await_names(void)
+{
+        static const struct {
+                const char *hop, *asked, *own;
+        } cases[] = {
+                {"toalias.test", "www.test", "a.test"}, {"[www.test]", "www.test", "a.test"},
+                {"[a.test]", "a.test", "a.test"},       {"many.test", "a.test", "a.test"},
+                {"alias.test", "mx.one.test", "mx.one.test"},
+        };
+        params.smtp_randomize_addresses = false;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                params.smtp_cname_overrides_servername = false;
+                assert_str_equal(await_name(cases[i].hop), cases[i].asked);
+                params.smtp_cname_overrides_servername = true;
+                assert_str_equal(await_name(cases[i].hop), cases[i].own);
+        }
+}
+
+static void aliases_have_names(void **state)
+{
+        run(await_names);
+}
+
 static void await_protocols(void)
 {
         static const struct expected only4[] = {{"one.test", "192.0.2.1:25 "},
@@ -413,6 +450,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 HOST_TEST(by_dns),
+                HOST_TEST(aliases_have_names),
                 HOST_TEST(protocols),
                 HOST_TEST(in_random_order),
                 HOST_TEST(balances_protocols),
