@@ -136,6 +136,7 @@ static int await_greeting(struct client *c, struct arena *arena, struct trouble 
                 return give_up(c, AT_GREETING, rc, arena, trouble);
         if (c->reader.code / 100 == 2) {
                 note_name(c, 0);
+                await_client_pix(c);
                 return 0;
         }
         rc = give_up(c, AT_GREETING, 0, arena, trouble);
@@ -261,7 +262,7 @@ static int await_helo(struct client *c, struct arena *arena, struct trouble *tro
 static int await_ehlo(struct client *c, struct arena *arena, struct trouble *trouble)
 {
         const struct params *p = c->transport->params;
-        if (p->smtp_never_send_ehlo && !c->is_lmtp)
+        if ((p->smtp_never_send_ehlo || c->is_without_esmtp) && !c->is_lmtp)
                 return await_helo(c, arena, trouble);
         struct str ehlo = arena_printf(arena, "%s %.*s\r\n", c->is_lmtp ? "LHLO" : "EHLO",
                                        STR_ARG(p->smtp_helo_name));

@@ -43,6 +43,8 @@ struct client {
         bool has_auth;         /* whatever it offers */
         enum sasl_cover cover; /* what TLS came about */
         bool is_signed_in;
+        bool is_without_esmtp; /* smtp_pix_workarounds: disable_esmtp */
+        bool has_late_dot;     /* delay_dotcrlf */
         bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_dsn, has_starttls;
         int64_t size_max;  /* with has_size; 0: none said */
         int64_t rcpt_max;  /* LIMITS (RFC 9422): recipients of a message, messages of a session; */
@@ -150,6 +152,13 @@ struct trouble *client_trouble_lost(const struct client *c, enum client_stage st
                                     struct arena *arena);
 struct trouble *client_trouble_say(bool is_permanent, const char *dsn, struct str text,
                                    struct arena *arena);
+
+/* ---- client_pix.c: firewalls in between ---- */
+
+/* The greeting has come: is something to be done for this server? */
+void await_client_pix(struct client *c);
+/* The end of this message comes next: does it have to wait? 0, or an error: then the connection is lost, AT_BODY. */
+int await_client_pix_dot(struct client *c, int64_t arrival_us);
 
 /* ---- client_auth.c: AUTH ---- */
 

@@ -544,11 +544,15 @@ static int await_put_converted(struct sending *s, struct content *content, struc
  * The rest leaves in the time of the text, not in that of the reply. (A small message leaves in one write, and waits for both at
  * once: the turn of the loop is saved.)
  */
-static int await_put_end(struct sending *s)
+static int await_put_end(struct sending *s, const struct content *content)
 {
+        int rc = await_client_pix_dot(s->c, spool_message_arrival_us(s->m->message));
+        if (rc < 0)
+                return lost(s, AT_BODY, rc);
+        check(wire_put(s->c->wire, dot_end(content->at_line_start)) == 0);
         if (!s->is_content_partly_out && !s->c->transport->params->smtp_per_request_deadline)
                 return 0;
-        int rc = await_client_text(s->c);
+        rc = await_client_text(s->c);
         return rc < 0 ? lost(s, AT_BODY, rc) : 0;
 }
 
@@ -575,8 +579,7 @@ static int await_put_content(struct sending *s, struct content *content)
                 if (rc < 0)
                         return rc;
         } while (piece.len);
-        check(wire_put(s->c->wire, dot_end(content->at_line_start)) == 0);
-        return await_put_end(s);
+        return await_put_end(s, content);
 }
 
 static void note_end(struct sending *s)

@@ -47,6 +47,7 @@ struct transport {
         struct match_list *sasl_mechanisms; /* smtp_sasl_mechanism_filter; NULL: all */
         struct table_list *reply_filter;    /* smtp_reply_filter; NULL: none */
         struct table_list *discard_maps;    /* smtp_discard_ehlo_keyword_address_maps; NULL: none */
+        struct table_list *pix_maps;        /* smtp_pix_workaround_maps; NULL: none */
         struct table_list *status_filter; /* smtp_delivery_status_filter and its kin; NULL: none */
         struct dns_filter *dns_filter;    /* smtp_dns_reply_filter; NULL: none */
         struct outgoing_rules

@@ -67,6 +67,7 @@ static void open_hearing(struct transport *t, const struct config *c, struct tab
         const struct params *p = t->params;
         t->reply_filter = open_maps(p->smtp_reply_filter, c, tables, findings);
         t->discard_maps = open_maps(p->smtp_discard_ehlo_keyword_address_maps, c, tables, findings);
+        t->pix_maps = open_maps(p->smtp_pix_workaround_maps, c, tables, findings);
 }
 
 /* ---- feedback ---- */
