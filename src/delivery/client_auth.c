@@ -6,6 +6,8 @@
  */
 #include "delivery/client.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 
 enum { COMMAND_BYTES_MAX = 512, ROUNDS_MAX = 8 };
@@ -35,6 +37,33 @@ static int refused(const struct client *c, struct arena *arena, struct trouble *
         return -ECONNABORTED;
 }
 
+/* It has said no before, to the same password, and is not asked again. */
+static int refused_before(const struct client *c, const struct sasl_refusal *before,
+                          struct arena *arena, struct trouble *trouble)
+{
+        bool is_soft = c->transport->params->smtp_sasl_auth_soft_bounce;
+        *trouble = *client_trouble_say(
+                before->dsn[0] == '5' && !is_soft, before->dsn,
+                arena_printf(arena, "SASL [CACHED] authentication failed; server %s said: %.*s",
+                             c->host, STR_ARG(before->text)),
+                arena);
+        if (!trouble->is_permanent)
+                trouble->dsn[0] = '4';
+        trouble->reply = before->text;
+        return -ECONNABORTED;
+}
+
+static void note_refusal(const struct client *c, const struct sasl_login *login,
+                         struct arena *arena)
+{
+        struct sasl_refusal refusal = {.text = client_reply_text(c, ' ', arena)};
+        if (c->reader.code != 535)
+                return;
+        client_reply_dsn(c, refusal.dsn);
+        sasl_refusal_note(c->transport->params, str_from(c->host), login, &refusal,
+                          clock_wall_us());
+}
+
 /* A line, and its reply. */
 static int await_say(struct client *c, struct str line, struct arena *arena,
                      struct trouble *trouble)
@@ -59,7 +88,8 @@ static int await_take_back(struct client *c, const struct why *why, struct arena
 }
 
 static int await_exchange(struct client *c, struct sasl_exchange *x, struct str first,
-                          enum sasl_mechanism m, struct arena *arena, struct trouble *trouble)
+                          enum sasl_mechanism m, const struct sasl_login *login,
+                          struct arena *arena, struct trouble *trouble)
 {
         struct why why;
         struct str answer = first;
@@ -79,7 +109,10 @@ static int await_exchange(struct client *c, struct sasl_exchange *x, struct str 
         }
         if (rc < 0)
                 return rc;
-        return c->reader.code == 235 ? 0 : refused(c, arena, trouble);
+        if (c->reader.code == 235)
+                return 0;
+        note_refusal(c, login, arena);
+        return refused(c, arena, trouble);
 }
 
 int await_client_sign_in(struct client *c, const struct sasl_login *login, struct arena *arena,
@@ -88,8 +121,12 @@ int await_client_sign_in(struct client *c, const struct sasl_login *login, struc
         enum sasl_mechanism m;
         struct why why;
         struct str first;
+        struct sasl_refusal before;
         if (!login->user.len || !c->has_auth)
                 return 0;
+        if (sasl_refusal_find(c->transport->params, str_from(c->host), login, clock_wall_us(),
+                              arena, &before))
+                return refused_before(c, &before, arena, trouble);
         int rc = await_sasl_choose(c->transport, c->mechanisms, c->cover, arena, &m, &why);
         if (rc == -ENOENT)
                 why_set(&why, rc,
@@ -102,7 +139,7 @@ int await_client_sign_in(struct client *c, const struct sasl_login *login, struc
         if (!x || sasl_exchange_step(x, STR(""), &first, &why) < 0)
                 rc = fail(c, arena_str(arena, str_from(why.text)), arena, trouble);
         else
-                rc = await_exchange(c, x, first, m, arena, trouble);
+                rc = await_exchange(c, x, first, m, login, arena, trouble);
         sasl_exchange_free(&x);
         c->is_signed_in = rc == 0;
         return rc;

@@ -50,6 +50,23 @@ int await_sasl_login(const struct transport *t, struct str sender, struct str ho
 int await_sasl_choose(const struct transport *t, unsigned offered, enum sasl_cover cover,
                       struct arena *arena, enum sasl_mechanism *out, struct why *why);
 
+/*
+ * smtp_sasl_auth_cache_name: a server that has refused us (535) is not asked again with the same password until
+ * smtp_sasl_auth_cache_time is over: it might lock the account. Kept in memory, for all loops and connections together, the
+ * SASL_REFUSALS_MAX latest.
+ */
+enum { SASL_REFUSALS_MAX = 10000 };
+struct sasl_refusal {
+        char dsn[12];
+        struct str text; /* "535 5.7.8 no"; what is longer than 512 bytes is cut */
+};
+/* Server and user are known by `host` and login->user; the password is kept as a digest. `now_us` is wall clock. Any thread. */
+void sasl_refusal_note(const struct params *p, struct str host, const struct sasl_login *login,
+                       const struct sasl_refusal *refusal, int64_t now_us);
+/* The refusal that counts now, its text in `arena`; false: ask. */
+bool sasl_refusal_find(const struct params *p, struct str host, const struct sasl_login *login,
+                       int64_t now_us, struct arena *arena, struct sasl_refusal *out);
+
 /* Opens the tables of a transport, and tells what is wrong in its smtp_sasl_ parameters. */
 void sasl_read(struct transport *t, struct table_set *tables, struct place at,
                struct findings *findings);

@@ -212,6 +212,77 @@ static void challenges_may_be_wrong(void **state)
         }
 }
 
+static bool is_refused(const char *host, const char *user, const char *password, int64_t now_us)
+{
+        const struct sasl_login login = {str_from(user), str_from(password)};
+        struct sasl_refusal found;
+        if (!sasl_refusal_find(&params, str_from(host), &login, now_us, &arena, &found))
+                return false;
+        assert_string_equal(found.dsn, "5.7.8");
+        assert_str_equal(found.text, "535 5.7.8 no");
+        return true;
+}
+
+static void refuse(const char *host, const char *user, const char *password, int64_t now_us)
+{
+        const struct sasl_login login = {str_from(user), str_from(password)};
+        const struct sasl_refusal no = {.dsn = "5.7.8", .text = STR("535 5.7.8 no")};
+        sasl_refusal_note(&params, str_from(host), &login, &no, now_us);
+}
+
+static void refusals_are_remembered(void **state)
+{
+        const int64_t ms = 1000;
+        params = (struct params){.smtp_sasl_auth_cache_name = STR(""),
+                                 .smtp_sasl_auth_cache_time = 100};
+        refuse("a.test", "u", "p", 0);
+        assert_false(is_refused("a.test", "u", "p", 0));
+        params.smtp_sasl_auth_cache_name = STR("proxy:btree:one");
+        assert_false(is_refused("a.test", "u", "p", 0));
+        refuse("a.test", "u", "p", 0);
+        assert_true(is_refused("a.test", "u", "p", 0));
+        assert_true(is_refused("a.test", "u", "p", 100 * ms));
+        assert_false(is_refused("b.test", "u", "p", 0));
+        assert_false(is_refused("a.test", "v", "p", 0));
+
+        /* another password is tried, and what was known of the old one is forgotten with it */
+        assert_false(is_refused("a.test", "u", "q", 0));
+        assert_false(is_refused("a.test", "u", "p", 0));
+        /* the time is over; or the clock was set back */
+        refuse("a.test", "u", "p", 1000 * ms);
+        assert_false(is_refused("a.test", "u", "p", 1101 * ms));
+        refuse("a.test", "u", "p", 1000 * ms);
+        assert_false(is_refused("a.test", "u", "p", 999 * ms));
+        /* another table */
+        refuse("a.test", "u", "p", 0);
+        params.smtp_sasl_auth_cache_name = STR("two");
+        assert_false(is_refused("a.test", "u", "p", 0));
+        arena_clear(&arena);
+}
+
+static void refusals_have_a_ceiling(void **state)
+{
+        char host[32];
+        char text[2000];
+        const struct sasl_login login = {STR("u"), STR("p")};
+        struct sasl_refusal found, no = {.dsn = "5.7.8", .text = str_make(text, sizeof(text))};
+        params = (struct params){.smtp_sasl_auth_cache_name = STR("three"),
+                                 .smtp_sasl_auth_cache_time = 100};
+        for (int i = 0; i <= SASL_REFUSALS_MAX; i++) {
+                snprintf(host, sizeof(host), "%d.test", i);
+                refuse(host, "u", "p", 0);
+        }
+        assert_false(is_refused("0.test", "u", "p", 0));
+        assert_true(is_refused("1.test", "u", "p", 0));
+        assert_true(is_refused(host, "u", "p", 0));
+
+        memset(text, 'x', sizeof(text));
+        sasl_refusal_note(&params, STR("long.test"), &login, &no, 0);
+        assert_true(sasl_refusal_find(&params, STR("long.test"), &login, 0, &arena, &found));
+        assert_int_equal(found.text.len, 512);
+        arena_clear(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -221,6 +292,8 @@ int main(void)
                 cmocka_unit_test(mistakes_are_found),
                 cmocka_unit_test(plain_login_and_cram_md5),
                 cmocka_unit_test(challenges_may_be_wrong),
+                cmocka_unit_test(refusals_are_remembered),
+                cmocka_unit_test(refusals_have_a_ceiling),
         };
         arena_init(&arena, 0);
         int failed = cmocka_run_group_tests(tests, NULL, NULL);
