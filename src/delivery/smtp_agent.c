@@ -206,8 +206,10 @@ static void note_failure(struct work *w, const struct trouble *trouble)
 
 /* ---- a session ---- */
 
-static bool may_keep(const struct params *p)
+static bool may_keep(const struct params *p, const struct client *c)
 {
+        if (!p->smtp_tls_connection_reuse && wire_has_tls(c->wire))
+                return false;
         return p->smtp_connection_cache_on_demand || p->smtp_connection_cache_destinations.len;
 }
 
@@ -372,7 +374,7 @@ static void await_host(struct work *w, const struct host_address *a, uint16_t po
         }
         w->job->ready_us = clock_mono_us();
         await_session(w, c);
-        if (!c->is_dead && !w->is_canceled && may_keep(w->transport->params))
+        if (!c->is_dead && !w->is_canceled && may_keep(w->transport->params, c))
                 keep_client(w, &c);
         client_close(&c);
 }
