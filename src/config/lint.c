@@ -67,7 +67,7 @@ static void lint_tls(struct lint *l)
 {
         const struct params *p = l->params;
         bool has_certificate = p->smtpd_tls_chain_files.len || p->smtpd_tls_cert_file.len ||
-                               p->smtpd_tls_eccert_file.len;
+                               p->smtpd_tls_eccert_file.len || p->smtpd_tls_dcert_file.len;
         bool wants_tls = p->smtpd_tls_security_level > TLS_LEVEL_NONE || p->smtpd_tls_wrappermode;
         if (!wants_tls)
                 warn(l, "no-tls-inbound", "smtpd_tls_security_level",

@@ -223,6 +223,8 @@ static void read_tls(struct transport *t, struct table_set *tables, struct place
                 .key_file = has_chain ? STR("") : p->smtp_tls_key_file,
                 .ec_chain_file = has_chain ? STR("") : p->smtp_tls_eccert_file,
                 .ec_key_file = p->smtp_tls_eckey_file,
+                .dsa_chain_file = has_chain ? STR("") : p->smtp_tls_dcert_file,
+                .dsa_key_file = p->smtp_tls_dkey_file,
                 .ca_file = p->smtp_tls_CAfile,
                 .ca_dir = p->smtp_tls_CApath,
                 .anchor_file = p->smtp_tls_trust_anchor_file,

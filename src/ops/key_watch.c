@@ -31,6 +31,7 @@ static void add_others(struct key_watch *w, const struct params *p)
                 add_path(w, path);
         const struct str files[] = {p->smtp_tls_cert_file,   p->smtp_tls_key_file,
                                     p->smtp_tls_eccert_file, p->smtp_tls_eckey_file,
+                                    p->smtp_tls_dcert_file,  p->smtp_tls_dkey_file,
                                     p->smtp_tls_CAfile,      p->smtpd_tls_CAfile};
         for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
                 add_path(w, files[i]);

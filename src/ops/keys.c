@@ -43,8 +43,9 @@ void keys_each_file(const struct config *c, void (*each)(void *context, struct s
                 struct str path;
                 while (config_list_next(&rest, &path))
                         each(context, path);
-                const struct str files[] = {p->smtpd_tls_cert_file, p->smtpd_tls_key_file,
-                                            p->smtpd_tls_eccert_file, p->smtpd_tls_eckey_file};
+                const struct str files[] = {p->smtpd_tls_cert_file,   p->smtpd_tls_key_file,
+                                            p->smtpd_tls_eccert_file, p->smtpd_tls_eckey_file,
+                                            p->smtpd_tls_dcert_file,  p->smtpd_tls_dkey_file};
                 for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++)
                         if (files[k].len)
                                 each(context, files[k]);
@@ -188,6 +189,8 @@ static void make_one(struct keys *keys, const struct config *c, size_t i,
         p->smtpd_tls_key_file = replace(p->smtpd_tls_key_file, files, &arena);
         p->smtpd_tls_eccert_file = replace(p->smtpd_tls_eccert_file, files, &arena);
         p->smtpd_tls_eckey_file = replace(p->smtpd_tls_eckey_file, files, &arena);
+        p->smtpd_tls_dcert_file = replace(p->smtpd_tls_dcert_file, files, &arena);
+        p->smtpd_tls_dkey_file = replace(p->smtpd_tls_dkey_file, files, &arena);
         if (session_tls_new(p, &keys->tls[i], &why) < 0) {
                 const char *name = p->smtpd_tls_chain_files.len ? "smtpd_tls_chain_files"
                                                                 : "smtpd_tls_cert_file";

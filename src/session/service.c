@@ -58,6 +58,8 @@ static void name_files(const struct params *p, struct tls_options *o)
         o->key_file = p->smtpd_tls_key_file;
         o->ec_chain_file = p->smtpd_tls_eccert_file;
         o->ec_key_file = p->smtpd_tls_eckey_file;
+        o->dsa_chain_file = p->smtpd_tls_dcert_file;
+        o->dsa_key_file = p->smtpd_tls_dkey_file;
 }
 
 static bool needs_tls(const struct params *p)

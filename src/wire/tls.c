@@ -217,12 +217,19 @@ static int load_authorities(SSL_CTX *ssl, const struct tls_options *o, struct wh
         return rc;
 }
 
+/* One more certificate, of another kind of key. */
+static int load_other(SSL_CTX *ssl, struct str chain, struct str key, struct why *why)
+{
+        return str_is_empty(chain) ? 0 : load_pair(ssl, chain, key.len ? key : chain, why);
+}
+
 static int load_files(SSL_CTX *ssl, const struct tls_options *o, struct why *why)
 {
         int rc = load_chains(ssl, o, why);
-        if (rc == 0 && !str_is_empty(o->ec_chain_file))
-                rc = load_pair(ssl, o->ec_chain_file,
-                               o->ec_key_file.len ? o->ec_key_file : o->ec_chain_file, why);
+        if (rc == 0)
+                rc = load_other(ssl, o->ec_chain_file, o->ec_key_file, why);
+        if (rc == 0)
+                rc = load_other(ssl, o->dsa_chain_file, o->dsa_key_file, why);
         if (rc == 0 && o->is_server && !SSL_CTX_get0_certificate(ssl))
                 rc = why_set(why, -EINVAL,
                              "TLS needs a certificate (smtpd_tls_cert_file or "

@@ -24,6 +24,8 @@ struct tls_options {
         struct str key_file;      /* PEM; empty: in chain_file */
         struct str ec_chain_file; /* one more certificate, and its key */
         struct str ec_key_file;
+        struct str dsa_chain_file; /* and another */
+        struct str dsa_key_file;
         struct str ca_file; /* authorities, PEM; empty: none */
         struct str ca_dir;  /* the same as a hashed directory */
         struct str

@@ -75,6 +75,23 @@ int tls_fixture_make(struct tls_fixture *f)
         return rc;
 }
 
+int tls_fixture_make_like(const char *parameters, const char *cert, const char *key)
+{
+        BIO *in = BIO_new_mem_buf(parameters, -1);
+        EVP_PKEY *like = PEM_read_bio_Parameters(in, NULL);
+        EVP_PKEY_CTX *context = like ? EVP_PKEY_CTX_new(like, NULL) : NULL;
+        EVP_PKEY *made = NULL;
+        int rc = -1;
+        if (context && EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_keygen(context, &made) == 1 &&
+            write_key(key, made) == 0)
+                rc = write_cert(cert, made, "mx.example", NULL, NULL);
+        EVP_PKEY_free(made);
+        EVP_PKEY_CTX_free(context);
+        EVP_PKEY_free(like);
+        BIO_free(in);
+        return rc;
+}
+
 void tls_fixture_remove(struct tls_fixture *f)
 {
         unlink(f->cert);

@@ -13,6 +13,8 @@ struct tls_fixture {
 
 /* The certificate is for mx.example (common name) and is its own issuer. 0, or -1 when files cannot be made. */
 int tls_fixture_make(struct tls_fixture *f);
+/* A key by these parameters (PEM, of openssl dsaparam) and its certificate, in files of that name. 0 or -1. */
+int tls_fixture_make_like(const char *parameters, const char *cert, const char *key);
 /* The files and their directory. */
 void tls_fixture_remove(struct tls_fixture *f);
 

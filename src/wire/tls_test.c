@@ -5,6 +5,8 @@
 #include "wire/tls_fixture.h"
 #include "wire/tls_private.h"
 
+#include <unistd.h>
+
 static struct tls_fixture files;
 
 static int make_files(void **state)
@@ -287,6 +289,54 @@ static void reads_several_chains(void **state)
         tls_context_unref(&t);
 }
 
+/* A third certificate: kept beside the other, and of no use with the wrong key. */
+static const char dsa_parameters[] =
+        "-----BEGIN DSA PARAMETERS-----\n"
+        "MIICKAKCAQEAp/+mPTVPOFFOQbpi6n6MyTL+tyqwfpZRzguesVMq7lR6Iih0nNg9\n"
+        "s7YI7JYWE8WzXG+6gtTaUXVdYZUp1RBDB/Hw1LIKDpGVlZcSZf870PrmcGUOGWrj\n"
+        "L7e7pLTPPSITxZ8wXTmUqDDKzyF1AMjM6JYO2mE6JcXef7S4aX3ns0+fXjek2+JU\n"
+        "Ihqp67Q5EZldBDj4TD/hdNDWFyfVqx73gOdIk2kyagOnBm+8NJjhkZDcFKINVlu8\n"
+        "E3mwzsfBwin6tBDo6wUepkKtNL3PDvCDOoXyj574QYRdHLHN1tOdzxVOqZlD9vX1\n"
+        "wXcBO46jkDt7lbIsXfLo+Yt5tjux45w18wIdALzVyjU2pQ/tTURofp2qxthXBUQA\n"
+        "Q/oaT/kAqqkCggEAMNd1h8EFv+BbSaca0tLfX7IuimpfmIxWoufYUuboGiPr8ROM\n"
+        "/w/vgHGU5yMEEPP9W6vfVY/LPjyPvxuCJcuiXnKpc0HE1DHvoVKgmPsgHvNAzx64\n"
+        "UQwYfyLh5tfKD3tJJlozbcrE4qeNHxe6ZvzH/49HYvmMdqwvFQOnyTtHKdqs4Pl9\n"
+        "T2j/sFUtvmPCu+79Ntw3Z6FhtB7wFJixE0xvfzsrqkPT4hLLqy8uplQy0P5wRIyB\n"
+        "XGZPhtxm2ETycnsMSPOxVHz6mUCK/XYLdt7XzVE3G052+e2xTn2Gnt18CTK+tkn/\n"
+        "58DUQlY1wj3jmtsiPeT6VHka8LbopawZwqkETA==\n"
+        "-----END DSA PARAMETERS-----\n";
+
+static void has_a_dsa_certificate(void **state)
+{
+        char cert[160], key[160];
+        struct why why;
+        snprintf(cert, sizeof(cert), "%s/dsa.pem", files.dir);
+        snprintf(key, sizeof(key), "%s/dsa.key", files.dir);
+        assert_int_equal(tls_fixture_make_like(dsa_parameters, cert, key), 0);
+        struct tls_options o = {.is_server = true,
+                                .chain_file = str_from(files.cert),
+                                .key_file = str_from(files.key),
+                                .dsa_chain_file = str_from(cert),
+                                .dsa_key_file = str_from(key)};
+        struct tls_context *t = tls_context_new(&o, &why);
+        assert_non_null(t);
+        SSL_CTX *ssl = tls_context_ssl(t);
+        int kinds[2] = {0};
+        assert_int_equal(SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST), 1);
+        kinds[0] = EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(ssl));
+        assert_int_equal(SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT), 1);
+        kinds[1] = EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(ssl));
+        assert_true(kinds[0] != kinds[1]);
+        assert_true(kinds[0] == EVP_PKEY_DSA || kinds[1] == EVP_PKEY_DSA);
+        tls_context_unref(&t);
+        o.dsa_key_file = str_from(files.other_key);
+        assert_null(tls_context_new(&o, &why));
+        o.dsa_key_file = STR("/nonexistent.pem");
+        assert_null(tls_context_new(&o, &why));
+        unlink(cert);
+        unlink(key);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -298,6 +348,7 @@ int main(void)
                 cmocka_unit_test(has_options_and_workarounds),
                 cmocka_unit_test(has_parameters_for_dhe),
                 cmocka_unit_test(reads_trust_anchors),
+                cmocka_unit_test(has_a_dsa_certificate),
                 cmocka_unit_test(reads_several_chains),
         };
         return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -94,6 +94,23 @@ def test_no_certificate_no_start(network):
     assert result.returncode == 1 and '/nonexistent/mx.crt' in result.stderr + result.stdout
 
 
+def test_a_dsa_certificate(network):
+    """smtpd_tls_dcert_file: who takes ciphers of aDSS alone gets it; all others the other certificate."""
+    certificate, key = places.base() / 'dsa.crt', places.base() / 'dsa.key'
+    subprocess.run(['openssl', 'req', '-x509', '-nodes', '-newkey', f'dsa:{places.SOURCE}/tests/data/dsa-parameters.pem',
+                    '-days', '30', '-subj', '/CN=dsa.relay.test', '-out', certificate, '-keyout', key],
+                   check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    places.give(key)
+    relay = network.relay(places.free_port(), main={
+        **tls_in('mx1.relay.test'), 'smtpd_tls_dcert_file': str(certificate), 'smtpd_tls_dkey_file': str(key)}).start()
+    for options, subject in ((['-tls1_2', '-cipher', 'aDSS'], 'dsa.relay.test'), (['-tls1_2'], 'mx1.relay.test'),
+                             ([], 'mx1.relay.test')):
+        shown = subprocess.run(
+            ['openssl', 's_client', *options, '-starttls', 'smtp', '-connect', f'127.0.0.1:{relay.port}'],
+            input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20).stdout
+        assert re.search(f'subject=CN = {re.escape(subject)}$', shown, re.M), shown
+
+
 # ---- who the other side is ----
 
 def fingerprint(certificate, kind='-fingerprint'):
