@@ -247,8 +247,10 @@ static void await_names(void)
         static const struct {
                 const char *hop, *asked, *own;
         } cases[] = {
-                {"toalias.test", "www.test", "a.test"}, {"[www.test]", "www.test", "a.test"},
-                {"[a.test]", "a.test", "a.test"},       {"many.test", "a.test", "a.test"},
+                {"toalias.test", "www.test", "a.test"},
+                {"[www.test]", "www.test", "a.test"},
+                {"[a.test]", "a.test", "a.test"},
+                {"many.test", "a.test", "a.test"},
                 {"alias.test", "mx.one.test", "mx.one.test"},
         };
         params.smtp_randomize_addresses = false;

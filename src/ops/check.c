@@ -20,6 +20,7 @@ void check_configuration(const char *dir, const struct config_override *override
         queue_directory_lint(c, findings);
 
         struct keys keys;
+        keys_begin(c, findings);
         keys_make(&keys, c, NULL, findings);
         keys_lint(&keys, c, clock_wall_us() / 1000000, findings);
 

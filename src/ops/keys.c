@@ -205,6 +205,15 @@ static void make_one(struct keys *keys, const struct config *c, size_t i,
         arena_done(&arena);
 }
 
+void keys_begin(const struct config *c, struct findings *findings)
+{
+        struct why why;
+        if (tls_library_begin(c->params.tls_config_file, c->params.tls_config_name, &why) < 0)
+                findings_add(
+                        findings, SEVERITY_ERROR, "tls-config", config_place(c, "tls_config_file"),
+                        "see config(5ssl), or write tls_config_file = default", "%s", why.text);
+}
+
 void keys_make(struct keys *keys, const struct config *c, const struct key_files *files,
                struct findings *findings)
 {

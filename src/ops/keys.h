@@ -27,6 +27,8 @@ struct key_files {
         size_t count;
 };
 
+/* Before all that follows: OpenSSL's configuration (tls_config_file). */
+void keys_begin(const struct config *c, struct findings *findings);
 /* Makes the contexts, from `files` as far as they are there (NULL: none). What is wrong is in *findings. */
 void keys_make(struct keys *keys, const struct config *c, const struct key_files *files,
                struct findings *findings);

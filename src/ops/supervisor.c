@@ -710,6 +710,8 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
         channel_queue_init(&s.unsent);
         s.config = config_load(dir, overrides, &s.findings);
         if (s.config)
+                keys_begin(s.config, &s.findings);
+        if (s.config)
                 prepare(&s);
         if (!s.config || findings_has_errors(&s.findings)) {
                 worker_print_findings(&s.findings, true);

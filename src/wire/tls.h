@@ -45,6 +45,12 @@ struct tls_options {
         bool prefers_own_ciphers; /* our order counts, not the client's */
 };
 
+/*
+ * Before anything else of TLS, once in a process: tls_config_file ("default", "none", a file) and tls_config_name. 0, or an
+ * error with *why.
+ */
+int tls_library_begin(struct str config_file, struct str config_name, struct why *why);
+
 /* NULL with *why: which file, what is wrong with it, how to mend it (a key that does not fit...). */
 struct tls_context *tls_context_new(const struct tls_options *options, struct why *why);
 /*
