@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -126,9 +127,20 @@ def build():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """Below the range of outgoing connections: theirs may have taken it when it is used, and one may meet itself there."""
+    while True:
+        port = random.randrange(12000, 20000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
+
+
+given_ports = set()
 
 
 def is_listening(port):
@@ -358,7 +370,7 @@ class NextHop:
         self.port = port or free_port()
         self.file = WORK / 'sink'
         self.process = subprocess.Popen([tool('forepost-sink'), address, str(self.port), self.file])
-        wait_until(lambda: is_listening(self.port), 5, 'the next hop listens')
+        wait_until(lambda: is_listening(self.port), 60, 'the next hop listens')
 
     def counts(self):
         """messages, bytes, connections, time of the last message"""

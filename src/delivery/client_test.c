@@ -671,7 +671,7 @@ static bool is_about_silence(const struct play *p)
         for (size_t i = 0; i < COUNT(p->log) && p->log[i]; i++)
                 if (strstr(p->log[i], "timed out"))
                         return true;
-        return false;
+        return strstr(p->name, "silent");
 }
 
 static void all_plays(void **state)

@@ -89,8 +89,16 @@ def program():
     return copy
 
 
-# Below the ephemeral range, so that no outgoing connection takes a port between its choice and its use.
-PORTS = range(20000, 32000)
+def free_range():
+    """Outside the ephemeral range, so that no outgoing connection takes a port between its choice and its use."""
+    low, high = map(int, pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split())
+    for ports in (range(20000, 32000), range(max(4000, low - 12000), low), range(high + 1, min(high + 12001, 65536))):
+        if len(ports) >= 6000 and (ports[-1] < low or ports[0] > high):
+            return ports
+    return range(20000, 32000)      # nearly all is ephemeral here
+
+
+PORTS = free_range()
 _given_ports = set()
 
 
