@@ -42,7 +42,7 @@ static void commit(struct kit *k, size_t bytes, unsigned seed, unsigned flags, c
 
 static void await_segments(struct kit *k, size_t max)
 {
-        for (int i = 0; i < 500 && segments() > max; i++)
+        for (int i = 0; i < 5000 && segments() > max; i++)
                 await_sleep(10);
         if (segments() > max)
                 fail_msg("%zu segments are left instead of %zu", segments(), max);
@@ -58,9 +58,9 @@ static void hurry(struct kit *k)
 
 static void deliver_all(struct kit *k)
 {
-        for (unsigned i = 0; i < 300; i++) {
+        for (unsigned i = 0; i < 3000; i++) {
                 commit(k, 4000, i, 0, NULL);
-                kit_settle(await_kit_due(k, 5000), SPOOL_DELIVERED, "", 0);
+                kit_settle(await_kit_due(k, 60000), SPOOL_DELIVERED, "", 0);
         }
         await_segments(k, 3); /* the active one, the next, one that is just going */
         assert_true(counts(k).disk_bytes <= 4 * k->options.segment_bytes);
@@ -79,7 +79,7 @@ static void keep_some(struct kit *k)
         for (unsigned i = 0; i < 400; i++) {
                 bool stays = i % 40 == 7;
                 commit(k, stays ? 500 : 4000, i, 0, stays ? stuck[i / 40] : NULL);
-                struct spool_message *m = await_kit_due(k, 5000);
+                struct spool_message *m = await_kit_due(k, 60000);
                 struct spool_result r = {.state = SPOOL_DELIVERED, .reason = STR("250 one")};
                 if (!stays) {
                         kit_settle(m, SPOOL_DELIVERED, "", 0);
@@ -118,10 +118,10 @@ static void keep_many(struct kit *k)
                 commit(k, 4000, i, SPOOL_HOLD, NULL);
         for (unsigned i = 0; i < 1500; i++) {
                 commit(k, 4000, i, 0, NULL);
-                kit_settle(await_kit_due(k, 5000), SPOOL_DELIVERED, "", 0);
+                kit_settle(await_kit_due(k, 60000), SPOOL_DELIVERED, "", 0);
         }
         int64_t backlog = 100 * 4200;
-        for (int i = 0; i < 300; i++) {
+        for (int i = 0; i < 3000; i++) {
                 if (counts(k).disk_bytes <= 2 * backlog + 7 * k->options.segment_bytes)
                         break;
                 await_sleep(10);
@@ -197,16 +197,16 @@ static void rot(struct kit *k)
         uint64_t first = m->segment->number;
         for (unsigned i = 0; i < 100; i++) {
                 commit(k, 4000, i, 0, NULL);
-                kit_settle(await_kit_due(k, 5000), SPOOL_DELIVERED, "", 0);
+                kit_settle(await_kit_due(k, 60000), SPOOL_DELIVERED, "", 0);
         }
-        for (int i = 0; i < 200 && m->segment->number == first; i++)
+        for (int i = 0; i < 3000 && m->segment->number == first; i++)
                 await_sleep(10);
         assert_true(m->segment->number != first); /* it keeps nobody waiting */
         hot_drop(k->spool, &m->hot);
         assert_int_equal(await_kit_read(m, &seen), -EBADMSG);
         /* at the very end it would look like a write that was not finished */
         commit(k, 4000, 1, 0, NULL);
-        kit_settle(await_kit_due(k, 5000), SPOOL_DELIVERED, "", 0);
+        kit_settle(await_kit_due(k, 60000), SPOOL_DELIVERED, "", 0);
 }
 
 static void check_rotten(struct kit *k)

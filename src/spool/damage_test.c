@@ -184,7 +184,7 @@ static void break_and_mend(struct kit *k)
                         await_kit_commit(k, kit_content(&scratch, 5000, i), 2, 0, ids[i], &why), 0);
         struct spool_message *m[3];
         for (unsigned i = 0; i < 3; i++)
-                assert_non_null(m[i] = await_kit_due(k, 5000));
+                assert_non_null(m[i] = await_kit_due(k, 60000));
         disk_break(broken_error);
         for (int n = 0; n < 3; n++) {
                 int rc =

@@ -40,7 +40,7 @@ static void commit_all(struct kit *k)
                                  0);
         struct spool_message *m;
         for (unsigned i = 0; i + 1 < MESSAGES; i++) { /* all but the held one are tried once */
-                m = await_kit_due(k, 5000);
+                m = await_kit_due(k, 60000);
                 assert_non_null(m);
                 struct spool_result r = {
                         .recipient = 1, .state = SPOOL_DELIVERED, .reason = STR("250 ok")};

@@ -65,7 +65,7 @@ static void straight(struct kit *k)
         char id[QUEUE_ID_BYTES_MAX];
         struct why why;
         assert_int_equal(await_kit_commit(k, kit_content(&content, 4096, 1), 2, 0, id, &why), 0);
-        struct spool_message *m = await_kit_due(k, 5000);
+        struct spool_message *m = await_kit_due(k, 60000);
         assert_non_null(m);
         assert_string_equal(spool_message_id(m), id);
         assert_int_equal(spool_message_bytes(m), 4096);
@@ -128,7 +128,7 @@ static void try_once(struct kit *k)
         struct why why;
         assert_int_equal(await_kit_commit(k, kit_content(&content, 5000, 2), 3, 0, kept_id, &why),
                          0);
-        struct spool_message *m = await_kit_due(k, 5000);
+        struct spool_message *m = await_kit_due(k, 60000);
         struct spool_result r[] = {
                 {.recipient = 0, .state = SPOOL_DELIVERED, .reason = STR("250 fine")},
                 {.recipient = 2, .state = SPOOL_WAITING, .reason = STR("451 later")},
@@ -158,7 +158,7 @@ static void check_kept(struct kit *k)
         assert_true(spool_message_is_delay_told(m));
         assert_true(spool_message_is_reported(m));
         assert_int_equal(spool_flush(k->spool, k->loop, m), 1);
-        assert_true(await_kit_due(k, 5000) == m);
+        assert_true(await_kit_due(k, 60000) == m);
         assert_int_equal(spool_flush(k->spool, k->loop, m), 0); /* active already */
         assert_int_equal(await_kit_read(m, &seen), 0);
         assert_true(str_eq(buf_str(&seen), kit_content(&content, 5000, 2)));
@@ -231,7 +231,7 @@ static void commit_large(struct kit *k)
 
 static void deliver_large(struct kit *k)
 {
-        struct spool_message *m = await_kit_due(k, 5000);
+        struct spool_message *m = await_kit_due(k, 60000);
         assert_string_equal(spool_message_id(m), kept_id);
         assert_int_equal(spool_message_bytes(m), LARGE);
         assert_int_equal(await_kit_read(m, &seen), 0);
@@ -283,7 +283,7 @@ static void hold(struct kit *k)
 
         /* one that is held while it is active, and one that is deleted so */
         assert_int_equal(await_kit_commit(k, STR("x\r\n"), 1, 0, other, &why), 0);
-        m = await_kit_due(k, 5000);
+        m = await_kit_due(k, 60000);
         spool_hold(m);
         kit_settle(m, SPOOL_WAITING, "later", 0);
         assert_int_equal(counts(k).held, 2);
@@ -291,7 +291,7 @@ static void hold(struct kit *k)
         assert_int_equal(counts(k).held, 1);
         assert_null(spool_find(k->spool, k->loop, str_from(other)));
         assert_int_equal(await_kit_commit(k, STR("x\r\n"), 1, 0, other, &why), 0);
-        m = await_kit_due(k, 5000);
+        m = await_kit_due(k, 60000);
         spool_delete(m);
         assert_int_equal(counts(k).active, 1);
         kit_settle(m, SPOOL_WAITING, "later", clock_wall_us());
@@ -305,7 +305,7 @@ static void release(struct kit *k)
         assert_int_equal(counts(k).held, 1);
         struct spool_message *m = spool_find(k->spool, k->loop, str_from(kept_id));
         spool_release(m);
-        assert_true(await_kit_due(k, 5000) == m);
+        assert_true(await_kit_due(k, 60000) == m);
         spool_hold(m);
         spool_release(m);
         kit_settle(m, SPOOL_WAITING, "later", clock_wall_us() + 60000000);
@@ -349,7 +349,7 @@ static void list_all(struct kit *k)
         struct why why;
         for (int i = 0; i < LISTED; i++) {
                 assert_int_equal(await_kit_commit(k, STR("x\r\n"), 1, 0, NULL, &why), 0);
-                struct spool_message *m = await_kit_due(k, 5000);
+                struct spool_message *m = await_kit_due(k, 60000);
                 char text[16];
                 snprintf(text, sizeof(text), "%d", i);
                 kit_settle(m, SPOOL_WAITING, text, clock_wall_us() + 60000000);
@@ -417,7 +417,7 @@ static void go_over(struct kit *k)
         e.recipient_count = 1;
         assert_int_equal(await_spool_commit(&d, &e, 0, &why), 0);
         assert_null(d);
-        struct spool_message *m = await_kit_due(k, 5000);
+        struct spool_message *m = await_kit_due(k, 60000);
         assert_int_equal(spool_message_bytes(m), room);
         static char reason[2000];
         memset(reason, 'r', sizeof(reason) - 1);
