@@ -32,6 +32,7 @@ def names(relay):
 def ids_of(relay, count):
     send(relay.port, count=count)
     await_true(lambda: len(re.findall('status=deferred', relay.log())) >= count, 10, 'deferred')
+    relay.await_no_attempt()
     return [m['queue_id'] for m in listing(relay)]
 
 
@@ -79,6 +80,7 @@ def test_postsuper(relay, names):
     assert names('postsuper', '-d', '4nothing0here').stderr == 'postsuper: Deleted: 0 messages\n'
     done = names('postsuper', '-r', ids[3])
     assert done.stderr.endswith('postsuper: Requeued: 1 message\n')
+    relay.await_no_attempt()
     assert names('postsuper', '-d', 'ALL', 'nowhere').returncode == 1
     assert names('postsuper', '-p', '-s').returncode == 0
     assert 'Deleted: 2 messages' in names('postsuper', '-d', 'ALL').stderr
@@ -96,11 +98,13 @@ def test_flush(relay, names):
     before = attempts()
     assert names('postqueue', '-i', ids[0]).returncode == 0
     await_true(lambda: attempts()[ids[0]] > before[ids[0]], 10, 'one was tried')
+    relay.await_no_attempt()
     assert attempts()[ids[1]] == before[ids[1]]
     before = attempts()
     done = names('postqueue', '-f')
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
     await_true(lambda: all(attempts()[i] > before[i] for i in ids), 10, 'all were tried')
+    relay.await_no_attempt()
     before = attempts()
     assert names('postqueue', '-s', 'relay.test').returncode == 0
     await_true(lambda: all(attempts()[i] > before[i] for i in ids), 10, 'those for the site were tried')

@@ -37,6 +37,7 @@ def changed(server, *words):
 
 def await_lines(server, text, count):
     places.await_true(lambda: server.log().count(text) >= count, 10, f'{count} times {text}')
+    server.await_no_attempt()
 
 
 LONG = {'minimal_backoff_time': '1000s', 'maximal_backoff_time': '4000s', 'queue_run_delay': '1000s'}

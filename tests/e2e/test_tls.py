@@ -107,7 +107,7 @@ def test_a_dsa_certificate(network):
                              ([], 'mx1.relay.test')):
         shown = subprocess.run(
             ['openssl', 's_client', *options, '-starttls', 'smtp', '-connect', f'127.0.0.1:{relay.port}'],
-            input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20).stdout
+            input='QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=places.patient(20)).stdout
         assert re.search(f'subject=CN = {re.escape(subject)}$', shown, re.M), shown
 
 

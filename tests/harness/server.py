@@ -9,6 +9,7 @@ Configuration is a dict of main.cf lines; a value of None takes a line of the de
 texts @DIR@ is the server's directory and @PORT@ its first port.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -241,6 +242,13 @@ class Server:
         except Broken:
             raise Broken(f'{self.name}: {seen[0]} messages in the queue, not {count}\n'
                          f'{self.log()[-3000:]}') from None
+
+    def await_no_attempt(self, seconds=10):
+        """Nothing is being tried: what the log calls deferred waits indeed, and can be flushed."""
+        def active():
+            return json.loads(self.command('status', '--json').stdout)['queue']['active']
+
+        await_true(lambda: active() == 0, seconds, lambda: f'no message is being tried\n{self.log()[-3000:]}')
 
     def maildir(self, name):
         """The messages in a Maildir below virtual_mailbox_base (@DIR@/mail), oldest first."""

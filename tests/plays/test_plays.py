@@ -327,6 +327,8 @@ class Stage:
 
     def run_command(self, arguments):
         self.command = arguments.split()
+        if self.command == ['queue', 'flush']:
+            self.server.await_no_attempt()      # what is being tried is not flushed
         self.result = self.server.command(*self.command)
         self.is_exit_expected = False
 
