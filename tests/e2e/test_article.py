@@ -32,7 +32,7 @@ EXPECTED = {
 
 def check(directory, *options):
     return subprocess.run([places.program(), 'check', '-c', directory, *options], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=places.patient(60))
 
 
 @pytest.fixture

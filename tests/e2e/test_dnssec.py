@@ -95,7 +95,7 @@ def zones():
         }
     finally:
         nsd.terminate()
-        nsd.wait(timeout=20)
+        nsd.wait(timeout=places.patient(20))
 
 
 @pytest.fixture

@@ -79,9 +79,9 @@ def make_the_log(relay):
                 c.docmd('NONSENSE')
             except smtplib.SMTPServerDisconnected:
                 break
-    with socket.create_connection(('127.0.0.1', port), timeout=10) as s:                   # lost connections
+    with socket.create_connection(('127.0.0.1', port), timeout=places.patient(10)) as s:                   # lost connections
         s.recv(1000)
-    with socket.create_connection(('127.0.0.1', port), timeout=10) as s:
+    with socket.create_connection(('127.0.0.1', port), timeout=places.patient(10)) as s:
         s.recv(1000)
         for line in (b'EHLO c.test', b'MAIL FROM:<a@client.test>', b'RCPT TO:<editor@relay.test>', b'DATA'):
             s.sendall(line + b'\r\n')

@@ -58,7 +58,7 @@ def test_completion():
         line = ' '.join(f"'{w}'" for w in words)
         asked = (f'{script}\nforepost() {{ {places.program()} "$@"; }}\n'
                  f'COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _forepost; printf "%s\\n" "${{COMPREPLY[@]}}"')
-        done = subprocess.run(['bash', '-c', asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run(['bash', '-c', asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=places.patient(20))
         assert done.returncode == 0 and not done.stderr, done.stderr
         return done.stdout.split()
 

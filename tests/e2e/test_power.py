@@ -20,7 +20,7 @@ def test_power_loss():
     seed = os.environ.get('FOREPOST_SEED')
     done = subprocess.run([sys.executable, places.SOURCE / 'tests' / 'harness' / 'power.py', '--cuts', str(CUTS),
                            *(['--seed', seed] if seed else [])],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=600, text=True)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=1800, text=True)
     assert done.returncode == 0, done.stdout
     report = json.loads(done.stdout.splitlines()[-1])
     print(report)

@@ -172,7 +172,7 @@ def talk(server, own, mail, sink):
             done = names('sendmail', *arguments, input=TEXT)
         else:
             done = subprocess.run(['chroot', server.root, '/usr/sbin/sendmail', '-C', server.inside / 'etc', *arguments],
-                                  input=TEXT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+                                  input=TEXT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=places.patient(20))
 
         def found():
             mails = [email.message_from_bytes(f.read_bytes()) for f in mail.glob('me/new/*')]

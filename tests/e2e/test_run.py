@@ -115,7 +115,7 @@ def test_the_first_message(demo, tree):
     # As it was printed, but for the name in HELO, which is this machine's.
     command = command_from(network.said(), 'swaks')
     result = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, timeout=60)
+                            stderr=subprocess.STDOUT, text=True, timeout=places.patient(60))
     assert result.returncode == 0, result.stdout
 
     text = await_mail(mailbox(tree, port), 1)
@@ -136,7 +136,7 @@ def test_the_first_message(demo, tree):
     command = '\n'.join(lines[begin:begin + 4]).replace(f'127.0.0.1 {port}', f'127.0.0.1 {port + 1}')
     command = command.replace('sleep 1;', 'sleep 4;')
     result = subprocess.run(['bash', '-c', command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            text=True, timeout=60)
+                            text=True, timeout=places.patient(60))
     assert '250 2.0.0 Ok: queued as' in result.stdout, result.stdout
     assert 'by mx2.o3magazine.com' in await_mail(mailbox(tree, port), 2)
 

@@ -99,7 +99,7 @@ def test_a_dsa_certificate(network):
     certificate, key = places.base() / 'dsa.crt', places.base() / 'dsa.key'
     subprocess.run(['openssl', 'req', '-x509', '-nodes', '-newkey', f'dsa:{places.SOURCE}/tests/data/dsa-parameters.pem',
                     '-days', '30', '-subj', '/CN=dsa.relay.test', '-out', certificate, '-keyout', key],
-                   check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+                   check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=places.patient(60))
     places.give(key)
     relay = network.relay(places.free_port(), main={
         **tls_in('mx1.relay.test'), 'smtpd_tls_dcert_file': str(certificate), 'smtpd_tls_dkey_file': str(key)}).start()

@@ -16,7 +16,7 @@ def test_suspended_tasks_are_shown_with_where_they_stand():
         ['gdb', '-nx', '-batch', '-q', '-x', SOURCE / 'tools' / 'gdb.py', '-ex', 'break task_wake',
          '-ex', 'run', '-ex', 'continue', '-ex', 'tasks bt', '-ex', 'kill', program],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60).stdout
+        timeout=300).stdout
     assert re.search(r'^thread \d+: \d+ tasks$', shown, re.M), shown
     waiting = re.search(r'^0x[0-9a-f]+ waits: \S.*\n  #0 .*task\.c:\d+\n((?:  #\d+ .*\n)+)', shown, re.M)
     assert waiting, shown
