@@ -209,3 +209,8 @@ enum rewrite_context await_rewrite_context(struct cleanup *c)
                 c->context = await_find_context(c);
         return c->context;
 }
+
+bool await_cleanup_is_local(struct cleanup *c)
+{
+        return await_rewrite_context(c) == REWRITE_LOCAL;
+}

@@ -108,6 +108,9 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
 /* The client's bytes that stand in the input and not in the output yet. */
 size_t cleanup_waiting_bytes(const struct cleanup *c);
 
+/* Is it of our own, by local_header_rewrite_clients? Logs when that cannot be asked; it is not then. */
+bool await_cleanup_is_local(struct cleanup *c);
+
 /* Does the message's own header, as it came, hold bytes beyond ASCII? */
 bool cleanup_has_utf8_header(const struct cleanup *c);
 

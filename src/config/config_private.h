@@ -302,6 +302,8 @@ void lint_lists(struct lint *l);
 void lint_screen(struct lint *l);
 /* A listening service, with l->params its own. */
 void lint_balancers(struct lint *l, const struct service *service);
+/* Services whose mail goes to a filter in front of the queue. */
+void lint_proxy_filters(struct lint *l);
 /* After all lists: what was set for restrictions that are nowhere. */
 void lint_codes(struct lint *l);
 

@@ -516,6 +516,7 @@ void config_lint(const struct config *c, struct findings *findings)
                         lint_balancers(&l, &c->services[i]);
                 }
         l.params = &c->params;
+        lint_proxy_filters(&l);
         lint_codes(&l);
         lint_listeners(&l);
         lint_screen(&l);

@@ -214,6 +214,20 @@ static void looks_at_each_service(void **state)
         assert_non_null(fixture_find(&f, "no-tls-inbound"));
         fixture_done(&c, &f);
 
+        c = fixture_read(sound, "25 inet n - n - - smtpd -o smtpd_proxy_filter=10025\n", &f);
+        config_lint(c, &f);
+        assert_non_null(fixture_find(&f, "proxy-filter"));
+        assert_non_null(fixture_find(&f, "proxy-filter-everywhere"));
+        fixture_done(&c, &f);
+        c = fixture_read(sound,
+                         "25 inet n - n - - smtpd -o smtpd_proxy_filter=10025\n"
+                         "10026 inet n - n - - smtpd\n",
+                         &f);
+        config_lint(c, &f);
+        assert_non_null(fixture_find(&f, "proxy-filter"));
+        assert_null(fixture_find(&f, "proxy-filter-everywhere"));
+        fixture_done(&c, &f);
+
         c = fixture_read(sound, "10.0.0.1:25 inet n - n - - smtpd\n", &f);
         config_lint(c, &f);
         assert_non_null(fixture_find(&f, "no-ipv6-listener"));

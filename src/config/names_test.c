@@ -88,9 +88,9 @@ static void not_honoured(void **state)
                 {"smtp_destination_rate_delay = 0\n", NULL},
                 {"mime_header_checks =\nheader_checks = pcre:/x\n", NULL},
                 {"mime_header_checks = $header_checks\nheader_checks = pcre:/x\n", NULL},
-                {"smtpd_proxy_filter = x\n",
-                 "dir/main.cf:1: error: smtpd_proxy_filter: mail is not passed through a filter "
-                 "yet: it would be delivered without (remove the line if mail may pass without it) [parameter-refused]"},
+                {"postscreen_command_filter = x\n",
+                 "dir/main.cf:1: error: postscreen_command_filter: commands are not rewritten before "
+                 "postscreen's tests (remove the line if mail may pass without it) [parameter-refused]"},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct findings f;
@@ -103,7 +103,7 @@ static void not_honoured(void **state)
         }
         struct findings f;
         struct config *c =
-                fixture_read("", "smtp inet n - n - - smtpd -o smtpd_proxy_filter=x\n", &f);
+                fixture_read("", "smtp inet n - n - - smtpd -o postscreen_command_filter=x\n", &f);
         const struct finding *found = fixture_find(&f, "parameter-refused");
         assert_non_null(found);
         assert_str_equal(found->file, "dir/master.cf");

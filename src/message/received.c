@@ -93,10 +93,13 @@ int received_format(const struct envelope *e, const struct received_line *line, 
                         put_str(&p, STR(" with "));
                         put_clean(&p, line->with, PUT_ASCII, NULL);
                 }
-                put_char(&p, ' ');
+                if (line->queue_id.len)
+                        put_char(&p, ' ');
         }
-        put_str(&p, STR("id "));
-        put_clean(&p, line->queue_id, PUT_ASCII, NULL);
+        if (line->queue_id.len) { /* a message of somebody else's has none */
+                put_str(&p, STR("id "));
+                put_clean(&p, line->queue_id, PUT_ASCII, NULL);
+        }
         bool shows_recipient = line->for_one.len && line->for_one.len <= RECIPIENT_SHOWN_MAX &&
                                (e->smtputf8 || smtp_text_is_ascii(line->for_one));
         if (shows_recipient) {

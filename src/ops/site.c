@@ -16,6 +16,7 @@ static void make_service(struct site *s, size_t i, struct findings *findings)
         out->cleanup = cleanup_rules_new(s->config, params, s->tables, out->policy, findings);
         bool is_smtp = !str_eq(out->service->command, STR("pickup"));
         out->milters = milter_set_new(s->config, params, is_smtp, s->tables, findings);
+        session_proxy_check(s->config, params, findings);
 }
 
 struct dns *site_dns_new(const struct params *p, struct why *why)

@@ -117,7 +117,7 @@ static void mistakes_are_found(void **state)
                 {RECIPIENT " check_ccert_access { inline:{a=b}, { search_order = cert_fingerprint "
                            "cert_fingerprint pubkey_fingerprint } }\n",
                  SEVERITY_ERROR, "bad-argument", 1, "more than 2"},
-                {"smtpd_proxy_filter = x\n", SEVERITY_ERROR, "parameter-refused", 1, NULL},
+                {"postscreen_command_filter = x\n", SEVERITY_ERROR, "parameter-refused", 1, NULL},
                 {"relay_domains = other.example\n", SEVERITY_WARNING, "no-postmaster", 1,
                  "postmaster@other.example"},
                 {"relay_domains = .other.example\n  another.example\n", SEVERITY_WARNING,

@@ -20,7 +20,7 @@ enum { TRACE_STEPS_MAX = 200, TRACE_LOOKS_MAX = 400, TRACE_CHUNK = 16, TRACE_TEX
 /* One look-up. */
 struct trace_look {
         const char *
-                kind; /* "table", "dns", "list", "spf", "policy", "milter", "client", "probe"; lives for ever */
+                kind; /* "table", "dns", "list", "spf", "policy", "milter", "client", "probe", "proxy"; lives for ever */
         struct str table;   /* "hash:/etc/access"; the server of a policy service or filter */
         struct str asked;   /* the key, the name, the stage */
         const char *type;   /* of a DNS question: "MX"; else NULL */

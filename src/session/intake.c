@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "message/header.h"
+#include "session/proxy.h"
 #include "session/session_private.h"
 #include "smtp/dot.h"
 
@@ -63,7 +64,7 @@ struct buf *intake_buf(struct session *s)
         struct transaction *t = s->transaction;
         if (is_refused(t->intake))
                 return &t->intake->rubbish;
-        struct buf *input = cleanup_input(t->cleanup);
+        struct buf *input = t->proxy ? NULL : cleanup_input(t->cleanup);
         return input ? input : spool_draft_buf(t->draft);
 }
 
@@ -75,6 +76,8 @@ static void await_lines_in_front(struct session *s, struct buf *b)
                 buf_append_str(b, t->effects.prepended[i]);
                 buf_append(b, "\r\n", 2);
         }
+        if (t->proxy && s->forward)
+                return; /* between two filters we are not to be seen (Postfix) */
         await_policy_spf_fields(s->policy, &s->facts, &t->arena, b);
         char tls[200] = "";
         if (s->params->smtpd_tls_received_header)
@@ -83,7 +86,7 @@ static void await_lines_in_front(struct session *s, struct buf *b)
         struct received_line line = {
                 .by = s->params->outside_name,
                 .with = t->envelope.protocol,
-                .queue_id = str_from(spool_draft_id(t->draft)),
+                .queue_id = t->proxy ? STR("") : str_from(spool_draft_id(t->draft)),
                 .mail_name = s->params->mail_name,
                 .tls = str_from(tls),
                 .tls_client = client,
@@ -108,7 +111,10 @@ static void await_put_lines_in_front(struct session *s)
         struct buf lines;
         buf_init(&lines, FRONT_BYTES_MAX);
         await_lines_in_front(s, &lines);
-        await_cleanup_front(t->cleanup, buf_str(&lines), spool_draft_buf(t->draft));
+        if (t->proxy && buf_append_str(spool_draft_buf(t->draft), buf_str(&lines)) < 0)
+                intake_refuse(s, proxy_failure());
+        else if (!t->proxy)
+                await_cleanup_front(t->cleanup, buf_str(&lines), spool_draft_buf(t->draft));
         buf_done(&lines);
 }
 
@@ -135,12 +141,18 @@ void intake_free(struct intake **inp)
 
 /* ---- pieces ---- */
 
+/* Of what is there, our own lines included. */
+static int64_t message_bytes(const struct transaction *t)
+{
+        return t->proxy ? session_proxy_bytes(t)
+                        : spool_draft_bytes(t->draft) + (int64_t)cleanup_waiting_bytes(t->cleanup);
+}
+
 static void check_size(struct session *s)
 {
         int64_t limit = s->params->message_size_limit;
         const struct transaction *t = s->transaction;
-        int64_t bytes = spool_draft_bytes(t->draft) - (int64_t)t->intake->ours +
-                        (int64_t)cleanup_waiting_bytes(t->cleanup);
+        int64_t bytes = message_bytes(t) - (int64_t)t->intake->ours;
         if (limit && bytes > limit)
                 intake_refuse(s, smtp_reply_make(552, "5.3.4", STR("Error: message file too big")));
 }
@@ -155,11 +167,26 @@ static void refuse_for(struct session *s, int error, const struct why *why)
                            : smtp_reply_make(451, "4.3.0", STR("Error: queue file write error")));
 }
 
+/* What is there goes to the filter in front of the queue. */
+static void await_pass(struct session *s)
+{
+        struct why why;
+        int rc = is_refused(s->transaction->intake) ? 0 : await_session_proxy_text(s, &why);
+        if (rc == -EPIPE) /* that was logged */
+                intake_refuse(s, proxy_failure());
+        else if (rc < 0)
+                refuse_for(s, rc, &why);
+}
+
 /* What is there goes through the cleanup, and on to the disk when it is much. */
 static void await_clean(struct session *s, bool is_all)
 {
         struct transaction *t = s->transaction;
         struct intake *in = t->intake;
+        if (t->proxy) {
+                await_pass(s);
+                return;
+        }
         enum cleanup_progress progress = CLEANUP_MORE;
         while (progress == CLEANUP_MORE && !is_refused(in)) {
                 struct smtp_reply refusal;
@@ -215,11 +242,11 @@ static void await_judge_message(struct session *s)
         judge_bare_lf(s);
         if (is_refused(in))
                 return;
-        s->facts.message_bytes = spool_draft_bytes(t->draft);
+        s->facts.message_bytes = message_bytes(t);
         struct smtp_reply refusal;
         if (await_session_refuses(s, POLICY_AT_END_OF_DATA, &refusal))
                 intake_refuse(s, refusal);
-        else if (await_session_milters_message(s, in->ours, &refusal))
+        else if (!t->proxy && await_session_milters_message(s, in->ours, &refusal))
                 intake_refuse(s, refusal);
         else if (arena_is_over(&t->arena))
                 intake_refuse(s, smtp_reply_make(452, "4.3.1", STR("Insufficient system storage")));
@@ -287,7 +314,9 @@ struct smtp_reply await_intake_end(struct session *s)
 {
         struct transaction *t = s->transaction;
         await_judge_message(s);
-        struct smtp_reply reply = is_refused(t->intake) ? t->intake->refusal : await_commit(s);
+        struct smtp_reply reply = is_refused(t->intake) ? t->intake->refusal
+                                  : t->proxy            ? await_session_proxy_end(s)
+                                                        : await_commit(s);
         /* what the transaction's arena holds goes with it */
         session_explain_end(s);
         reply.text = arena_str(&s->arena, reply.text);

@@ -1,8 +1,37 @@
 /* service.c - what one inet service of master.cf is made of */
 #include "base/check.h"
+#include "session/proxy.h"
 #include "session/session_private.h"
 
 #include <errno.h>
+
+/* What is wrong was found when the configuration was read: session_proxy_check(). */
+static struct proxy_filter *make_proxy_filter(const struct params *params, struct arena *arena)
+{
+        struct proxy_filter filter;
+        const char *parameter;
+        struct why why;
+        if (proxy_filter_parse(params, arena, &filter, &parameter, &why) < 0 ||
+            str_is_empty(filter.endpoint.text))
+                return NULL;
+        struct proxy_filter *kept = arena_new(arena, struct proxy_filter);
+        *kept = filter;
+        return kept;
+}
+
+void session_proxy_check(const struct config *c, const struct params *params,
+                         struct findings *findings)
+{
+        struct proxy_filter filter;
+        const char *parameter;
+        struct why why;
+        struct arena arena;
+        arena_init(&arena, 0);
+        if (proxy_filter_parse(params, &arena, &filter, &parameter, &why) < 0)
+                findings_add(findings, SEVERITY_ERROR, "bad-proxy-filter",
+                             config_place(c, parameter), NULL, "%s: %s", parameter, why.text);
+        arena_done(&arena);
+}
 
 struct session_service *session_service_new(const struct session_service_parts *parts)
 {
@@ -19,6 +48,8 @@ struct session_service *session_service_new(const struct session_service_parts *
         milter_set_ref(parts->milters);
         routes_ref(parts->routes);
         tls_context_ref(parts->tls);
+        arena_init(&s->arena, 0);
+        s->proxy_filter = make_proxy_filter(&parts->service->params, &s->arena);
         return s;
 }
 
@@ -42,6 +73,7 @@ void session_service_unref(struct session_service **sp)
         policy_unref(&s->parts.stressed_policy);
         dns_unref(&s->parts.dns);
         config_unref(&s->parts.config);
+        arena_done(&s->arena);
         free(s);
 }
 

@@ -70,6 +70,10 @@ struct session_service *session_service_new(const struct session_service_parts *
 struct session_service *session_service_ref(struct session_service *s);
 void session_service_unref(struct session_service **s);
 
+/* smtpd_proxy_filter and smtpd_proxy_options of a service: what is wrong with them goes to *findings. */
+void session_proxy_check(const struct config *c, const struct params *params,
+                         struct findings *findings);
+
 /* Server TLS for a service from smtpd_tls_*; NULL without an error when the level is none. */
 int session_tls_new(const struct params *params, struct tls_context **out, struct why *why);
 

@@ -64,7 +64,7 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         reply = check_state(s);
         if (!smtp_reply_refuses(&reply) && !t->intake &&
             !await_session_refuses(s, POLICY_AT_DATA, &reply) &&
-            !await_session_milters_data(s, &reply))
+            !await_session_milters_data(s, &reply) && !await_session_proxy_data(s, &reply))
                 await_intake_begin(s);
         if (!t || !t->intake || smtp_reply_refuses(&reply)) {
                 if (t)

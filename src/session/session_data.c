@@ -43,7 +43,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args)
                 return smtp_reply_make(501, "5.5.4", STR("Syntax: DATA"));
         struct smtp_reply reply;
         if (await_session_refuses(s, POLICY_AT_DATA, &reply) ||
-            await_session_milters_data(s, &reply))
+            await_session_milters_data(s, &reply) || await_session_proxy_data(s, &reply))
                 return reply;
 
         reply = smtp_reply_make(354, NULL, STR("End data with <CR><LF>.<CR><LF>"));

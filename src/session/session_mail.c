@@ -1,4 +1,5 @@
 /* session_mail.c - MAIL FROM (RFC 5321 4.1.1.2): a transaction begins */
+#include "session/proxy.h"
 #include "session/session_private.h"
 
 static struct smtp_reply check_size(const struct session *s, const struct smtp_mail_command *mail)
@@ -6,9 +7,20 @@ static struct smtp_reply check_size(const struct session *s, const struct smtp_m
         int64_t limit = s->params->message_size_limit;
         if (limit && mail->size > limit)
                 return smtp_reply_make(552, "5.3.4", STR("Message size exceeds fixed limit"));
-        if (spool_check_room(s->service->parts.spool, mail->size) < 0)
+        const struct proxy_filter *filter = session_proxy_filter(s);
+        bool fills_disk = !filter || filter->adjusts_speed;
+        if (fills_disk && spool_check_room(s->service->parts.spool, mail->size) < 0)
                 return smtp_reply_make(452, "4.3.1", STR("Insufficient system storage"));
         return smtp_reply_make(250, "2.1.0", STR("Ok"));
+}
+
+/* The sender goes into the envelope of a message of ours, or to the filter that answers for it. */
+static bool await_begin(struct session *s, struct str args, const struct smtp_mail_command *mail,
+                        struct smtp_reply *refusal)
+{
+        return session_proxy_filter(s)
+                       ? session_proxy_begin(s, args, refusal)
+                       : await_cleanup_sender(s->transaction->cleanup, &mail->sender, refusal);
 }
 
 struct smtp_reply await_session_mail(struct session *s, struct str args)
@@ -52,7 +64,7 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         session_transaction_begin(s, &mail);
         if (await_session_refuses(s, POLICY_AT_MAIL, &refusal) ||
             await_session_milters_mail(s, args, &refusal) ||
-            !await_cleanup_sender(s->transaction->cleanup, &mail.sender, &refusal)) {
+            !await_begin(s, args, &mail, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */
                 refusal.text = arena_str(&s->arena, refusal.text);
                 if (refusal.enhanced)

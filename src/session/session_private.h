@@ -15,6 +15,8 @@
 struct crlf_cleaner;
 struct milters;
 struct intake;
+struct proxy_filter;
+struct session_proxy;
 
 /* From MAIL to the end of data, RSET, or the end of the session. */
 struct transaction {
@@ -26,9 +28,10 @@ struct transaction {
         struct smtp_address first_rcpt; /* as accepted, before aliases */
         size_t rcpt_count;              /* RCPTs that were accepted */
         struct policy_effects effects;
-        struct spool_draft *draft; /* from the first accepted RCPT on */
-        struct intake *intake;     /* from DATA, or the first BDAT, on */
-        bool has_lost_chunk;       /* a BDAT was refused: no message can come of this one */
+        struct spool_draft *draft;   /* from the first accepted RCPT on */
+        struct intake *intake;       /* from DATA, or the first BDAT, on */
+        struct session_proxy *proxy; /* NULL: no filter in front of the queue */
+        bool has_lost_chunk;         /* a BDAT was refused: no message can come of this one */
 };
 
 enum session_greeting { NOT_GREETED, GREETED_HELO, GREETED_EHLO };
@@ -130,6 +133,8 @@ struct session {
 struct session_service {
         unsigned refs;
         struct session_service_parts parts;
+        struct proxy_filter *proxy_filter; /* smtpd_proxy_filter; NULL: none */
+        struct arena arena;                /* its words */
 };
 
 /* A task's function: one connection from greeting to close. Frees the session. */
@@ -317,6 +322,26 @@ bool await_session_milters_data(struct session *s, struct smtp_reply *reply);
 bool await_session_milters_unknown(struct session *s, struct str line, struct smtp_reply *reply);
 /* The whole message, from byte `ours` on the client's; changes draft and envelope. */
 bool await_session_milters_message(struct session *s, size_t ours, struct smtp_reply *reply);
+
+/* ---- session_proxy.c: smtpd_proxy_filter ---- */
+
+/* The filter that answers for this session's messages; NULL: they are ours. */
+const struct proxy_filter *session_proxy_filter(const struct session *s);
+/* MAIL was taken: the filter will hear of it with the first recipient. False: it must not; *reply says why. */
+bool session_proxy_begin(struct session *s, struct str args, struct smtp_reply *reply);
+void session_proxy_free(struct session_proxy **p);
+/* A recipient that we take; DATA. True: the filter does not, logged, with what to say. */
+bool await_session_proxy_rcpt(struct session *s, struct str args, struct smtp_reply *reply);
+bool await_session_proxy_data(struct session *s, struct smtp_reply *reply);
+/*
+ * What is in the draft's buf goes on: to the filter, or to where it waits for that. 0, -EPIPE (the filter is gone; logged), or an error of
+ * the spool with *why.
+ */
+int await_session_proxy_text(struct session *s, struct why *why);
+/* Bytes of the text so far. */
+int64_t session_proxy_bytes(const struct transaction *t);
+/* All of it is there, and we have nothing against it: the filter's answer. */
+struct smtp_reply await_session_proxy_end(struct session *s);
 
 /* ---- intake.c: content on its way into the draft, for DATA and BDAT ---- */
 

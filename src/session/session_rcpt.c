@@ -78,7 +78,7 @@ static void log_client(struct session *s)
 {
         struct str name = s->facts.client_name;
         struct str address = s->facts.client_address;
-        const char *id = spool_draft_id(s->transaction->draft);
+        const char *id = s->transaction->proxy ? "NOQUEUE" : spool_draft_id(s->transaction->draft);
         struct str forwarded = session_forward_log(s);
         if (s->is_local) {
                 log_mail(LOG_LEVEL_INFO, "pickup", id, "uid=%u from=<%.*s>", s->local_uid,
@@ -101,6 +101,15 @@ static bool await_is_refused(struct session *s, const struct smtp_address *recip
                 return false;
         return await_session_refuses(s, POLICY_AT_RCPT, reply) ||
                (!s->is_local && await_transport_refuses(s, recipient, reply));
+}
+
+/* Into the envelope of a message of ours, or to the filter that answers for it. */
+static bool await_add_refuses(struct session *s, struct str args,
+                              const struct smtp_rcpt_command *rcpt, struct smtp_reply *reply)
+{
+        const struct transaction *t = s->transaction;
+        return t->proxy ? await_session_proxy_rcpt(s, args, reply)
+                        : !await_cleanup_recipient(t->cleanup, rcpt, reply);
 }
 
 struct smtp_reply await_session_rcpt(struct session *s, struct str args)
@@ -143,7 +152,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                 await_session_milters_rejected(s, args, &reply);
         if (!is_refused)
                 is_refused = await_session_milters_rcpt(s, args, &reply) ||
-                             !await_cleanup_recipient(t->cleanup, &rcpt, &reply);
+                             await_add_refuses(s, args, &rcpt, &reply);
         if (is_refused) {
                 s->facts.recipient = t->first_rcpt;
                 return reply;
@@ -157,7 +166,9 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                         .domain = arena_str(&t->arena, rcpt.recipient.domain),
                 };
                 t->draft = spool_draft_new(s->service->parts.spool);
-                s->facts.queue_id = arena_str(&t->arena, str_from(spool_draft_id(t->draft)));
+                if (!t->proxy) /* that message has an id of the filter's, or of who is behind it */
+                        s->facts.queue_id =
+                                arena_str(&t->arena, str_from(spool_draft_id(t->draft)));
                 log_client(s);
         } else {
                 t->first_rcpt =

@@ -68,6 +68,7 @@ void session_transaction_end(struct session *s)
         s->facts.queue_id = STR("");
         cleanup_free(&t->cleanup);
         intake_free(&t->intake);
+        session_proxy_free(&t->proxy);
         spool_draft_free(&t->draft);
         arena_done(&t->arena);
         free(t);

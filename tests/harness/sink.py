@@ -359,7 +359,7 @@ class Session:
             message.recipients = [r for r, reply in zip(message.recipients, replies) if reply.startswith('2')]
         else:
             replies = [self.sink._reply_for('DOT')]
-        if any(reply.startswith('2') for reply in replies):
+        if any(reply.startswith(('2', 'late 2')) for reply in replies):
             with self.sink.lock:
                 self.sink.messages.append(message)
         self.say('\n'.join(replies))
