@@ -1,5 +1,5 @@
 /*
- * client_list.c - clients by name or address: smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts
+ * client_list.c - clients by name or address: smtpd_authorized_xclient_hosts and its kin
  *
  * The first item that fits decides; "!" in front of it makes that a no. A name is the client's verified one: whoever
  * owns an address's reverse zone can call it anything, but not make the name point back. A table is asked for the
@@ -27,8 +27,8 @@ static bool is_name(struct str item)
         return smtp_domain_is_valid(item) && !network_address_parse(item, bits);
 }
 
-static void compile_item(struct client_item *to, struct str item, struct place at,
-                         struct table_set *tables, struct findings *findings)
+static void compile_item(struct client_item *to, struct str item, bool parents_match,
+                         struct place at, struct table_set *tables, struct findings *findings)
 {
         struct why why;
         to->is_negated = str_starts(item, STR("!"));
@@ -37,8 +37,8 @@ static void compile_item(struct client_item *to, struct str item, struct place a
         if (networks_item_needs_table(item)) {
                 to->addresses = match_list_open(tables, item, MATCH_ADDRESS, false, at, findings);
                 if (!str_starts(item, STR("/")))
-                        to->names =
-                                match_list_open(tables, item, MATCH_DOMAIN, false, at, findings);
+                        to->names = match_list_open(tables, item, MATCH_DOMAIN, parents_match, at,
+                                                    findings);
         } else if (is_name(item)) {
                 to->name = item;
         } else if (network_parse(item, &to->network, &why) < 0) {
@@ -47,8 +47,9 @@ static void compile_item(struct client_item *to, struct str item, struct place a
         }
 }
 
-void client_list_compile(struct client_list *l, struct str text, struct place at,
-                         struct table_set *tables, struct arena *arena, struct findings *findings)
+void client_list_compile(struct client_list *l, struct str text, bool parents_match,
+                         struct place at, struct table_set *tables, struct arena *arena,
+                         struct findings *findings)
 {
         size_t count = 0;
         struct str rest = text;
@@ -58,9 +59,10 @@ void client_list_compile(struct client_list *l, struct str text, struct place at
         if (config_list_next(&rest, &item))
                 findings_add(findings, SEVERITY_ERROR, "too-many-networks", at,
                              "put them into a table", "more than %d clients", (int)CLIENTS_MAX);
-        *l = (struct client_list){.items = arena_array(arena, struct client_item, count + 1)};
+        *l = (struct client_list){.items = arena_array(arena, struct client_item, count + 1),
+                                  .parents_match = parents_match};
         while (l->count < count && config_list_next(&text, &item))
-                compile_item(&l->items[l->count++], item, at, tables, findings);
+                compile_item(&l->items[l->count++], item, parents_match, at, tables, findings);
 }
 
 /* ---- a client ---- */
@@ -71,19 +73,24 @@ struct client_key {
         struct str name; /* empty: there is no verified one */
 };
 
-static bool fits_name(struct str item, struct str name)
+static bool fits_name(struct str item, struct str name, bool parents_match)
 {
-        if (str_starts(item, STR(".")))
-                return name.len > item.len && str_ends_nocase(name, item);
-        return name.len && str_eq_nocase(item, name);
+        if (str_eq_nocase(item, name))
+                return true;
+        if (name.len <= item.len || !str_ends_nocase(name, item))
+                return false;
+        if (parents_match)
+                return name.ptr[name.len - item.len - 1] == '.';
+        return str_starts(item, STR("."));
 }
 
-static enum table_result await_fits(const struct client_item *i, const struct client_key *key,
-                                    struct arena *arena, struct why *why)
+static enum table_result await_fits(const struct client_item *i, bool parents_match,
+                                    const struct client_key *key, struct arena *arena,
+                                    struct why *why)
 {
         enum table_result result = TABLE_NOT_FOUND;
         if (i->name.len)
-                return fits_name(i->name, key->name) ? TABLE_FOUND : TABLE_NOT_FOUND;
+                return fits_name(i->name, key->name, parents_match) ? TABLE_FOUND : TABLE_NOT_FOUND;
         if (!i->addresses)
                 return network_has(&i->network, key->bits) ? TABLE_FOUND : TABLE_NOT_FOUND;
         if (i->names && key->name.len)
@@ -100,7 +107,8 @@ enum table_result await_client_list_find(const struct client_list *l, const unsi
         struct client_key key = {.bits = bits, .name = name};
         key.address = network_address_text(bits, text);
         for (size_t i = 0; i < l->count; i++) {
-                enum table_result result = await_fits(&l->items[i], &key, arena, why);
+                enum table_result result =
+                        await_fits(&l->items[i], l->parents_match, &key, arena, why);
                 if (result == TABLE_FOUND && l->items[i].is_negated)
                         return TABLE_NOT_FOUND;
                 if (result != TABLE_NOT_FOUND)

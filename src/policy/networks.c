@@ -35,9 +35,8 @@ static bool text_needs_table(struct str text)
         return false;
 }
 
-void networks_compile(struct networks *n, struct str text, enum networks_names names,
-                      struct place at, struct table_set *tables, struct arena *arena,
-                      struct findings *findings)
+void networks_compile(struct networks *n, struct str text, struct place at,
+                      struct table_set *tables, struct arena *arena, struct findings *findings)
 {
         *n = (struct networks){0};
         if (text_needs_table(text)) {
@@ -59,11 +58,6 @@ void networks_compile(struct networks *n, struct str text, enum networks_names n
                         item = str_tail(item, 1);
                 if (network_parse(item, &to->network, &why) == 0)
                         n->count++;
-                else if (names == NAMES_ARE_SKIPPED)
-                        findings_add(findings, SEVERITY_NOTE, "name-not-yet", at, NULL,
-                                     "\"%.*s\" has no effect: only addresses and networks are "
-                                     "compared here",
-                                     STR_ARG(item));
                 else
                         findings_add(findings, SEVERITY_ERROR, "bad-network", at,
                                      "write 192.0.2.0/24 or [2001:db8::]/32", "%s", why.text);

@@ -117,22 +117,25 @@ static void open_networks(struct policy *p, struct findings *findings)
 {
         const struct params *params = p->params;
         networks_own(&p->own, params->inet_interfaces, params->proxy_interfaces, &p->arena);
-#define NETWORKS(to, name, names)                                                           \
-        networks_compile(&p->to, params->name, names, policy_place(p, #name, params->name), \
-                         p->tables, &p->arena, findings)
-        NETWORKS(mynetworks, mynetworks, NAMES_ARE_ERRORS);
-        NETWORKS(mx_backup, permit_mx_backup_networks, NAMES_ARE_ERRORS);
-        NETWORKS(core_relays, core_relays, NAMES_ARE_ERRORS);
-        NETWORKS(hidden, hidden_clients, NAMES_ARE_ERRORS);
-        NETWORKS(balancers, smtpd_upstream_proxy_networks, NAMES_ARE_ERRORS);
-        NETWORKS(unlimited, smtpd_client_event_limit_exceptions, NAMES_ARE_SKIPPED);
-        NETWORKS(bare_newline, smtpd_forbid_bare_newline_exclusions, NAMES_ARE_SKIPPED);
+#define NETWORKS(to, name)                                                                      \
+        networks_compile(&p->to, params->name, policy_place(p, #name, params->name), p->tables, \
+                         &p->arena, findings)
+        NETWORKS(mynetworks, mynetworks);
+        NETWORKS(mx_backup, permit_mx_backup_networks);
+        NETWORKS(core_relays, core_relays);
+        NETWORKS(hidden, hidden_clients);
+        NETWORKS(balancers, smtpd_upstream_proxy_networks);
 #undef NETWORKS
-#define CLIENTS(to, name)                                                                          \
-        client_list_compile(&p->to, params->name, policy_place(p, #name, params->name), p->tables, \
-                            &p->arena, findings)
-        CLIENTS(xclient, smtpd_authorized_xclient_hosts);
-        CLIENTS(xforward, smtpd_authorized_xforward_hosts);
+        struct str parents = params->parent_domain_matches_subdomains;
+#define CLIENTS(to, name, style)                                                      \
+        client_list_compile(&p->to, params->name, list_has_word(parents, STR(style)), \
+                            policy_place(p, #name, params->name), p->tables, &p->arena, findings)
+        CLIENTS(xclient, smtpd_authorized_xclient_hosts, "smtpd_authorized_xclient_hosts");
+        CLIENTS(xforward, smtpd_authorized_xforward_hosts, "smtpd_authorized_xforward_hosts");
+        CLIENTS(unlimited, smtpd_client_event_limit_exceptions,
+                "smtpd_client_event_limit_exceptions");
+        /* the name that Postfix looks for in parent_domain_matches_subdomains */
+        CLIENTS(bare_newline, smtpd_forbid_bare_newline_exclusions, "mynetworks");
 #undef CLIENTS
 }
 
@@ -258,11 +261,6 @@ bool policy_is_own(const struct policy *p, const unsigned char client_bits[16])
         return is_in(&p->own, client_bits);
 }
 
-bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16])
-{
-        return is_in(&p->unlimited, client_bits);
-}
-
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16])
 {
         return is_in(&p->balancers, client_bits);
@@ -295,6 +293,16 @@ bool policy_may_xforward(const struct policy *p, const struct policy_facts *fact
         return is_listed(&p->xforward, facts);
 }
 
+bool policy_is_unlimited(const struct policy *p, const struct policy_facts *facts)
+{
+        return is_listed(&p->unlimited, facts);
+}
+
+bool policy_may_end_lines_in_lf(const struct policy *p, const struct policy_facts *facts)
+{
+        return is_listed(&p->bare_newline, facts);
+}
+
 bool policy_has_map(const struct policy *p, enum policy_map map)
 {
         return p->maps[map] && !table_list_is_empty(p->maps[map]);
@@ -316,9 +324,4 @@ enum table_result await_policy_flushes(struct policy *p, struct str domain, stru
                                        struct why *why)
 {
         return await_match_list_find(p->fast_flush_domains, domain, arena, NULL, why);
-}
-
-bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16])
-{
-        return is_in(&p->bare_newline, client_bits);
 }

@@ -205,13 +205,16 @@ struct dns *policy_dns(const struct policy *p);
 bool policy_is_mynetwork(const struct policy *p, const unsigned char client_bits[16]);
 /* Is this an address of ours: inet_interfaces, proxy_interfaces? */
 bool policy_is_own(const struct policy *p, const unsigned char client_bits[16]);
-/* Is the client one that smtpd_client_event_limit_exceptions frees from limits? */
-bool policy_is_unlimited(const struct policy *p, const unsigned char client_bits[16]);
 /* smtpd_upstream_proxy_networks: may it say, in a PROXY header, who the client is? */
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16]);
-/* smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts: by the client's address and its verified name */
+/*
+ * Lists of clients, by address and verified name: smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts,
+ * smtpd_client_event_limit_exceptions (no limits), smtpd_forbid_bare_newline_exclusions
+ */
 bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts);
 bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts);
+bool policy_is_unlimited(const struct policy *p, const struct policy_facts *facts);
+bool policy_may_end_lines_in_lf(const struct policy *p, const struct policy_facts *facts);
 /*
  * Tables that a session asks: smtpd_command_filter by the whole line, smtpd_discard_ehlo_keyword_address_maps by the client's
  * address, smtpd_reject_footer_maps by the whole reply.
@@ -226,8 +229,6 @@ enum table_result await_policy_forbids(struct policy *p, struct str word, struct
 /* fast_flush_domains: may the mail that waits for this domain be flushed by ETRN? */
 enum table_result await_policy_flushes(struct policy *p, struct str domain, struct arena *arena,
                                        struct why *why);
-/* smtpd_forbid_bare_newline_exclusions */
-bool policy_may_end_lines_in_lf(const struct policy *p, const unsigned char client_bits[16]);
 
 /* ---- recipients ---- */
 

@@ -43,19 +43,19 @@ struct client_list {
                 struct match_list *addresses, *names; /* a table */
         } * items;
         size_t count;
+        bool parents_match;
 };
-void client_list_compile(struct client_list *l, struct str text, struct place at,
-                         struct table_set *tables, struct arena *arena, struct findings *findings);
+/* parents_match: example.com means its hosts too (parent_domain_matches_subdomains); else .example.com does. */
+void client_list_compile(struct client_list *l, struct str text, bool parents_match,
+                         struct place at, struct table_set *tables, struct arena *arena,
+                         struct findings *findings);
 /* `name` is the verified one; empty: there is none. */
 enum table_result await_client_list_find(const struct client_list *l, const unsigned char bits[16],
                                          struct str name, struct arena *arena, struct why *why);
 
-enum networks_names { NAMES_ARE_ERRORS, NAMES_ARE_SKIPPED };
-
 /* What is wrong goes to *findings (code "bad-network"). */
-void networks_compile(struct networks *n, struct str text, enum networks_names names,
-                      struct place at, struct table_set *tables, struct arena *arena,
-                      struct findings *findings);
+void networks_compile(struct networks *n, struct str text, struct place at,
+                      struct table_set *tables, struct arena *arena, struct findings *findings);
 /* TABLE_FOUND: it is in there. */
 enum table_result await_networks_find(const struct networks *n, const unsigned char bits[16],
                                       struct arena *arena, struct why *why);
@@ -229,9 +229,8 @@ struct policy {
         struct step_list **class_list; /* the same in their order */
         size_t class_count;
 
-        struct networks mynetworks, own, mx_backup, unlimited, bare_newline, core_relays, hidden,
-                balancers;
-        struct client_list xclient, xforward;
+        struct networks mynetworks, own, mx_backup, core_relays, hidden, balancers;
+        struct client_list xclient, xforward, unlimited, bare_newline;
 
         bool transport_has_parents; /* parent_domain_matches_subdomains has transport_maps */
         bool access_has_parents;    /* parent_domain_matches_subdomains has smtpd_access_maps */

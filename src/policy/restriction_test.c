@@ -314,7 +314,9 @@ static void networks_come_from_tables_too(void **state)
         snprintf(main_cf, sizeof(main_cf),
                  "mynetworks = !10.0.0.7, cidr:%s/nets\n"
                  "core_relays = 192.0.2.10 !192.0.2.99 192.0.2.96/28\n"
-                 "smtpd_client_event_limit_exceptions = 198.51.100.0/24, .friend.example\n",
+                 "smtpd_client_event_limit_exceptions = 198.51.100.0/24, .friend.example\n"
+                 "smtpd_forbid_bare_newline_exclusions = friend.example\n"
+                 "parent_domain_matches_subdomains = mynetworks\n",
                  r.dir);
         rig_load(&r, main_cf);
         static const struct {
@@ -331,9 +333,32 @@ static void networks_come_from_tables_too(void **state)
                 assert_true(network_address_parse(str_from(cases[i].address), bits));
                 assert_int_equal(policy_is_mynetwork(r.policy, bits), cases[i].is_ours);
                 assert_int_equal(policy_lets_in(r.policy, bits), cases[i].may_enter);
-                assert_int_equal(policy_is_unlimited(r.policy, bits), cases[i].is_free);
+                rig_client(&r, "unknown", cases[i].address);
+                r.facts.client_name_status = CLIENT_NAME_NONE;
+                assert_int_equal(policy_is_unlimited(r.policy, &r.facts), cases[i].is_free);
+                assert_false(policy_may_end_lines_in_lf(r.policy, &r.facts));
         }
-        assert_non_null(rig_finding(&r, "name-not-yet"));
+        /* names; of the exclusions parent_domain_matches_subdomains speaks as of mynetworks */
+        static const struct {
+                const char *name;
+                bool is_free, may_end_in_lf;
+        } named[] = {
+                {"a.friend.example", true, true},
+                {"A.B.Friend.Example", true, true},
+                {"friend.example", false, true},
+                {"notfriend.example", false, false},
+                {"friend.example.other.example", false, false},
+        };
+        for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+                rig_client(&r, named[i].name, "203.0.113.1");
+                r.facts.client_name_status = CLIENT_NAME_OK;
+                assert_int_equal(policy_is_unlimited(r.policy, &r.facts), named[i].is_free);
+                assert_int_equal(policy_may_end_lines_in_lf(r.policy, &r.facts),
+                                 named[i].may_end_in_lf);
+                r.facts.client_name_status = CLIENT_NAME_FORGED;
+                assert_false(policy_is_unlimited(r.policy, &r.facts));
+                assert_false(policy_may_end_lines_in_lf(r.policy, &r.facts));
+        }
         rig_done(&r);
 }
 
@@ -351,7 +376,6 @@ static void clients_are_known_by_name_too(void **state)
                  r.dir, r.dir);
         rig_load(&r, main_cf);
         assert_false(findings_has_errors(&r.findings));
-        assert_null(rig_finding(&r, "name-not-yet"));
         static const struct {
                 const char *name, *address;
                 bool may;

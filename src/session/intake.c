@@ -224,7 +224,7 @@ static void judge_bare_lf(struct session *s)
         struct smtp_reply reply;
         if (!s->transaction->intake->has_bare_lf ||
             (wanted != BARE_NEWLINE_REJECT && wanted != BARE_NEWLINE_NOTE) ||
-            policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
+            policy_may_end_lines_in_lf(s->policy, &s->facts))
                 return;
         log_mail(LOG_LEVEL_INFO, "smtpd", spool_draft_id(s->transaction->draft),
                  "bare <LF> received from %.*s[%.*s]", STR_ARG(s->facts.client_name),

@@ -391,7 +391,7 @@ static struct smtp_reply too_many_greetings(struct session *s)
 bool session_refuses_bare_lf(const struct session *s, struct smtp_reply *reply)
 {
         if (s->params->smtpd_forbid_bare_newline != BARE_NEWLINE_REJECT ||
-            policy_may_end_lines_in_lf(s->policy, s->facts.client_bits))
+            policy_may_end_lines_in_lf(s->policy, &s->facts))
                 return false;
         int code = (int)s->params->smtpd_forbid_bare_newline_reject_code;
         *reply = smtp_reply_make(code, code < 500 ? "4.5.2" : "5.5.2",
@@ -524,7 +524,7 @@ static bool await_is_let_in(struct session *s, struct smtp_reply *refusal)
                 return false;
         }
         enum front_door_answer answer = FRONT_DOOR_WELCOME;
-        if (!s->is_check && !policy_is_unlimited(s->policy, s->facts.client_bits))
+        if (!s->is_check && !policy_is_unlimited(s->policy, &s->facts))
                 answer = front_door_enter(listener_door(s->listener), s->facts.client_bits, &limits,
                                           loop_now_ms(), &s->client);
         if (answer != FRONT_DOOR_WELCOME) {
