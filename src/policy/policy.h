@@ -217,9 +217,15 @@ bool policy_is_unlimited(const struct policy *p, const struct policy_facts *fact
 bool policy_may_end_lines_in_lf(const struct policy *p, const struct policy_facts *facts);
 /*
  * Tables that a session asks: smtpd_command_filter by the whole line, smtpd_discard_ehlo_keyword_address_maps by the client's
- * address, smtpd_reject_footer_maps by the whole reply.
+ * address, smtpd_reject_footer_maps and smtpd_reject_filter_maps by the whole reply.
  */
-enum policy_map { POLICY_COMMAND_FILTER, POLICY_DISCARD_EHLO, POLICY_REJECT_FOOTER, POLICY_MAPS };
+enum policy_map {
+        POLICY_COMMAND_FILTER,
+        POLICY_DISCARD_EHLO,
+        POLICY_REJECT_FOOTER,
+        POLICY_REJECT_FILTER,
+        POLICY_MAPS
+};
 bool policy_has_map(const struct policy *p, enum policy_map map);
 enum table_result await_policy_map_find(struct policy *p, enum policy_map map, struct str key,
                                         struct arena *arena, struct str *value, struct why *why);

@@ -1,5 +1,5 @@
 /*
- * footer.c - smtpd_reject_footer: what every refusal says in addition
+ * footer.c - what refusals say in addition (smtpd_reject_footer), and otherwise (smtpd_reject_filter_maps)
  *
  * "\\n" begins another line of the reply, and "\\c" in front continues the refusal's own line. The names are
  * Postfix's, in the forms of policy/template.h; others stand for nothing. $recipient is there at RCPT too, where
@@ -87,6 +87,59 @@ static struct str with_line_ends(struct session *s, struct str text)
         return str_make(out, len);
 }
 
+/* "550 5.1.1 text": what tables are asked for */
+static struct str whole_text(struct session *s, const struct smtp_reply *refusal)
+{
+        return arena_printf(&s->arena, "%d %s%s%.*s", refusal->code,
+                            refusal->enhanced ? refusal->enhanced : "",
+                            refusal->enhanced ? " " : "", STR_ARG(refusal->text));
+}
+
+/* ---- smtpd_reject_filter_maps ---- */
+
+/* Reads such a text, which must be that of a refusal. The class of its enhanced code is made that of the code. */
+static bool read_refusal(struct session *s, struct str text, struct smtp_reply *out)
+{
+        char enhanced[SMTP_ENHANCED_BYTES];
+        struct str code = str_part(text, 0, 3);
+        int64_t number;
+        if (text.len < 4 || text.ptr[3] != ' ' || str_to_int64(code, 400, 599, &number))
+                return false;
+        text = str_trim(str_tail(text, 4));
+        *out = smtp_reply_make((int)number, NULL, STR(""));
+        if (smtp_enhanced_take(&text, enhanced)) {
+                enhanced[0] = code.ptr[0];
+                out->enhanced = arena_str(&s->arena, str_from(enhanced)).ptr;
+        }
+        out->text = arena_str(&s->arena, text);
+        return text.len > 0;
+}
+
+void await_session_filter_refusal(struct session *s, struct smtp_reply *refusal)
+{
+        struct str found;
+        struct smtp_reply other;
+        struct why why;
+        if (!policy_has_map(s->policy, POLICY_REJECT_FILTER))
+                return;
+        enum table_result result = await_policy_map_find(
+                s->policy, POLICY_REJECT_FILTER, whole_text(s, refusal), &s->arena, &found, &why);
+        if (result == TABLE_ERROR) {
+                log_warning("smtpd", "smtpd_reject_filter_maps: %s", why.text);
+        } else if (result == TABLE_FOUND && !read_refusal(s, found, &other)) {
+                log_warning("smtpd",
+                            "smtpd_reject_filter_maps: \"%.*s\" is no refusal (write \"550 5.7.1 "
+                            "text\"): what was to be said is said",
+                            STR_ARG(str_part(found, 0, 200)));
+        } else if (result == TABLE_FOUND) {
+                *refusal = other;
+                if (other.code == 421 || other.code == 521)
+                        s->is_closing = true;
+        }
+}
+
+/* ---- the footer ---- */
+
 /* The template for this refusal; empty: none. */
 static struct str await_template(struct session *s, const struct smtp_reply *refusal)
 {
@@ -94,11 +147,8 @@ static struct str await_template(struct session *s, const struct smtp_reply *ref
         struct why why;
         if (!policy_has_map(s->policy, POLICY_REJECT_FOOTER))
                 return s->params->smtpd_reject_footer;
-        struct str whole = arena_printf(&s->arena, "%d %s%s%.*s", refusal->code,
-                                        refusal->enhanced ? refusal->enhanced : "",
-                                        refusal->enhanced ? " " : "", STR_ARG(refusal->text));
-        switch (await_policy_map_find(s->policy, POLICY_REJECT_FOOTER, whole, &s->arena, &found,
-                                      &why)) {
+        switch (await_policy_map_find(s->policy, POLICY_REJECT_FOOTER, whole_text(s, refusal),
+                                      &s->arena, &found, &why)) {
         case TABLE_FOUND:
                 return found;
         case TABLE_ERROR: /* a refusal is one without its footer too */

@@ -25,6 +25,8 @@ enum {
 void await_session_put_reply(struct session *s, const struct smtp_reply *reply)
 {
         struct smtp_reply r = *reply;
+        if (smtp_reply_refuses(&r))
+                await_session_filter_refusal(s, &r);
         session_explain_reply(s, &r);
         if (smtp_reply_refuses(&r))
                 r.text = await_session_footer_add(s, &r);

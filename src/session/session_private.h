@@ -292,6 +292,8 @@ void await_session_record_end(struct session *s);
 
 /* ---- footer.c ---- */
 
+/* What smtpd_reject_filter_maps has instead of this refusal; its text is in s->arena. 421 and 521 close. */
+void await_session_filter_refusal(struct session *s, struct smtp_reply *refusal);
 /*
  * The text of this refusal with what smtpd_reject_footer_maps or smtpd_reject_footer has behind it, $names filled in; in
  * s->arena.
