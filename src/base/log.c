@@ -610,6 +610,40 @@ static const char *pid_text(void)
         return text;
 }
 
+/*
+ * Bytes of the UTF-8 character at p (RFC 3629 4), of at most `left`; 0: there is none, or one that would act on a terminal: U+0080
+ * to U+009F, line separators, marks that turn the direction of text.
+ */
+static size_t character_bytes(const unsigned char *p, size_t left)
+{
+        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        size_t bytes = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+        if (bytes == 0 || bytes > left)
+                return 0;
+        uint32_t c = p[0] & (0xffu >> (bytes + 1));
+        for (size_t i = 1; i < bytes; i++) {
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (p[i] & 0x3f);
+        }
+        bool is_none = c < least[bytes] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff);
+        bool acts = c < 0xa0 || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+                    (c >= 0x2066 && c <= 0x2069);
+        return is_none || acts ? 0 : bytes;
+}
+
+/* What is neither printable ASCII nor UTF-8 becomes question marks. */
+static void make_printable(char *text, size_t len)
+{
+        for (size_t i = 0; i < len;) {
+                unsigned char c = (unsigned char)text[i];
+                size_t bytes = c < 0x80 ? 0 : character_bytes((unsigned char *)text + i, len - i);
+                if (bytes == 0 && (c < 0x20 || c >= 0x7f))
+                        text[i] = '?';
+                i += bytes ? bytes : 1;
+        }
+}
+
 static size_t format_postfix(const struct settings *s, char *line, size_t room,
                              enum log_level level, const char *service, const char *queue_id,
                              const char *text, int64_t now_us)
@@ -638,9 +672,7 @@ static size_t format_postfix(const struct settings *s, char *line, size_t room,
         }
         size_t start = len;
         len = add(line, room - 1, len, text);
-        for (size_t i = start; i < len; i++)
-                if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] >= 0x7f)
-                        line[i] = '?';
+        make_printable(line + start, len - start);
         line[len++] = '\n';
         return len;
 }

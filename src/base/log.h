@@ -5,7 +5,7 @@
  *   {"time":"2026-11-22T10:53:01.123456Z","level":"info","service":"smtpd","pid":4711,
  *    "queue_id":"4gXyZ12abcz9","text":"client=a.example[192.0.2.1]"}
  *
- * Bytes that are not printable never reach a log: they become '?' (Postfix format) or escapes.
+ * Bytes that are neither printable ASCII nor UTF-8 never reach a log: they become '?' (Postfix format) or escapes.
  * A line is at most LOG_LINE_BYTES_MAX long; the rest is cut.
  *
  * Threads: any. A thread that runs a loop collects its lines and gives them away once a turn

@@ -37,10 +37,17 @@ static void speaks_postfix(void **state)
         char text[4096];
         open_as(LOG_AS_POSTFIX);
         log_mail(LOG_LEVEL_INFO, "smtpd", "4gXyZ12abcz9", "client=%s", "a\n\x1b[0mb");
+        log_info("smtpd", "from=<%s@b>", "\xc3\xbc\xe4\xbd\xa0\xf0\x9f\x93\xa7");
+        /* too long for what they mean, halves of pairs, over the last, C1, a turner, cut off, alone */
+        log_info("smtpd", "bad %s",
+                 "\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xc2\x85 \xe2\x80\xae \xbf "
+                 "\xf5\x80\x80\x80 \xe0\x80\x80");
         log_warning("smtp", "odd");
         read_log(text, sizeof(text));
         assert_non_null(strstr(text, " mx1 postfix/smtpd["));
         assert_non_null(strstr(text, "]: 4gXyZ12abcz9: client=a??[0mb\n"));
+        assert_non_null(strstr(text, "from=<\xc3\xbc\xe4\xbd\xa0\xf0\x9f\x93\xa7@b>\n"));
+        assert_non_null(strstr(text, "bad ?? ??? ???? ?? ??? ? ???? ???\n"));
         assert_non_null(strstr(text, "]: warning: odd\n"));
 }
 

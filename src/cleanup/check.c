@@ -79,17 +79,19 @@ static void log_match(const struct match *m, const char *what, struct str text)
         const struct policy_facts *facts = m->c->work.facts;
         struct arena *arena = m->c->arena;
         struct str to = {"", 0};
-        if (facts->recipient.text.len)
-                to = arena_printf(arena, " to=<%.*s>", STR_ARG(facts->recipient.text));
+        struct str from = smtp_address_log(facts->sender.text, facts->logs_internal, arena);
+        struct str only = smtp_address_log(facts->recipient.text, facts->logs_internal, arena);
+        if (only.len)
+                to = arena_printf(arena, " to=<%.*s>", STR_ARG(only));
         struct str origin = log_origin(m);
         const char *queue_id =
                 facts->queue_id.len ? arena_str(arena, facts->queue_id).ptr : "NOQUEUE";
         log_mail(LOG_LEVEL_INFO, "cleanup", queue_id,
                  "%s%s: %s %.*s from %.*s[%.*s]; from=<%.*s>%.*s proto=%.*s helo=<%.*s>%.*s%s%.*s",
                  prefix, what, kinds[m->kind], STR_ARG(str_part(m->text, 0, LOGGED_BYTES_MAX)),
-                 STR_ARG(facts->client_name), STR_ARG(facts->client_address),
-                 STR_ARG(facts->sender.text), STR_ARG(to), STR_ARG(facts->protocol),
-                 STR_ARG(facts->helo), STR_ARG(origin), text.len ? ": " : "", STR_ARG(text));
+                 STR_ARG(facts->client_name), STR_ARG(facts->client_address), STR_ARG(from),
+                 STR_ARG(to), STR_ARG(facts->protocol), STR_ARG(facts->helo), STR_ARG(origin),
+                 text.len ? ": " : "", STR_ARG(text));
 }
 
 /* What the table says cannot be done: the message waits for a person to mend it. */

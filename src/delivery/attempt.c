@@ -87,7 +87,13 @@ static const char *status_word(const struct delivery_attempt *a, enum delivery_s
                                                                        : "undeliverable";
 }
 
-static void log_result(const struct delivery_attempt *a, const char *service, size_t recipient,
+struct str attempt_log_address(struct delivery_attempt *a, struct str address)
+{
+        bool is_internal = routes_config(a->routes)->params.info_log_address_format == 1;
+        return smtp_address_log(address, is_internal, &a->arena);
+}
+
+static void log_result(struct delivery_attempt *a, const char *service, size_t recipient,
                        int64_t begun_us, int64_t ready_us, const struct delivery_result *r)
 {
         const struct recipient *to = &a->envelope.recipients[recipient];
@@ -103,13 +109,14 @@ static void log_result(const struct delivery_attempt *a, const char *service, si
         delay_format(ready_us - begun_us, setup);
         delay_format(now_us - ready_us, sending);
         bool has_other = to->original.len && !str_eq(to->original, to->address);
+        struct str address = attempt_log_address(a, to->address);
+        struct str original = attempt_log_address(a, to->original);
         log_mail(LOG_LEVEL_INFO, service, spool_message_id(a->message),
                  "to=<%.*s>, %s%.*s%srelay=%.*s, delay=%s, delays=%s/%s/%s/%s, dsn=%s, "
                  "status=%s (%.*s)",
-                 STR_ARG(to->address), has_other ? "orig_to=<" : "",
-                 has_other ? (int)to->original.len : 0, to->original.ptr, has_other ? ">, " : "",
-                 STR_ARG(r->relay), all, waited, queued, setup, sending, r->dsn,
-                 status_word(a, r->status), STR_ARG(r->text));
+                 STR_ARG(address), has_other ? "orig_to=<" : "", has_other ? (int)original.len : 0,
+                 original.ptr, has_other ? ">, " : "", STR_ARG(r->relay), all, waited, queued,
+                 setup, sending, r->dsn, status_word(a, r->status), STR_ARG(r->text));
 }
 
 /* What a notification will need later. */
@@ -355,8 +362,9 @@ void await_attempt_begin(struct delivery *d, struct spool_message *m)
         struct delivery_attempt *a = attempt_new(d, m);
         const struct envelope *e = &a->envelope;
         log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(m),
-                 "from=<%.*s>, size=%lld, nrcpt=%zu (queue active)", STR_ARG(e->sender),
-                 (long long)spool_message_bytes(m), e->recipient_count);
+                 "from=<%.*s>, size=%lld, nrcpt=%zu (queue active)",
+                 STR_ARG(attempt_log_address(a, e->sender)), (long long)spool_message_bytes(m),
+                 e->recipient_count);
         struct routed *routed = arena_array(&a->arena, struct routed, e->recipient_count);
         a->jobs_left = 1; /* until all are handed out */
         size_t count = await_routes(a, routed);

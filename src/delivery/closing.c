@@ -127,7 +127,8 @@ static int await_tell(struct delivery_attempt *a, enum which which, enum dsn_act
 static void expire(struct delivery_attempt *a)
 {
         log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(a->message),
-                 "from=<%.*s>, status=expired, returned to sender", STR_ARG(a->envelope.sender));
+                 "from=<%.*s>, status=expired, returned to sender",
+                 STR_ARG(attempt_log_address(a, a->envelope.sender)));
         for (size_t i = 0; i < a->envelope.recipient_count; i++) {
                 struct recipient_state *s = &a->states[i];
                 if (!is_deferred(s))

@@ -67,6 +67,10 @@ struct delivery {
         struct delivery_counts counts; /* the first four */
 };
 
+/* An address as a log line shows it (info_log_address_format); where that differs, in the attempt's arena. */
+struct delivery_attempt;
+struct str attempt_log_address(struct delivery_attempt *a, struct str address);
+
 /* Something came to its end: more may begin, or the stopper may go on. */
 void delivery_look_again(struct delivery *d);
 

@@ -54,13 +54,15 @@ static struct str shown(struct probe *p, const struct delivery_job *job,
         return arena_str(&p->arena, r->public);
 }
 
-static void log_result(const struct probe *p, const struct delivery_job *job,
+static void log_result(struct probe *p, const struct delivery_job *job,
                        const struct delivery_result *r)
 {
         char delay[DELAY_BYTES];
+        struct str address = job->envelope->recipients[job->recipients[0]].address;
+        bool is_internal = routes_config(p->routes)->params.info_log_address_format == 1;
         delay_format(clock_mono_us() - p->begun_us, delay);
         log_info("verify", "to=<%.*s>, relay=%.*s, delay=%s, dsn=%s, status=%sdeliverable (%.*s)",
-                 STR_ARG(job->envelope->recipients[job->recipients[0]].address), STR_ARG(r->relay),
+                 STR_ARG(smtp_address_log(address, is_internal, &p->arena)), STR_ARG(r->relay),
                  delay, r->dsn, p->status == VERIFY_DELIVERABLE ? "" : "un", STR_ARG(r->text));
 }
 

@@ -50,8 +50,13 @@ void policy_log_refusal(const char *what, enum policy_event event, const struct 
         if (reply->code && reply->enhanced)
                 buf_printf(&line, " %s", reply->enhanced);
         buf_printf(&line, " %.*s;", STR_ARG(str_part(reply->text, 0, 2 * FIELD_BYTES_MAX)));
-        add_field(&line, facts->has_sender, "from=<", facts->sender.text, ">");
-        add_field(&line, facts->recipient.text.len > 0, "to=<", facts->recipient.text, ">");
+        struct arena arena;
+        arena_init(&arena, 0);
+        add_field(&line, facts->has_sender, "from=<",
+                  smtp_address_log(facts->sender.text, facts->logs_internal, &arena), ">");
+        add_field(&line, facts->recipient.text.len > 0, "to=<",
+                  smtp_address_log(facts->recipient.text, facts->logs_internal, &arena), ">");
+        arena_done(&arena);
         add_field(&line, facts->protocol.len > 0, "proto=", facts->protocol, "");
         add_field(&line, facts->helo.len > 0, "helo=<", facts->helo, ">");
         add_field(&line, facts->refusal_code.len > 0, "code=", facts->refusal_code, "");

@@ -667,6 +667,7 @@ static void learn_client(struct session *s)
         if (!s->facts.visit && s->facts.dns)
                 s->facts.visit = dnsbl_visit_new(s->facts.dns, lists_deadline_ms(s));
         s->facts.is_offline = s->service->parts.is_offline;
+        s->facts.logs_internal = s->params->info_log_address_format == 1;
         s->facts.protocol = STR("SMTP");
         session_set_address(s);
         session_new_instance(s);

@@ -82,7 +82,8 @@ static void log_client(struct session *s)
         struct str forwarded = session_forward_log(s);
         if (s->is_local) {
                 log_mail(LOG_LEVEL_INFO, "pickup", id, "uid=%u from=<%.*s>", s->local_uid,
-                         STR_ARG(s->transaction->sender.text));
+                         STR_ARG(smtp_address_log(s->transaction->sender.text,
+                                                  s->facts.logs_internal, &s->arena)));
                 return;
         }
         if (s->params->smtpd_client_port_logging)

@@ -79,6 +79,11 @@ int smtp_path_parse(struct str *text, const struct smtp_path_rules *rules, struc
                     struct smtp_address *out, struct smtp_reply *refusal);
 
 /*
+ * How log lines show such a text (info_log_address_format): as it is, or, when is_internal, with its local part not quoted:
+ * "a b"@c is then a b@c, in the arena.
+ */
+struct str smtp_address_log(struct str text, bool is_internal, struct arena *arena);
+/*
  * An address from a table or a command line, with the same grammar (not strict), brackets or none;
  * blanks around it are dropped. Empty, or "<>": the null address. 0, or -EBADMSG with *out empty.
  */

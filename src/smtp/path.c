@@ -331,6 +331,23 @@ int smtp_path_parse(struct str *text, const struct smtp_path_rules *rules, struc
         return 0;
 }
 
+struct str smtp_address_log(struct str text, bool is_internal, struct arena *arena)
+{
+        if (!is_internal || !str_starts(text, STR("\"")))
+                return text;
+        char *out = arena_alloc(arena, text.len);
+        size_t len = 0;
+        size_t i = 1;
+        for (; i < text.len && text.ptr[i] != '"'; i++) {
+                if (text.ptr[i] == '\\' && i + 1 < text.len)
+                        i++;
+                out[len++] = text.ptr[i];
+        }
+        for (i++; i < text.len; i++)
+                out[len++] = text.ptr[i];
+        return str_make(out, len);
+}
+
 int smtp_address_parse(struct str text, struct arena *arena, struct smtp_address *out)
 {
         static const struct smtp_path_rules rules = {

@@ -230,6 +230,21 @@ static void puts_addresses_together(void **state)
         assert_str_equal(out.local, "a b");
         assert_str_equal(out.domain, "c.example");
         assert_str_equal(smtp_address_make(STR("root"), STR(""), &a).text, "root");
+        static const char *const logged[][2] = {
+                {"\"a b\"@c.example", "a b@c.example"},
+                {"\"a@b\"@c", "a@b@c"},
+                {"\"a\\\"\\\\b\"@c", "a\"\\b@c"},
+                {"plain@c", "plain@c"},
+                {"\"no domain\"", "no domain"},
+                {"\"cut\\", "cut\\"},
+                {"\"", ""},
+                {"", ""},
+        };
+        for (size_t i = 0; i < sizeof(logged) / sizeof(logged[0]); i++) {
+                struct str text = str_from(logged[i][0]);
+                assert_str_equal(smtp_address_log(text, true, &a), logged[i][1]);
+                assert_str_equal(smtp_address_log(text, false, &a), logged[i][0]);
+        }
         assert_str_equal(smtp_address_make(STR(""), STR(""), &a).text, "");
         assert_str_equal(smtp_address_make(STR("a\"\\"), STR("b"), &a).text, "\"a\\\"\\\\\"@b");
         /* a table's value cannot add a command */

@@ -363,7 +363,7 @@ def act(talk, server, sink):
             elif kind == 'flush':
                 await_true(lambda: server.queue_count() == 0 or flush(server), 20, 'an empty queue')
             elif kind == 'logged':
-                await_true(lambda: re.search(rest, server.log()), 10, line)
+                await_true(lambda: re.search(rest, server.log()), 10, f'{line}: {type(server).__name__}\n{server.log()[-3000:]}')
             elif kind == 'held':
                 held = int(rest)
                 await_true(lambda: server.queue_count() == held, 10, f'{held} messages in the queue')
