@@ -36,6 +36,20 @@ static void log_client(const struct client *c, enum log_level level, const char 
         log_write(level, service, "%s", text);
 }
 
+void client_debug(const struct client *c, char direction, struct str lines)
+{
+        while (c->is_debugged && lines.len) {
+                struct str line = str_trim(str_cut(&lines, '\n'));
+                log_client(c, LOG_LEVEL_INFO, "%c %s: %.*s", direction, c->relay, STR_ARG(line));
+        }
+}
+
+int client_put(struct client *c, struct str command)
+{
+        client_debug(c, '>', command);
+        return wire_put(c->wire, command);
+}
+
 /* A line of a reply, as smtp_reply_filter has it. 0 or -EBADMSG (it cannot be asked), and what the reader says. */
 static int await_feed(struct client *c, struct str line)
 {
@@ -74,8 +88,10 @@ int await_client_reply(struct client *c, int64_t timeout_ms)
                         pace_note(&pace, loop_now_ms() - began_ms, 0);
                 if (rc == -EMSGSIZE)
                         rc = -EBADMSG;
-                if (rc == 0)
+                if (rc == 0) {
+                        client_debug(c, '<', line.text);
                         rc = await_feed(c, line.text);
+                }
         } while (rc == 0);
         if (rc < 0 || c->reader.code == 421)
                 c->is_dead = c->is_lost = true;
@@ -104,7 +120,7 @@ int await_client_text(struct client *c)
 
 static int await_command(struct client *c, struct str command, int64_t timeout_ms)
 {
-        check(wire_put(c->wire, command) == 0);
+        check(client_put(c, command) == 0);
         return await_client_reply(c, timeout_ms);
 }
 
@@ -537,11 +553,19 @@ static struct client *client_new(const struct transport *t, const struct host_ad
         return c;
 }
 
+static bool is_debugged(const struct client *c, const struct client_terms *terms)
+{
+        return terms->policy &&
+               (policy_debugs(terms->policy, str_from(c->host), str_from(c->address)) ||
+                policy_debugs(terms->policy, terms->rule->nexthop_name, STR("")));
+}
+
 int await_client_open(const struct transport *t, const struct host_address *a,
                       const struct client_terms *terms, struct arena *arena, struct client **out,
                       struct trouble *trouble)
 {
         struct client *c = client_new(t, a, terms);
+        c->is_debugged = is_debugged(c, terms);
         int rc = await_connect(c, a, arena, trouble);
         if (rc == 0)
                 rc = await_introduction(c, arena, trouble);
@@ -563,7 +587,7 @@ void client_close(struct client **cp)
         if (!c)
                 return;
         if (c->wire && !c->is_dead)
-                wire_put(c->wire, STR("QUIT\r\n")); /* leaves with wire_free() */
+                client_put(c, STR("QUIT\r\n")); /* leaves with wire_free() */
         wire_free(&c->wire);
         smtp_reply_reader_done(&c->reader);
         free(c);

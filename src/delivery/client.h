@@ -53,10 +53,11 @@ struct client {
 
         struct pace pace; /* for the text of the message that is sent */
 
-        bool is_dead;    /* nothing more can be said; close it */
-        bool is_lost;    /* dead by the peer: silence, the end, rubbish, 421 */
-        bool needs_rset; /* a transaction is open that came to nothing */
-        bool is_stale;   /* a used connection was found closed before it took the message */
+        bool is_debugged; /* debug_peer_list: what is said is logged */
+        bool is_dead;     /* nothing more can be said; close it */
+        bool is_lost;     /* dead by the peer: silence, the end, rubbish, 421 */
+        bool needs_rset;  /* a transaction is open that came to nothing */
+        bool is_stale;    /* a used connection was found closed before it took the message */
         int64_t opened_ms;
         int64_t message_count;
 };
@@ -65,6 +66,7 @@ struct client {
 struct client_terms {
         const struct tls_rule *rule;
         const struct sasl_login *login; /* without a user: we sign in as nobody */
+        struct policy *policy;          /* for debug_peer_list; NULL: nobody is in it */
 };
 
 /*
@@ -130,6 +132,10 @@ enum client_stage {
         AT_DOT,
 };
 
+/* With is_debugged: lines in the log, with ">" or "<" in front; `lines` have CR LF between them, or none. */
+void client_debug(const struct client *c, char direction, struct str lines);
+/* A command, with its CR LF. 0, or as wire_put(). */
+int client_put(struct client *c, struct str command);
 /*
  * The next reply, into c->reader. 0, or a negative errno value; -EBADMSG: no SMTP. The client is dead then. The time is for all of
  * it with smtp_per_request_deadline, else for each line.

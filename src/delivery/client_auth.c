@@ -68,6 +68,8 @@ static void note_refusal(const struct client *c, const struct sasl_login *login,
 static int await_say(struct client *c, struct str line, struct arena *arena,
                      struct trouble *trouble)
 {
+        client_debug(c, '>',
+                     str_starts(line, STR("AUTH ")) ? STR("AUTH (not shown)") : STR("(not shown)"));
         int rc = wire_put(c->wire, line);
         if (rc == 0)
                 rc = wire_put(c->wire, STR("\r\n"));

@@ -56,6 +56,7 @@ static struct str value_of(const struct client_message *m, enum smtp_attribute w
 static size_t put_some(struct client *c, const struct client_message *m, size_t from, size_t to)
 {
         struct buf *out = wire_out(c->wire);
+        size_t before = out->len;
         bool has_begun = false;
         for (size_t i = from; i < to; i++) {
                 if (!(c->forwards & 1U << words[i].which))
@@ -71,6 +72,7 @@ static size_t put_some(struct client *c, const struct client_message *m, size_t 
         }
         if (has_begun)
                 buf_append_str(out, STR("\r\n"));
+        client_debug(c, '>', str_tail(buf_str(out), before));
         return has_begun;
 }
 

@@ -192,6 +192,7 @@ static void put_mail(struct sending *s)
         const struct client *c = s->c;
         const struct envelope *e = s->m->envelope;
         struct buf *out = wire_out(c->wire);
+        size_t before = out->len;
         buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(s->sender));
         if (c->has_size && s->m->message)
                 buf_printf(out, " SIZE=%lld", (long long)spool_message_bytes(s->m->message));
@@ -206,6 +207,7 @@ static void put_mail(struct sending *s)
         if (c->is_signed_in && c->transport->params->smtp_send_dummy_mail_auth)
                 buf_append_str(out, STR(" AUTH=<>"));
         buf_append_str(out, STR("\r\n"));
+        client_debug(c, '>', str_tail(buf_str(out), before));
 }
 
 static void put_notify(struct buf *out, unsigned notify)
@@ -233,6 +235,7 @@ static void put_rcpt(struct sending *s, size_t at)
 {
         const struct recipient *r = &s->m->envelope->recipients[s->m->recipients[at]];
         struct buf *out = wire_out(s->c->wire);
+        size_t before = out->len;
         buf_printf(out, "RCPT TO:<%.*s>", STR_ARG(recipient_address(s, at)));
         if (s->c->has_dsn) {
                 put_notify(out, r->notify);
@@ -243,6 +246,7 @@ static void put_rcpt(struct sending *s, size_t at)
                                    STR_ARG(smtp_xtext_encode(r->original, s->m->arena)));
         }
         buf_append_str(out, STR("\r\n"));
+        client_debug(s->c, '>', str_tail(buf_str(out), before));
 }
 
 static int check_addresses(struct sending *s)
@@ -371,12 +375,12 @@ static int await_envelope_pipelined(struct sending *s)
 {
         struct client *c = s->c;
         if (c->needs_rset)
-                wire_put(c->wire, STR("RSET\r\n"));
+                client_put(c, STR("RSET\r\n"));
         size_t forwards = client_forward_put(c, s->m);
         put_mail(s);
         bool is_last = put_rcpts(s);
         if (is_last)
-                wire_put(c->wire, STR("DATA\r\n"));
+                client_put(c, STR("DATA\r\n"));
         int rc = await_rset(s);
         if (rc == 0)
                 rc = await_forward_replies(s, forwards);
@@ -388,7 +392,7 @@ static int await_envelope_pipelined(struct sending *s)
                 rc = await_rcpt_replies(s);
                 is_last = put_rcpts(s);
                 if (is_last)
-                        wire_put(c->wire, STR("DATA\r\n"));
+                        client_put(c, STR("DATA\r\n"));
         }
         if (rc == 0)
                 rc = await_rcpt_replies(s);
@@ -399,7 +403,7 @@ static int await_envelope_stepwise(struct sending *s)
 {
         struct client *c = s->c;
         if (c->needs_rset)
-                wire_put(c->wire, STR("RSET\r\n"));
+                client_put(c, STR("RSET\r\n"));
         int rc = await_rset(s);
         if (rc == 0)
                 rc = await_forward_replies(s, client_forward_put(c, s->m));
@@ -419,7 +423,7 @@ static int await_envelope_stepwise(struct sending *s)
                 c->needs_rset = true;
                 return -EPERM;
         }
-        wire_put(c->wire, STR("DATA\r\n"));
+        client_put(c, STR("DATA\r\n"));
         return await_data_reply(s);
 }
 
@@ -549,6 +553,7 @@ static int await_put_end(struct sending *s, const struct content *content)
         int rc = await_client_pix_dot(s->c, spool_message_arrival_us(s->m->message));
         if (rc < 0)
                 return lost(s, AT_BODY, rc);
+        client_debug(s->c, '>', STR("."));
         check(wire_put(s->c->wire, dot_end(content->at_line_start)) == 0);
         if (!s->is_content_partly_out && !s->c->transport->params->smtp_per_request_deadline)
                 return 0;
@@ -665,7 +670,7 @@ void await_client_send(struct client *c, struct client_message *m)
 static int await_probe_data(struct sending *s)
 {
         struct client *c = s->c;
-        wire_put(c->wire, STR("DATA\r\n"));
+        client_put(c, STR("DATA\r\n"));
         int rc = await_reply(s, AT_DATA, c->transport->params->smtp_data_init_timeout);
         if (rc < 0)
                 return rc;
@@ -680,7 +685,7 @@ static int await_probe_envelope(struct sending *s)
 {
         struct client *c = s->c;
         if (c->needs_rset)
-                wire_put(c->wire, STR("RSET\r\n"));
+                client_put(c, STR("RSET\r\n"));
         int rc = await_rset(s);
         if (rc < 0)
                 return rc;

@@ -347,7 +347,7 @@ static void await_host(struct work *w, const struct host_address *a, uint16_t po
         struct client *c = NULL;
         struct trouble trouble;
         struct sasl_login login;
-        struct client_terms terms = {rule, &login};
+        struct client_terms terms = {rule, &login, routes_policy(w->job->routes)};
         struct why why;
         if (await_sasl_login(w->transport, w->job->envelope->sender, a->name, w->nexthop,
                              w->job->arena, &login, &why) < 0) {

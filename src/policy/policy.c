@@ -135,6 +135,7 @@ static void open_networks(struct policy *p, struct findings *findings)
         CLIENTS(xforward, smtpd_authorized_xforward_hosts, "smtpd_authorized_xforward_hosts");
         CLIENTS(unlimited, smtpd_client_event_limit_exceptions,
                 "smtpd_client_event_limit_exceptions");
+        CLIENTS(debug_peers, debug_peer_list, "debug_peer_list");
         /* the name that Postfix looks for in parent_domain_matches_subdomains */
         CLIENTS(bare_newline, smtpd_forbid_bare_newline_exclusions, "mynetworks");
 #undef CLIENTS
@@ -282,6 +283,16 @@ static bool is_listed(const struct client_list *l, const struct policy_facts *fa
         if (found == TABLE_ERROR)
                 log_warning("smtpd", "%s", why.text);
         return found == TABLE_FOUND;
+}
+
+bool policy_debugs(const struct policy *p, struct str name, struct str address)
+{
+        struct policy_facts facts = {.client_name = name, .client_name_status = CLIENT_NAME_OK};
+        if (p->params->debug_peer_level < 1)
+                return false;
+        if (!network_address_parse(address, facts.client_bits))
+                memset(facts.client_bits, 0, sizeof(facts.client_bits));
+        return is_listed(&p->debug_peers, &facts);
 }
 
 bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts)

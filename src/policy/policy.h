@@ -215,6 +215,11 @@ bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[
 bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts);
 bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts);
 bool policy_is_unlimited(const struct policy *p, const struct policy_facts *facts);
+/*
+ * debug_peer_list with debug_peer_level over 0: is what is said with this peer to be logged? `name` is verified, or that of a
+ * next hop; either may be empty.
+ */
+bool policy_debugs(const struct policy *p, struct str name, struct str address);
 bool policy_may_end_lines_in_lf(const struct policy *p, const struct policy_facts *facts);
 /*
  * Tables that a session asks: smtpd_command_filter by the whole line, smtpd_discard_ehlo_keyword_address_maps by the client's

@@ -362,6 +362,26 @@ static void networks_come_from_tables_too(void **state)
         rig_done(&r);
 }
 
+/* debug_peer_list: clients and next hops; parent domains by themselves, as parent_domain_matches_subdomains has it by default */
+static void peers_are_debugged_by_name_or_address(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "debug_peer_list = !no.peer.example peer.example 192.0.2.0/28\n");
+        assert_true(policy_debugs(r.policy, STR("a.Peer.example"), STR("198.51.100.1")));
+        assert_true(policy_debugs(r.policy, STR("peer.example"), STR("")));
+        assert_true(policy_debugs(r.policy, STR(""), STR("192.0.2.1")));
+        assert_true(policy_debugs(r.policy, STR("other.example"), STR("192.0.2.1")));
+        assert_false(policy_debugs(r.policy, STR("no.peer.example"), STR("192.0.2.1")));
+        assert_false(policy_debugs(r.policy, STR("other.example"), STR("2001:db8::1")));
+        assert_false(policy_debugs(r.policy, STR(""), STR("")));
+        rig_done(&r);
+        rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "debug_peer_list = 192.0.2.1\ndebug_peer_level = 0\n");
+        assert_false(policy_debugs(r.policy, STR(""), STR("192.0.2.1")));
+        rig_done(&r);
+}
+
 /* smtpd_authorized_xclient_hosts: names as well as addresses, the first that fits */
 static void clients_are_known_by_name_too(void **state)
 {
@@ -486,6 +506,7 @@ int main(void)
                 cmocka_unit_test(bad_networks_are_errors),
                 cmocka_unit_test(certificates_are_looked_for_in_order),
                 cmocka_unit_test(clients_are_known_by_name_too),
+                cmocka_unit_test(peers_are_debugged_by_name_or_address),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ void session_report_free(struct session *s)
 
 void session_report_line(struct session *s, struct str line)
 {
+        session_debug_line(s, line);
         if (s->report)
                 transcript_add(&s->report->transcript, TRANSCRIPT_IN, line);
 }
@@ -119,6 +120,7 @@ void session_report_error(struct session *s, unsigned class)
 
 void session_report_reply(struct session *s, const struct smtp_reply *reply, struct str lines)
 {
+        session_debug_reply(s, lines);
         if (!s->report)
                 return;
         while (lines.len) {

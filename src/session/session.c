@@ -775,6 +775,7 @@ void await_session(void *arg)
                 session_log_connect(s);
                 session_record_begin(s);
                 session_report_begin(s);
+                session_debug_begin(s);
                 await_talk(s);
                 session_screen_end(s);
                 await_session_record_end(s);

@@ -118,9 +118,11 @@ struct session {
         bool may_xforward;
         bool is_local; /* a user of this machine: */
         unsigned local_uid;
-        bool is_check;   /* a balancer's own connection, not logged before it begins a message */
-        bool is_excused; /* the refusal that is being made is not the client's error */
-        bool is_closing; /* the reply that is being made is the last */
+        bool is_check;     /* a balancer's own connection, not logged before it begins a message */
+        bool is_debugged;  /* debug_peer_list */
+        bool says_secrets; /* since AUTH no command has come */
+        bool is_excused;   /* the refusal that is being made is not the client's error */
+        bool is_closing;   /* the reply that is being made is the last */
         struct policy_trace trace;     /* of this command; in `arena` */
         struct session_report *report; /* NULL: the postmaster wants to hear of nothing */
         struct buf *record;            /* for forepost replay; NULL: none is made */
@@ -281,6 +283,13 @@ void session_report_address(struct session *s, struct str address);
 void await_session_report_part(struct session *s);
 /* The session is over: tells the postmaster, when there was an error. */
 void await_session_report_end(struct session *s);
+
+/* ---- debug.c: debug_peer_list ---- */
+
+/* The client is known: is what is said with it to be logged? */
+void session_debug_begin(struct session *s);
+void session_debug_line(struct session *s, struct str line);
+void session_debug_reply(const struct session *s, struct str lines);
 
 /* ---- record.c: a session's inputs and replies, for forepost replay ---- */
 
