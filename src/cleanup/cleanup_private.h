@@ -46,12 +46,28 @@ enum rewrite_context { REWRITE_UNKNOWN, REWRITE_NONE, REWRITE_LOCAL, REWRITE_REM
 enum { CHECK_TABLES = 6 };
 struct check_note;
 
+/* ---- recipient_set.c: the recipients that there are, so that duplicates are found at once ---- */
+
+/* Places in an array of recipients, by address and (where that counts) original; all memory is of an arena. */
+struct recipient_set {
+        uint32_t *slots; /* 1 + place; 0: free */
+        size_t room;     /* a power of two, or 0 */
+        size_t count;
+};
+/* Is there one with this address and, with `by_original`, asked for by this? Letters are folded. */
+bool recipient_set_has(const struct recipient_set *set, const struct recipient *recipients,
+                       struct str address, struct str original, bool by_original);
+/* recipients[at] is one more. */
+void recipient_set_add(struct recipient_set *set, const struct recipient *recipients, size_t at,
+                       bool by_original, struct arena *arena);
+
 struct cleanup {
         struct cleanup_work work;
         const struct cleanup_rules *rules;
         const struct params *params;
         struct arena *arena;
         size_t recipient_room;
+        struct recipient_set known;   /* of recipients that were asked for: none comes twice */
         struct policy_effects copies; /* of it: bcc alone. What *_bcc_maps want */
 
         /* content */

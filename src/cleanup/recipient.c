@@ -11,7 +11,6 @@
 
 #include <errno.h>
 
-enum { FEW_RECIPIENTS = 100 };
 enum recipient_kind { AS_ASKED_FOR, COPY };
 
 static const char *queue_id(const struct cleanup *c)
@@ -82,17 +81,30 @@ static int await_note_copy(struct cleanup *c, struct table_list *maps, const cha
 
 /* ---- recipients ---- */
 
-/* Is there one with this address, and, if that counts, one that was asked for by the same? */
-static bool has_recipient(const struct envelope *e, struct str address, struct str original,
-                          bool original_counts)
+/* Does somebody get the message there anyway? Copies are few: they may look at all. */
+static bool is_recipient(const struct envelope *e, struct str address)
 {
-        for (size_t i = 0; i < e->recipient_count; i++) {
-                const struct recipient *r = &e->recipients[i];
-                if (str_eq_nocase(r->address, address) &&
-                    (!original_counts || str_eq_nocase(r->original, original)))
+        for (size_t i = 0; i < e->recipient_count; i++)
+                if (str_eq_nocase(e->recipients[i].address, address))
                         return true;
-        }
         return false;
+}
+
+/* The first duplicate_filter_limit recipients are remembered; of those behind them a duplicate is not found (Postfix: the same). */
+static void remember(struct cleanup *c, size_t at)
+{
+        int64_t limit = c->params->duplicate_filter_limit;
+        if (limit == 0 || c->known.count < (size_t)limit)
+                recipient_set_add(&c->known, c->work.envelope->recipients, at,
+                                  c->params->enable_original_recipient, c->arena);
+}
+
+/* Some were taken out: their places are others'. */
+static void remember_all(struct cleanup *c)
+{
+        c->known = (struct recipient_set){0};
+        for (size_t i = 0; i < c->work.envelope->recipient_count; i++)
+                remember(c, i);
 }
 
 static void add(struct cleanup *c, struct str address, struct str original,
@@ -113,6 +125,7 @@ static void add(struct cleanup *c, struct str address, struct str original,
                 .orcpt = arena_str(c->arena, rcpt->orcpt),
                 .notify = rcpt->notify,
         };
+        remember(c, e->recipient_count - 1);
 }
 
 /* virtual_alias_maps, unless receive_override_options leaves them to who comes behind */
@@ -131,7 +144,6 @@ static int await_expand_aliases(struct cleanup *c, const struct smtp_address *cl
 static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
                         const struct smtp_address *clean, enum recipient_kind kind, struct why *why)
 {
-        bool original_counts = kind == AS_ASKED_FOR && c->params->enable_original_recipient;
         struct policy_expansion expansion;
         bool expands = !(c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS);
         int rc = await_expand_aliases(c, clean, expands, &expansion, why);
@@ -141,9 +153,10 @@ static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
         for (size_t i = 0; i < expansion.count; i++) {
                 struct str text = expansion.addresses[i].text;
                 bool is_same = str_eq(text, original);
-                /* few clients repeat a recipient; a long list is not searched for each member */
-                if (c->work.envelope->recipient_count <= FEW_RECIPIENTS &&
-                    has_recipient(c->work.envelope, text, original, original_counts))
+                if (kind == COPY
+                            ? is_recipient(c->work.envelope, text)
+                            : recipient_set_has(&c->known, c->work.envelope->recipients, text,
+                                                original, c->params->enable_original_recipient))
                         continue;
                 add(c, is_same ? original : arena_str(c->arena, text), original, rcpt);
         }
@@ -189,6 +202,8 @@ size_t cleanup_remove_recipient(struct cleanup *c, struct str address)
         }
         size_t removed = e->recipient_count - kept;
         e->recipient_count = kept;
+        if (removed)
+                remember_all(c);
         return removed;
 }
 
@@ -252,6 +267,7 @@ static bool await_redirect(struct cleanup *c, struct smtp_reply *refusal)
         struct recipient first = e->recipient_count ? e->recipients[0] : (struct recipient){0};
         struct smtp_rcpt_command rcpt = {.recipient = c->work.effects->redirect};
         e->recipient_count = 0;
+        remember_all(c);
         if (!await_cleanup_recipient(c, &rcpt, refusal))
                 return false;
         /* one copy, whoever it was for: who reads the log finds the first of them */

@@ -239,6 +239,56 @@ static void filters_may_take_recipients_out(void **state)
         mill_done(&m);
 }
 
+static void add_numbered(struct mill *m, size_t number)
+{
+        char text[64];
+        struct smtp_reply refusal;
+        /* letters are folded */
+        snprintf(text, sizeof(text), number % 2 ? "u%zu@d.example" : "U%zu@D.example", number / 2);
+        struct smtp_rcpt_command rcpt = {.recipient = rig_address(&m->rig, text)};
+        assert_true(await_cleanup_recipient(m->cleanup, &rcpt, &refusal));
+}
+
+/* duplicate_filter_limit: so many are remembered, wherever in a long list they stand */
+static void nobody_comes_twice(void **state)
+{
+        static const struct {
+                const char *lines;
+                size_t expected;
+        } rows[] = {
+                {"", 3000 + 2000}, /* the first thousand are found again, the others not */
+                {"duplicate_filter_limit = 3\n", 3000 + 2997},
+                {"duplicate_filter_limit = 0\n", 3000},
+                {"duplicate_filter_limit = 0\nenable_original_recipient = no\n", 3000},
+        };
+        for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+                struct mill m;
+                mill_init(&m);
+                mill_load(&m, rows[row].lines);
+                mill_begin(&m);
+                for (size_t i = 0; i < 3000; i++)
+                        add_numbered(&m, 2 * i);
+                assert_int_equal(m.envelope.recipient_count, 3000);
+                for (size_t i = 0; i < 3000; i++)
+                        add_numbered(&m, 2 * i + 1);
+                assert_int_equal(m.envelope.recipient_count, rows[row].expected);
+                mill_done(&m);
+        }
+
+        /* who was taken out can come again, and once */
+        struct mill m;
+        mill_init(&m);
+        mill_load(&m, "duplicate_filter_limit = 0\n");
+        mill_begin(&m);
+        for (size_t i = 0; i < 200; i++)
+                add_numbered(&m, 2 * i);
+        assert_int_equal(cleanup_remove_recipient(m.cleanup, STR("u7@d.example")), 1);
+        for (size_t i = 0; i < 400; i++)
+                add_numbered(&m, i);
+        assert_int_equal(m.envelope.recipient_count, 200);
+        mill_done(&m);
+}
+
 static void mistakes_are_found(void **state)
 {
         static const struct {
@@ -268,6 +318,7 @@ int main(void)
                 cmocka_unit_test(copies_are_made),
                 cmocka_unit_test(effects_reach_the_envelope),
                 cmocka_unit_test(filters_may_take_recipients_out),
+                cmocka_unit_test(nobody_comes_twice),
                 cmocka_unit_test(mistakes_are_found),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
