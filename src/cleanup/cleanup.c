@@ -11,7 +11,45 @@
 
 #include <stdlib.h>
 
-enum { INPUT_BYTES_MAX = 256 << 10 };
+enum {
+        INPUT_BYTES_MAX = 256 << 10,
+        CONVERTED_BYTES_MAX = 5 * INPUT_BYTES_MAX + TO_7BIT_SPARE_BYTES,
+};
+
+/* force_mime_input_conversion: what says 8bit is made quoted-printable before anybody looks at it */
+static void begin_conversion(struct cleanup *c)
+{
+        if (!c->params->force_mime_input_conversion || c->params->disable_mime_input_processing)
+                return;
+        c->converter = malloc(sizeof(*c->converter));
+        check(c->converter);
+        to_7bit_init(c->converter);
+        buf_init(&c->converted, CONVERTED_BYTES_MAX);
+}
+
+static void end_conversion(struct cleanup *c)
+{
+        if (!c->converter)
+                return;
+        to_7bit_done(c->converter);
+        free(c->converter);
+        buf_done(&c->converted);
+}
+
+/* The text that is to be taken apart: the input, or what it is converted to. */
+static struct buf *text_of(struct cleanup *c, bool is_all)
+{
+        if (!c->converter)
+                return &c->input;
+        if (!c->is_converted) {
+                int rc = to_7bit_feed(c->converter, buf_str(&c->input), is_all, &c->converted);
+                check(rc == 0);
+                c->is_converted = is_all;
+                c->stripped = 0;
+                buf_clear(&c->input);
+        }
+        return &c->converted;
+}
 
 struct cleanup *cleanup_new(const struct cleanup_work *work)
 {
@@ -25,6 +63,7 @@ struct cleanup *cleanup_new(const struct cleanup_work *work)
         buf_init(&c->input, INPUT_BYTES_MAX);
         buf_init(&c->scratch, CLEANUP_UNIT_BYTES_MAX * 2);
         mime_init(&c->mime, &c->rules->limits);
+        begin_conversion(c);
         return c;
 }
 
@@ -36,6 +75,7 @@ void cleanup_free(struct cleanup **cp)
                 return;
         struct cleanup_rules *rules = (struct cleanup_rules *)(uintptr_t)c->rules;
         cleanup_rules_unref(&rules);
+        end_conversion(c);
         mime_done(&c->mime);
         buf_done(&c->input);
         buf_done(&c->scratch);
@@ -177,7 +217,8 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
 /* Nothing of what follows is looked at. */
 static bool is_past_checks(const struct cleanup *c)
 {
-        if (!c->has_header || (c->is_composite && c->work.envelope->body != SMTP_BODY_8BITMIME))
+        if (c->converter || !c->has_header ||
+            (c->is_composite && c->work.envelope->body != SMTP_BODY_8BITMIME))
                 return false;
         return c->is_passed || !c->rules->looks_at_parts;
 }
@@ -190,7 +231,7 @@ struct buf *cleanup_input(struct cleanup *c)
 
 size_t cleanup_waiting_bytes(const struct cleanup *c)
 {
-        return c->input.len;
+        return c->input.len + (c->converter ? c->converted.len : 0);
 }
 
 static bool header_is_too_big(const struct cleanup *c)
@@ -201,6 +242,8 @@ static bool header_is_too_big(const struct cleanup *c)
 static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refusal)
 {
         buf_clear(&c->input);
+        if (c->converter)
+                buf_clear(&c->converted);
         c->stripped = 0;
         *refusal = c->refusal;
         return CLEANUP_REFUSED;
@@ -242,7 +285,8 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
         cleanup_strip(c);
         if (!c->has_begun && !begin(c, is_all))
                 return CLEANUP_DONE;
-        struct str text = buf_str(&c->input);
+        struct buf *in = text_of(c, is_all);
+        struct str text = buf_str(in);
         while (!c->is_refused) {
                 if (is_past_checks(c)) {
                         struct str part = str_part(text, 0, CLEANUP_STEP_BYTES);
@@ -268,7 +312,7 @@ enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, 
         }
         if (c->is_refused)
                 return refused(c, refusal);
-        buf_consume(&c->input, c->input.len - text.len);
-        c->stripped = text.len;
+        buf_consume(in, in->len - text.len);
+        c->stripped = c->input.len;
         return progress;
 }

@@ -5,6 +5,7 @@
 #include "cleanup/cleanup.h"
 #include "cleanup/field.h"
 #include "config/receive_override.h"
+#include "message/to_7bit.h"
 
 /* What is rewritten by a map or by masquerading: canonical_classes and its kin. */
 enum address_use {
@@ -72,7 +73,10 @@ struct cleanup {
 
         /* content */
         struct buf input;
-        struct buf scratch; /* a field without CR, or decoded */
+        struct to_7bit *converter; /* force_mime_input_conversion; NULL: none */
+        struct buf converted;      /* with it: what is taken apart instead of `input` */
+        bool is_converted;         /* all of it has been */
+        struct buf scratch;        /* a field without CR, or decoded */
         struct mime mime;
         enum rewrite_context context;
         bool has_begun;       /* the first line has been looked at */

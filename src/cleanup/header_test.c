@@ -148,9 +148,45 @@ static void fields_are_dropped_and_hops_counted(void **state)
         mill_done(&m);
 }
 
+/* force_mime_input_conversion: checks see what is made of it, whatever the pieces that it comes in */
+static void what_says_8bit_is_converted(void **state)
+{
+        static const char text[] =
+                "Subject: x\r\nMIME-Version: 1.0\r\n"
+                "Content-Type: multipart/mixed; boundary=b\r\n"
+                "Content-Transfer-Encoding: 8bit\r\n\r\n--b\r\n"
+                "Content-Type: text/plain; charset=utf-8\r\n"
+                "Content-Transfer-Encoding: 8bit\r\n\r\n"
+                "gr\xc3\xbc\xc3\x9f dich\r\n--b\r\n\r\nplain = text\r\n--b--\r\n";
+        struct mill m;
+        mill_init(&m);
+        mill_load(&m, "force_mime_input_conversion = yes\n"
+                      "body_checks = pcre:{ {/^gr=C3=BC/ PREPEND seen} }\n");
+        const char *out = mill_run(&m, text);
+        assert_non_null(strstr(out, "seen\r\ngr=C3=BC=C3=9F dich\r\n"));
+        assert_non_null(strstr(out, "Content-Transfer-Encoding: quoted-printable\r\n"));
+        assert_non_null(strstr(out, "plain = text\r\n"));
+        assert_null(strstr(out, ": 8bit"));
+        mill_done(&m);
+
+        /* lists that ask for nothing: it is converted to its end all the same */
+        mill_init(&m);
+        mill_load(&m, "force_mime_input_conversion = yes\n");
+        out = mill_run(&m, text);
+        assert_non_null(strstr(out, "\r\ngr=C3=BC=C3=9F dich\r\n"));
+        mill_done(&m);
+
+        /* who takes no parts apart converts none */
+        mill_init(&m);
+        mill_load(&m, "force_mime_input_conversion = yes\ndisable_mime_input_processing = yes\n");
+        assert_non_null(strstr(mill_run(&m, text), "gr\xc3\xbc\xc3\x9f dich\r\n"));
+        mill_done(&m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_says_8bit_is_converted),
                 cmocka_unit_test(only_some_clients_are_rewritten),
                 cmocka_unit_test(what_is_missing_is_added),
                 cmocka_unit_test(addresses_are_rewritten),
