@@ -99,6 +99,12 @@ struct policy_facts {
                 *trace; /* each rule that is asked is noted in it; NULL: nobody wants to know */
         size_t client_connections; /* of this client at once, with this one; 0: nobody counts them */
         bool is_offline; /* nobody's mail: policy servers and filters are not asked, no probes made, and the trace says so */
+        /*
+         * Would a route of its own refuse this recipient (error:, retry:, relocated_maps)? Then *reply says so, and counts before that the
+         * recipient is in no map. NULL: nobody knows routes.
+         */
+        bool (*await_route_refuses)(void *context, struct smtp_reply *reply);
+        void *route_context;
         bool logs_internal; /* info_log_address_format: log lines show local parts without quotes */
         struct str refusal_code;   /* shown in the log line of a refusal; may be empty */
         struct dnsbl_visit *visit; /* what lists in the DNS say about it; NULL: none is asked */

@@ -143,5 +143,11 @@ enum outcome await_reject_unlisted_recipient(struct judge *j, const struct step 
             await_policy_listed(j->policy, &meant, LISTED_RECIPIENT, class, j->arena, &is_listed,
                                 &why))
                 return judge_fail_lookup(j, recipient->text, &why);
-        return is_listed ? OUTCOME_DUNNO : refuse_unlisted(j, SUBJECT_RECIPIENT, class);
+        if (is_listed)
+                return OUTCOME_DUNNO;
+        struct smtp_reply reply;
+        if (j->facts->await_route_refuses &&
+            j->facts->await_route_refuses(j->facts->route_context, &reply))
+                return judge_refuse(j, reply.code, reply.enhanced, reply.text);
+        return refuse_unlisted(j, SUBJECT_RECIPIENT, class);
 }

@@ -76,19 +76,27 @@ static __attribute__((noinline)) void await_learn_discards(struct session *s)
         }
 }
 
-/*
- * The client's own name for itself, with a question mark for what could mean something in a header, a log or a command
- * (Postfix: the same, so that tables are asked the same keys).
- */
+/* The client's own name for itself, without control characters. */
 static char *name_of_client(struct str args)
 {
-        static const char avoid[] = " <>()\\\";@";
         char *name = strndup(args.ptr, args.len);
         check(name);
         for (char *p = name; *p; p++)
-                if ((unsigned char)*p < 0x20 || *p == 0x7f || strchr(avoid, *p))
+                if ((unsigned char)*p < 0x20 || *p == 0x7f)
                         *p = '?';
         return name;
+}
+
+/*
+ * A question mark for what could mean something in a header or a command. Postfix: the same, and only when the rules and
+ * filters for HELO have seen the name as it came; so tables are asked the same keys.
+ */
+static void clean_name(char *name)
+{
+        static const char avoid[] = " <>()\\\";@";
+        for (char *p = name; *p; p++)
+                if (strchr(avoid, *p))
+                        *p = '?';
 }
 
 struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, struct str args)
@@ -123,6 +131,7 @@ struct smtp_reply await_session_helo(struct session *s, enum smtp_verb verb, str
                 return refusal;
         }
         free(old);
+        clean_name(s->helo);
         await_learn_discards(s);
         return verb == SMTP_EHLO ? offer(s) : smtp_reply_make(250, NULL, s->params->myhostname);
 }

@@ -20,12 +20,14 @@ static bool await_is_aliased(struct session *s, const struct smtp_address *addre
 
 /*
  * error: and retry: transports refuse here already, for everybody: the sender learns it in session. So does one for local(8),
- * which is not here: for now, since it is the configuration that is wrong, not the address.
+ * which is not here: for now, since it is the configuration that is wrong, not the address. *source is then the transport,
+ * or empty.
  */
 static bool await_transport_refuses(struct session *s, const struct smtp_address *address,
-                                    struct smtp_reply *reply)
+                                    struct smtp_reply *reply, struct str *source)
 {
         struct route route;
+        *source = STR("");
         struct why why;
         struct smtp_address meant = *address;
         struct route_query query = {.recipient = &meant, .sender = s->transaction->envelope.sender};
@@ -58,11 +60,30 @@ static bool await_transport_refuses(struct session *s, const struct smtp_address
         *reply = smtp_reply_make(is_error ? 550 : 450, enhanced,
                                  arena_printf(&s->arena, "<%.*s>: Recipient address rejected: %.*s",
                                               STR_ARG(address->text), STR_ARG(text)));
-        session_explain_refusal(s, arena_printf(&s->arena, "transport %.*s:%.*s",
-                                                STR_ARG(route.transport->name),
-                                                STR_ARG(route.nexthop)));
-        policy_log_refusal("reject", POLICY_AT_RCPT, &s->facts, reply);
-        listener_counts(s->listener)->refused++;
+        *source = arena_printf(&s->arena, "transport %.*s:%.*s", STR_ARG(route.transport->name),
+                               STR_ARG(route.nexthop));
+        return true;
+}
+
+/* policy_facts.await_route_refuses: only what a transport says is said before that somebody is in no map */
+static bool await_route_refuses(void *context, struct smtp_reply *reply)
+{
+        struct session *s = context;
+        struct str source;
+        return await_transport_refuses(s, &s->facts.recipient, reply, &source) && source.len;
+}
+
+static bool await_route_refuses_at_last(struct session *s, const struct smtp_address *recipient,
+                                        struct smtp_reply *reply)
+{
+        struct str source;
+        if (s->is_local || !await_transport_refuses(s, recipient, reply, &source))
+                return false;
+        if (source.len) {
+                session_explain_refusal(s, source);
+                policy_log_refusal("reject", POLICY_AT_RCPT, &s->facts, reply);
+                listener_counts(s->listener)->refused++;
+        }
         return true;
 }
 
@@ -100,8 +121,12 @@ static bool await_is_refused(struct session *s, const struct smtp_address *recip
 {
         if (verify_sender_is(s->params, clock_wall_us() / 1000000, recipient))
                 return false;
-        return await_session_refuses(s, POLICY_AT_RCPT, reply) ||
-               (!s->is_local && await_transport_refuses(s, recipient, reply));
+        s->facts.await_route_refuses = s->is_local ? NULL : await_route_refuses;
+        s->facts.route_context = s;
+        bool is_refused = await_session_refuses(s, POLICY_AT_RCPT, reply);
+        s->facts.await_route_refuses =
+                NULL; /* there is no transaction to ask for at other events */
+        return is_refused || await_route_refuses_at_last(s, recipient, reply);
 }
 
 /* Into the envelope of a message of ours, or to the filter that answers for it. */
