@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/rand.h"
+#include "bin/full_name.h"
 #include "bin/submit.h"
 #include "message/address_list.h"
 #include "message/header.h"
@@ -227,19 +228,6 @@ static int read_recipients(struct sendmail *s, bool is_resent)
         return rc;
 }
 
-/* A name with other than words is quoted (RFC 5322 3.2.5). */
-static void put_full_name(struct buf *out, const char *name)
-{
-        buf_append_char(out, '"');
-        for (const char *p = name; *p; p++) {
-                if (*p == '"' || *p == '\\')
-                        buf_append_char(out, '\\');
-                if ((unsigned char)*p >= ' ' && *p != 127)
-                        buf_append_char(out, *p);
-        }
-        buf_append_char(out, '"');
-}
-
 static void put_missing(struct sendmail *s, const struct seen *seen, struct buf *out)
 {
         char date[DATE_BYTES_MAX];
@@ -251,10 +239,12 @@ static void put_missing(struct sendmail *s, const struct seen *seen, struct buf 
                 const struct smtp_address user =
                         smtp_address_make(str_from(s->user), s->config->params.myorigin, &s->arena);
                 const char *address = *s->out.sender ? s->out.sender : user.text.ptr;
-                buf_printf(out, "From: ");
-                if (*name)
-                        put_full_name(out, name);
-                buf_printf(out, "%s<%s>\n", *name ? " " : "", address);
+                const struct params *p = &s->config->params;
+                struct full_name_rules rules = {.is_obsolete = p->header_from_format == 1,
+                                                .charset = p->full_name_encoding_charset};
+                /* the null sender has no name (Postfix: the same) */
+                bool has_name = *s->out.sender;
+                full_name_put_from(&rules, str_from(has_name ? name : ""), str_from(address), out);
         }
         if (!seen->date) {
                 date_format(now_us, date);

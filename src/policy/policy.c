@@ -103,6 +103,7 @@ static void open_all(struct policy *p, struct findings *findings)
         MAP(POLICY_DISCARD_EHLO, smtpd_discard_ehlo_keyword_address_maps);
         MAP(POLICY_REJECT_FOOTER, smtpd_reject_footer_maps);
         MAP(POLICY_REJECT_FILTER, smtpd_reject_filter_maps);
+        MAP(POLICY_LOCAL_LOGIN, local_login_sender_maps);
 #undef MAP
         open_spf(p, findings);
         if (policy_local_sends_on(params))

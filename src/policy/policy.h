@@ -236,6 +236,7 @@ enum policy_map {
         POLICY_DISCARD_EHLO,
         POLICY_REJECT_FOOTER,
         POLICY_REJECT_FILTER,
+        POLICY_LOCAL_LOGIN, /* local_login_sender_maps, by login name */
         POLICY_MAPS
 };
 bool policy_has_map(const struct policy *p, enum policy_map map);

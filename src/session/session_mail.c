@@ -56,6 +56,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         struct smtp_reply reply = check_size(s, &mail);
         if (smtp_reply_refuses(&reply))
                 return reply;
+        if (await_session_login_refuses(s, &mail.sender, &refusal))
+                return refusal;
 
         if (s->is_check) { /* this is more than a look whether we live */
                 s->is_check = false;

@@ -284,6 +284,12 @@ void await_session_report_part(struct session *s);
 /* The session is over: tells the postmaster, when there was an error. */
 void await_session_report_end(struct session *s);
 
+/* ---- login_sender.c: local_login_sender_maps ---- */
+
+/* True: this user of our machine may not name this sender; *refusal says so. */
+bool await_session_login_refuses(struct session *s, const struct smtp_address *sender,
+                                 struct smtp_reply *refusal);
+
 /* ---- debug.c: debug_peer_list ---- */
 
 /* The client is known: is what is said with it to be logged? */

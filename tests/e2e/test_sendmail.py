@@ -162,3 +162,28 @@ def test_reload_and_large(core, names):
     assert done.returncode == 65 and '552' in done.stderr
     assert names('sendmail', 'editor', input='Subject: long line\n\n' + 'x' * 19000).returncode == OK
     received(core)
+
+
+def test_who_may_name_which_sender(network):
+    """local_login_sender_maps: by the login name that belongs to the uid that the kernel tells, whatever the program says."""
+    user = places.user() or pwd.getpwuid(os.getuid())
+    core = network.core(main={
+        'core_relays': '192.0.2.1', 'myorigin': 'relay.test', 'recipient_delimiter': '+',
+        'local_login_sender_maps': f'inline:{{ {{ {user.pw_name} = {user.pw_name}, own@relay.test @team.test }} {{ other = * }} }}'}).start()
+    names = Names(core.etc, user=None if core.as_root else places.user())
+    text = 'Subject: x\n\nbody\n'
+    for sender in ('own@relay.test', 'OWN+list@relay.test', 'anybody@team.test', user.pw_name):
+        assert names('sendmail', '-f', sender, '1user@relay.test', input=text).returncode == OK, sender
+    for sender in ('boss@relay.test', 'x@own.team.test', '<>', 'x@notteam.test'):
+        done = names('sendmail', '-f', sender, '1user@relay.test', input=text)
+        assert done.returncode not in (OK, TEMPFAIL) and 'not owned by user' in done.stderr, (sender, done)
+    assert len(core.await_maildir('relay.test/box1', 4)) == 4
+    core.await_log(r'postfix/pickup\[\d+\]: warning: uid=\d+: sender <boss@relay\.test> is not one of local_login_sender_maps')
+
+
+def test_how_a_name_is_written(network):
+    core = network.core(main={'core_relays': '192.0.2.1', 'myorigin': 'relay.test', 'header_from_format': 'obsolete'}).start()
+    names = Names(core.etc, user=None if core.as_root else places.user())
+    assert names('sendmail', '-f', 'boss@relay.test', '-F', 'The Böss', 'editor@relay.test', input='\nbody\n').returncode == OK
+    message, = core.await_maildir('relay.test/editor', 1)
+    assert b'\nFrom: boss@relay.test (=?utf-8?Q?The_B=C3=B6ss?=)\n' in message.replace(b'\r\n', b'\n')
