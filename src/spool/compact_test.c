@@ -40,12 +40,16 @@ static void commit(struct kit *k, size_t bytes, unsigned seed, unsigned flags, c
                 fail_msg("%s", why.text);
 }
 
+/* There were so few at some time: their number goes up and down while stragglers are copied. */
 static void await_segments(struct kit *k, size_t max)
 {
-        for (int i = 0; i < 5000 && segments() > max; i++)
+        size_t left = segments();
+        for (int i = 0; i < 5000 && left > max; i++) {
                 await_sleep(10);
-        if (segments() > max)
-                fail_msg("%zu segments are left instead of %zu", segments(), max);
+                left = segments();
+        }
+        if (left > max)
+                fail_msg("%zu segments are left instead of %zu", left, max);
 }
 
 static void hurry(struct kit *k)
