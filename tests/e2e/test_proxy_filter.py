@@ -75,7 +75,7 @@ def test_mail_passes_and_is_refused(network, options):
         first = a.sink.messages[0]
         assert first.header.count(b'Received:') == 2 and b'X-Filtered: yes' in first.header
         assert first.body == b'.\r\n', first.body
-        assert a.filter.passed == 2
+        places.await_true(lambda: a.filter.passed == 2, 10, 'two have passed the filter')
         assert 'XFORWARD NAME=[UNAVAILABLE] ADDR=127.0.0.1' in ' '.join(a.filter.heard)
         a.relay.await_log(r'orig_client=unknown\[127\.0\.0\.1\]')
 

@@ -42,8 +42,8 @@ class Filter:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, client):
-        with client, socket.create_connection(('127.0.0.1', self.behind), timeout=30) as server:
-            client.settimeout(30)
+        with client, socket.create_connection(('127.0.0.1', self.behind), timeout=places.patient(30)) as server:
+            client.settimeout(places.patient(30))
             with client.makefile('rb') as commands, server.makefile('rb') as replies:
                 try:
                     self._talk(client, server, commands, replies)
