@@ -85,7 +85,8 @@ static int await_note_copy(struct cleanup *c, struct table_list *maps, const cha
 static bool is_recipient(const struct envelope *e, struct str address)
 {
         for (size_t i = 0; i < e->recipient_count; i++)
-                if (str_eq_nocase(e->recipients[i].address, address))
+                if (!e->recipients[i].is_expanded &&
+                    str_eq_nocase(e->recipients[i].address, address))
                         return true;
         return false;
 }
@@ -104,11 +105,12 @@ static void remember_all(struct cleanup *c)
 {
         c->known = (struct recipient_set){0};
         for (size_t i = 0; i < c->work.envelope->recipient_count; i++)
-                remember(c, i);
+                if (!c->work.envelope->recipients[i].is_expanded)
+                        remember(c, i);
 }
 
-static void add(struct cleanup *c, struct str address, struct str original,
-                const struct smtp_rcpt_command *rcpt)
+static struct recipient *append(struct cleanup *c, struct str address, struct str original,
+                                const struct smtp_rcpt_command *rcpt)
 {
         struct envelope *e = c->work.envelope;
         if (e->recipient_count == c->recipient_room) {
@@ -119,13 +121,42 @@ static void add(struct cleanup *c, struct str address, struct str original,
                 e->recipients = more;
                 c->recipient_room = room;
         }
-        e->recipients[e->recipient_count++] = (struct recipient){
+        struct recipient *r = &e->recipients[e->recipient_count++];
+        *r = (struct recipient){
                 .address = address,
                 .original = original,
                 .orcpt = arena_str(c->arena, rcpt->orcpt),
                 .notify = rcpt->notify,
         };
-        remember(c, e->recipient_count - 1);
+        return r;
+}
+
+static void add(struct cleanup *c, struct str address, struct str original,
+                const struct smtp_rcpt_command *rcpt)
+{
+        append(c, address, original, rcpt);
+        remember(c, c->work.envelope->recipient_count - 1);
+}
+
+/*
+ * An alias of several takes the wish to hear of success upon itself: "expanded" is said of it, and nothing of its
+ * members (RFC 3461 5.2.7.3, as Postfix). One of a single address passes it on (5.2.7.2). *members is what the members get.
+ */
+static void take_success(struct cleanup *c, struct str original, size_t count,
+                         const struct smtp_rcpt_command *rcpt, struct smtp_rcpt_command *members)
+{
+        const struct envelope *e = c->work.envelope;
+        *members = *rcpt;
+        if (count < 2 || !(rcpt->notify & SMTP_NOTIFY_SUCCESS))
+                return;
+        members->notify &= ~(unsigned)SMTP_NOTIFY_SUCCESS;
+        if (members->notify == 0)
+                members->notify = SMTP_NOTIFY_NEVER;
+        for (size_t i = 0; i < e->recipient_count; i++)
+                if (e->recipients[i].is_expanded &&
+                    str_eq_nocase(e->recipients[i].original, original))
+                        return;
+        append(c, original, original, rcpt)->is_expanded = true;
 }
 
 /* virtual_alias_maps, unless receive_override_options leaves them to who comes behind */
@@ -150,6 +181,8 @@ static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
         if (rc)
                 return rc;
         struct str original = arena_str(c->arena, rcpt->recipient.text);
+        struct smtp_rcpt_command members;
+        take_success(c, original, expansion.count, rcpt, &members);
         for (size_t i = 0; i < expansion.count; i++) {
                 struct str text = expansion.addresses[i].text;
                 bool is_same = str_eq(text, original);
@@ -158,7 +191,7 @@ static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
                             : recipient_set_has(&c->known, c->work.envelope->recipients, text,
                                                 original, c->params->enable_original_recipient))
                         continue;
-                add(c, is_same ? original : arena_str(c->arena, text), original, rcpt);
+                add(c, is_same ? original : arena_str(c->arena, text), original, &members);
         }
         return 0;
 }

@@ -221,6 +221,62 @@ static void effects_reach_the_envelope(void **state)
         mill_done(&m);
 }
 
+/* "recipient notify" of each, "=" in front of one that says that it was expanded. */
+static void expect_wishes(struct mill *m, const char *expected)
+{
+        char out[2000] = "";
+        int len = 0;
+        for (size_t i = 0; i < m->envelope.recipient_count; i++) {
+                const struct recipient *r = &m->envelope.recipients[i];
+                len += snprintf(out + len, sizeof(out) - (size_t)len, "%s%s%.*s %u", i ? ", " : "",
+                                r->is_expanded ? "=" : "", STR_ARG(r->address), r->notify);
+        }
+        assert_string_equal(out, expected);
+}
+
+/* RFC 3461 5.2.7.2, 5.2.7.3 */
+static void aliases_take_the_wish_to_hear_of_success(void **state)
+{
+        enum { SUCCESS = SMTP_NOTIFY_SUCCESS, FAILURE = SMTP_NOTIFY_FAILURE };
+        const struct {
+                const char *address;
+                unsigned notify;
+                const char *expected;
+        } rows[] = {
+                {"two@d.example", SUCCESS, "=two@d.example 2, x@d.example 1, y@d.example 1"},
+                {"two@d.example", SUCCESS | FAILURE,
+                 "=two@d.example 6, x@d.example 4, y@d.example 4"},
+                {"two@d.example", FAILURE, "x@d.example 4, y@d.example 4"},
+                {"two@d.example", 0, "x@d.example 0, y@d.example 0"},
+                {"one@d.example", SUCCESS, "x@d.example 2"},
+                {"self@d.example", SUCCESS, "=self@d.example 2, self@d.example 1, y@d.example 1"},
+                {"deep@d.example", SUCCESS,
+                 "=deep@d.example 2, x@d.example 1, z@d.example 1, y@d.example 1"},
+        };
+        struct mill m;
+        struct smtp_reply refusal;
+        assert_int_equal(SUCCESS, 2);
+        assert_int_equal(FAILURE, 4);
+        assert_int_equal(SMTP_NOTIFY_NEVER, 1);
+        mill_init(&m);
+        mill_load(&m, "virtual_alias_maps = inline:{ {two@d.example = x@d.example y@d.example} "
+                      "{one@d.example = x@d.example} {self@d.example = self@d.example y@d.example} "
+                      "{deep@d.example = two@d.example z@d.example} }\n");
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct smtp_rcpt_command rcpt = {.notify = rows[i].notify};
+                mill_begin(&m);
+                rcpt.recipient = rig_address(&m.rig, rows[i].address);
+                assert_true(await_cleanup_recipient(m.cleanup, &rcpt, &refusal));
+                expect_wishes(&m, rows[i].expected);
+                /* the same again says nothing new */
+                assert_true(await_cleanup_recipient(m.cleanup, &rcpt, &refusal));
+                expect_wishes(&m, rows[i].expected);
+                cleanup_remove_recipient(m.cleanup, rcpt.recipient.text);
+                assert_int_equal(m.envelope.recipient_count, 0);
+        }
+        mill_done(&m);
+}
+
 static void filters_may_take_recipients_out(void **state)
 {
         struct mill m;
@@ -317,6 +373,7 @@ int main(void)
                 cmocka_unit_test(addresses_are_mapped),
                 cmocka_unit_test(copies_are_made),
                 cmocka_unit_test(effects_reach_the_envelope),
+                cmocka_unit_test(aliases_take_the_wish_to_hear_of_success),
                 cmocka_unit_test(filters_may_take_recipients_out),
                 cmocka_unit_test(nobody_comes_twice),
                 cmocka_unit_test(mistakes_are_found),

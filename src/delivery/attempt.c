@@ -154,6 +154,8 @@ static void note_result(struct delivery_attempt *a, size_t recipient,
                 break;
         case DELIVERY_DISCARDED:
                 d->counts.discarded++;
+                if (a->envelope.recipients[recipient].notify & SMTP_NOTIFY_SUCCESS)
+                        keep_texts(a, s, r);
                 record.state = SPOOL_DISCARDED;
                 break;
         case DELIVERY_DEFERRED:
@@ -276,6 +278,20 @@ const struct delivery_result attempt_waits_for_flush = {
         .text = STR_INIT("deferred transport"),
 };
 
+/* Its members are recipients of their own: all that is left is to say so. */
+static void note_expanded(struct delivery_attempt *a, size_t recipient)
+{
+        struct recipient_state *s = &a->states[recipient];
+        struct spool_result record = {
+                .recipient = recipient, .state = SPOOL_DELIVERED, .reason = STR("")};
+        *s = (struct recipient_state){.has_result = true,
+                                      .status = DELIVERY_SENT,
+                                      .text = STR("alias expanded"),
+                                      .public = STR("alias expanded")};
+        snprintf(s->dsn, sizeof(s->dsn), "2.0.0");
+        spool_message_record(a->message, &record, 1);
+}
+
 /* Finds the routes of all that wait. How many there are; those that have none are deferred. */
 static size_t await_routes(struct delivery_attempt *a, struct routed *out)
 {
@@ -284,6 +300,10 @@ static size_t await_routes(struct delivery_attempt *a, struct routed *out)
         for (size_t i = 0; i < a->envelope.recipient_count; i++) {
                 if (spool_message_state(a->message, i) != SPOOL_WAITING)
                         continue;
+                if (a->envelope.recipients[i].is_expanded) {
+                        note_expanded(a, i);
+                        continue;
+                }
                 struct routed *r = &out[count];
                 struct smtp_address address;
                 struct str text = a->envelope.recipients[i].address;

@@ -42,7 +42,7 @@ static bool is_deferred(const struct recipient_state *s)
 static bool wants_success(const struct delivery_attempt *a, size_t i)
 {
         const struct recipient_state *s = &a->states[i];
-        if (!s->has_result || s->status != DELIVERY_SENT)
+        if (!s->has_result || (s->status != DELIVERY_SENT && s->status != DELIVERY_DISCARDED))
                 return false;
         bool is_asked =
                 !s->has_dsn && bounce_is_wanted(&a->envelope.recipients[i],
@@ -82,20 +82,23 @@ static struct agenda agenda_of(const struct delivery_attempt *a)
 
 /* ---- notices ---- */
 
-enum which { WHICH_FAILED, WHICH_DEFERRED, WHICH_RELAYED, WHICH_DELIVERED };
+enum which { WHICH_FAILED, WHICH_DEFERRED, WHICH_EXPANDED, WHICH_RELAYED, WHICH_DELIVERED };
 
 static bool is_one_of(const struct delivery_attempt *a, size_t i, enum which which)
 {
         const struct recipient_state *s = &a->states[i];
+        bool is_expanded = a->envelope.recipients[i].is_expanded;
         switch (which) {
         case WHICH_FAILED:
                 return s->has_result && s->status == DELIVERY_BOUNCED;
         case WHICH_DEFERRED:
                 return is_deferred(s);
+        case WHICH_EXPANDED:
+                return wants_success(a, i) && is_expanded;
         case WHICH_RELAYED:
                 return wants_success(a, i) && s->is_relayed;
         case WHICH_DELIVERED:
-                return wants_success(a, i) && !s->is_relayed;
+                return wants_success(a, i) && !s->is_relayed && !is_expanded;
         }
         return false;
 }
@@ -222,6 +225,7 @@ static void closing_main(void *arg)
         if (g.failed || g.has_expired)
                 record_failed(a, await_tell(a, WHICH_FAILED, DSN_FAILED) == 0);
         if (g.succeeded) { /* sent is sent, whether the sender hears of it or not */
+                await_tell(a, WHICH_EXPANDED, DSN_EXPANDED);
                 await_tell(a, WHICH_RELAYED, DSN_RELAYED);
                 await_tell(a, WHICH_DELIVERED, DSN_DELIVERED);
         }

@@ -44,6 +44,8 @@ enum recipient_tag {
         TAG_ORCPT,
         TAG_NOTIFY,
         TAG_ORIGINAL_SAME, /* `original` is the address: the usual case costs two bytes */
+        TAG_EXPANDED,      /* not for who does not know it: he would deliver to an alias */
+        TAG_RECIPIENT_END,
 };
 
 /* ---- writing ---- */
@@ -102,7 +104,8 @@ static size_t recipient_bytes(const struct recipient *r)
 {
         return str_field_bytes(r->address) +
                (has_same_original(r) ? 2 : str_field_bytes(r->original)) +
-               str_field_bytes(r->orcpt) + number_field_bytes(r->notify);
+               str_field_bytes(r->orcpt) + number_field_bytes(r->notify) +
+               number_field_bytes(r->is_expanded);
 }
 
 static char *recipient_put(char *at, const struct recipient *r)
@@ -117,7 +120,8 @@ static char *recipient_put(char *at, const struct recipient *r)
                 at = str_field_put(at, TAG_ORIGINAL, r->original);
         }
         at = str_field_put(at, TAG_ORCPT, r->orcpt);
-        return number_field_put(at, TAG_NOTIFY, r->notify);
+        at = number_field_put(at, TAG_NOTIFY, r->notify);
+        return number_field_put(at, TAG_EXPANDED, r->is_expanded);
 }
 
 static size_t envelope_bytes(const struct envelope *e)
@@ -242,7 +246,7 @@ static int recipient_decode(struct str bytes, struct recipient *r, struct why *w
         uint64_t n;
         int code;
         while ((code = field_take(&bytes, &f, why)) > 0) {
-                if ((code = tag_note(f.tag, TAG_ORIGINAL_SAME + 1, &seen, why)))
+                if ((code = tag_note(f.tag, TAG_RECIPIENT_END, &seen, why)))
                         return code;
                 switch ((enum recipient_tag)f.tag) {
                 case TAG_ADDRESS:
@@ -260,6 +264,13 @@ static int recipient_decode(struct str bytes, struct recipient *r, struct why *w
                         r->notify = (unsigned)n;
                         break;
                 case TAG_ORIGINAL_SAME:
+                        break;
+                case TAG_EXPANDED:
+                        if ((code = number_read(&f, 1, &n, why)))
+                                return code;
+                        r->is_expanded = n;
+                        break;
+                case TAG_RECIPIENT_END:
                         break;
                 }
         }
@@ -403,6 +414,7 @@ void envelope_copy(const struct envelope *from, struct arena *arena, struct enve
                         .address = arena_str(arena, r->address),
                         .orcpt = arena_str(arena, r->orcpt),
                         .notify = r->notify,
+                        .is_expanded = r->is_expanded,
                 };
                 to->recipients[i].original = has_same_original(r) ? to->recipients[i].address
                                                                   : arena_str(arena, r->original);

@@ -17,6 +17,11 @@ struct recipient {
         struct str original; /* what the client said, before aliases (X-Original-To, orig_to=) */
         struct str orcpt;    /* the client's ORCPT parameter, or empty */
         unsigned notify;     /* SMTP_NOTIFY_ bits; 0: not said */
+        /*
+         * An alias of several, who stand behind it without SUCCESS: nobody delivers to it, its sender is told that it was
+         * expanded (RFC 3461 5.2.7.3).
+         */
+        bool is_expanded;
 };
 
 struct envelope {

@@ -9,7 +9,7 @@
 static struct recipient two[] = {
         {STR_INIT("a@b.example"), STR_INIT("a@b.example"), STR_INIT(""), 0},
         {STR_INIT("c@d.example"), STR_INIT("e@f.example"), STR_INIT("rfc822;g+2B@h"),
-         SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY},
+         SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY, true},
 };
 
 static const struct envelope full = {
@@ -39,6 +39,7 @@ static void assert_same(const struct envelope *a, const struct envelope *b)
                 assert_true(str_eq(a->recipients[i].original, b->recipients[i].original));
                 assert_true(str_eq(a->recipients[i].orcpt, b->recipients[i].orcpt));
                 assert_int_equal(a->recipients[i].notify, b->recipients[i].notify);
+                assert_int_equal(a->recipients[i].is_expanded, b->recipients[i].is_expanded);
         }
         assert_int_equal(a->body, b->body);
         assert_int_equal(a->smtputf8, b->smtputf8);
@@ -125,7 +126,8 @@ static void refuses(void **state)
                 {STR_INIT("\x01\x02\x02\x01\x00"), "without an address"},
                 {STR_INIT("\x01\x02\x02\x01\x05"), "says 5 bytes, and 0 "},
                 {STR_INIT("\x01\x02\x06\x01\x01x\x04\x01\x10"), "field 4 holds no number"},
-                {STR_INIT("\x01\x02\x05\x01\x01x\x06\x00"), "unknown field 6"},
+                {STR_INIT("\x01\x02\x05\x01\x01x\x07\x00"), "unknown field 7"},
+                {STR_INIT("\x01\x02\x06\x01\x01x\x06\x01\x02"), "field 6 holds no number"},
                 {STR_INIT("\x01\x02\x06\x01\x01x\x01\x01y"), "field 1 comes twice"},
                 {STR_INIT("\x01\x02\x08\x01\x01x\x02\x01y\x05\x00"), "two originals"},
         };

@@ -18,7 +18,8 @@ static struct str sender_name(const struct envelope *e)
 
 static bool is_waiting(const struct spool_info *info, size_t recipient)
 {
-        return spool_message_state(info->message, recipient) == SPOOL_WAITING;
+        return spool_message_state(info->message, recipient) == SPOOL_WAITING &&
+               !info->envelope.recipients[recipient].is_expanded;
 }
 
 /* Nobody has said yet why it waits: the queue does. */
