@@ -134,8 +134,7 @@ static int await_commit(struct delivery_attempt *a, const struct dsn *d, struct 
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_copy = d->postmaster.len > 0;
-        struct str sender =
-                is_copy ? notice_address(p, p->double_bounce_sender, &a->arena) : STR("");
+        struct str sender = is_copy ? notice_copy_sender(p, &a->arena) : STR("");
         return await_notice_commit(draft, a->routes, sender,
                                    is_copy ? d->postmaster : a->envelope.sender,
                                    a->envelope.smtputf8, &a->arena, why);

@@ -21,6 +21,14 @@ struct str notice_address(const struct params *p, struct str address, struct are
         return arena_printf(arena, "%.*s@%.*s", STR_ARG(address), STR_ARG(p->myorigin));
 }
 
+struct str notice_copy_sender(const struct params *p, struct arena *arena)
+{
+        if (str_find(p->double_bounce_sender, '@') >= 0)
+                return p->double_bounce_sender;
+        return arena_printf(arena, "%.*s@%.*s", STR_ARG(p->double_bounce_sender),
+                            STR_ARG(p->outside_name));
+}
+
 struct str notice_from(const struct params *p, struct arena *arena)
 {
         bool is_core = !str_is_empty(p->core_relays); /* whose myorigin may be its own name */

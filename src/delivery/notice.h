@@ -16,6 +16,8 @@
 bool notice_is_double_bounce(const struct params *p, struct str address);
 /* "postmaster" is one at $myorigin; in `arena`. */
 struct str notice_address(const struct params *p, struct str address, struct arena *arena);
+/* Who copies for the postmaster come from: double_bounce_sender at our name (Postfix: at myhostname). */
+struct str notice_copy_sender(const struct params *p, struct arena *arena);
 /* "MAILER-DAEMON@...", for From:, with a name that may be shown outside; in `arena`. */
 struct str notice_from(const struct params *p, struct arena *arena);
 

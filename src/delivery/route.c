@@ -491,7 +491,8 @@ static bool is_double_bounce(const struct routes *r, const struct smtp_address *
 {
         const struct params *p = &r->config->params;
         bool is_here = class == CLASS_LOCAL || str_eq_nocase(recipient->domain, p->myorigin) ||
-                       str_eq_nocase(recipient->domain, p->myhostname);
+                       str_eq_nocase(recipient->domain, p->myhostname) ||
+                       str_eq_nocase(recipient->domain, p->outside_name);
         return is_here && str_eq_nocase(recipient->local, p->double_bounce_sender);
 }
 

@@ -172,7 +172,7 @@ static int await_write(struct session *s, size_t untold, struct arena *arena,
         else
                 rc = await_notice_fill(*draft, buf_str(&text), why);
         buf_done(&text);
-        struct str sender = notice_address(p, p->double_bounce_sender, arena);
+        struct str sender = notice_copy_sender(p, arena);
         return rc < 0 ? rc
                       : await_notice_commit(draft, s->service->parts.routes, sender, to, false,
                                             arena, why);
