@@ -15,6 +15,14 @@ void buf_init(struct buf *b, size_t bytes_max)
         *b = (struct buf){.bytes_max = bytes_max};
 }
 
+void buf_start(struct buf *b, size_t bytes)
+{
+        check(!b->ptr && bytes && bytes <= b->bytes_max);
+        b->ptr = malloc(bytes);
+        check(b->ptr);
+        b->room = bytes;
+}
+
 void buf_done(struct buf *b)
 {
         free(b->ptr);

@@ -17,6 +17,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t bytes_max);
+/* Its first memory, of a size that fits what is kept by the thousand; by default it begins with 256 bytes. */
+void buf_start(struct buf *b, size_t bytes);
 void buf_done(struct buf *b);
 /* Empties; keeps the memory for use again. */
 void buf_clear(struct buf *b);

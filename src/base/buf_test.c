@@ -24,6 +24,19 @@ static void grows_to_its_ceiling(void **state)
         buf_done(&b);
 }
 
+static void begins_as_small_as_it_is_told(void **state)
+{
+        struct buf b;
+        buf_init(&b, 100);
+        buf_start(&b, 8);
+        assert_int_equal(b.room, 8);
+        assert_int_equal(buf_append(&b, "0123456789", 10), 0);
+        assert_int_equal(b.room, 16);
+        assert_int_equal(buf_append(&b, "0123456789", 10), 0);
+        assert_str_equal(buf_str(&b), "01234567890123456789");
+        buf_done(&b);
+}
+
 static void prints_more_than_its_small_room(void **state)
 {
         struct buf b;
@@ -41,6 +54,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(grows_to_its_ceiling),
+                cmocka_unit_test(begins_as_small_as_it_is_told),
                 cmocka_unit_test(prints_more_than_its_small_room),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

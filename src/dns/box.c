@@ -69,6 +69,54 @@ struct str box_str(struct box *b, struct str s)
         return str_make(copy, s.len);
 }
 
+/* ---- an answer that is complete ---- */
+
+static struct str move_str(char **to, struct str s)
+{
+        char *copy = *to;
+        if (s.len)
+                memcpy(copy, s.ptr, s.len);
+        copy[s.len] = '\0';
+        *to += s.len + 1;
+        return str_make(copy, s.len);
+}
+
+/* The association of a TLSA record is a part of its data, and moves with it. */
+static void move_record(char **to, struct dns_record *r)
+{
+        const char *before = r->data.ptr;
+        r->name = move_str(to, r->name);
+        r->text = move_str(to, r->text);
+        r->data = move_str(to, r->data);
+        if (r->tlsa.association.len)
+                r->tlsa.association.ptr = r->data.ptr + (r->tlsa.association.ptr - before);
+}
+
+struct box *box_seal(struct box **bp)
+{
+        struct box *b = *bp;
+        const struct dns_answer *a = &b->answer;
+        check(b->refs == 1 && !a->why);
+        size_t bytes = sizeof(*b) + a->count * sizeof(*a->records) + a->owner.len + 1;
+        for (size_t i = 0; i < a->count; i++)
+                bytes += a->records[i].name.len + a->records[i].text.len + a->records[i].data.len +
+                         3;
+        struct box *sealed = malloc(bytes);
+        check(sealed);
+        *sealed = (struct box){.refs = 1, .answer = *a, .bytes = bytes};
+        struct dns_record *records = (struct dns_record *)(void *)(sealed + 1);
+        char *to = (char *)(records + a->count);
+        if (a->count)
+                memcpy(records, a->records, a->count * sizeof(*records));
+        sealed->answer.records = a->count ? records : NULL;
+        for (size_t i = 0; i < a->count; i++)
+                move_record(&to, &records[i]);
+        sealed->answer.owner = move_str(&to, a->owner);
+        check(to == (char *)sealed + bytes);
+        box_unref(bp);
+        return sealed;
+}
+
 void box_make_room(struct box *b, size_t records)
 {
         check(b->room == 0);

@@ -60,6 +60,11 @@ struct str box_str(struct box *b, struct str s);
 void box_make_room(struct box *b, size_t records);
 struct box *box_ref(struct box *b);
 void box_unref(struct box **b);
+/*
+ * The same answer in one piece of memory with no room left over, for a cache: takes the reference, which must be the only
+ * one. Not for one that has failed.
+ */
+struct box *box_seal(struct box **b);
 /* One that says DNS_FAILED; the words are copied. */
 struct box *box_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -102,6 +102,8 @@ static const struct dns_answer *read_it(const struct packet *p, enum dns_type ty
 {
         box_unref(&box);
         box = packet_read((struct wire_bytes){p->bytes, p->len}, STR("example.com"), type);
+        if (box->answer.result != DNS_FAILED)
+                box = box_seal(&box); /* as the cache keeps it */
         return &box->answer;
 }
 

@@ -106,10 +106,15 @@ static int set_options(struct ub_ctx *ctx, const struct settings *s, struct why 
                             s->wants_validation ? "validator iterator" : "iterator", why);
         long loops = sysconf(_SC_NPROCESSORS_ONLN);
         int64_t share = s->cache_bytes_max / 2 / (loops > 0 ? loops : 1);
+        /*
+         * A forwarder has a cache, and ours is above: between them only keys are worth remembering. Who goes to the
+         * name servers of the world also needs to know where they are.
+         */
+        int64_t answers_share = s->forward.server_count ? share / 8 : share;
         if (rc == 0)
-                rc = byte_option(ctx, "msg-cache-size:", share / 4, why);
+                rc = byte_option(ctx, "msg-cache-size:", answers_share / 4, why);
         if (rc == 0)
-                rc = byte_option(ctx, "rrset-cache-size:", share / 2, why);
+                rc = byte_option(ctx, "rrset-cache-size:", answers_share / 2, why);
         if (rc == 0)
                 rc = byte_option(ctx, "key-cache-size:", share / 8, why);
         if (rc == 0)
@@ -359,8 +364,10 @@ static struct box *box_of(const struct question *question, int rcode, const void
         }
         struct wire_bytes bytes = {packet, (size_t)len};
         struct box *b = packet_read(bytes, question->name, question->type);
-        b->answer.is_secure = b->answer.result != DNS_FAILED && security == UB_SECURE;
-        return b;
+        if (b->answer.result == DNS_FAILED)
+                return b;
+        b->answer.is_secure = security == UB_SECURE;
+        return box_seal(&b);
 }
 
 static void is_answered(void *arg, int rcode, void *packet, int len, int security, char *why_bogus,

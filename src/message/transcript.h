@@ -7,7 +7,10 @@
  * It holds commands and replies, never the text of a message. Of AUTH only the verb is shown, and of what nobody
  * understands behind it nothing: nobody can sign in here, but some try, with a password.
  *
- * Pure: no I/O, no clock.
+ * What the server says to nearly every client in the same words, its greeting and its reply to EHLO, is kept once for many
+ * transcripts (struct transcript_texts): a session that waits then holds what its client has said, and no more.
+ *
+ * Pure: no I/O, no clock. Threads: transcripts that share texts belong to one thread.
  */
 #ifndef MESSAGE_TRANSCRIPT_H
 #define MESSAGE_TRANSCRIPT_H
@@ -18,12 +21,25 @@ enum {
         TRANSCRIPT_LINES_MAX = 500,
         TRANSCRIPT_BYTES_MAX = 64 * 1024, /* as they stand in the notice */
         TRANSCRIPT_SHOWN_MAX = 1000,      /* bytes of one line; behind them stands "..." */
+        TRANSCRIPT_SHARED_MAX = 4,        /* texts that one transcript shares with others */
 };
 
 enum transcript_speaker { TRANSCRIPT_IN, TRANSCRIPT_OUT };
 
+struct transcript_text;
+
+/* The texts that were shared last. Zeroed: none. */
+struct transcript_texts {
+        struct transcript_text *latest[2 * TRANSCRIPT_SHARED_MAX];
+        size_t next; /* that one is given up for the next new text */
+};
+
+/* No transcript is ended by it. */
+void transcript_texts_done(struct transcript_texts *texts);
+
 struct transcript {
-        struct buf lines;
+        struct buf lines; /* with a mark where a shared text stands */
+        struct transcript_text *shared[TRANSCRIPT_SHARED_MAX];
         size_t count; /* lines that were said, shown or not */
         size_t shown;
         bool has_auth; /* the client has tried to sign in */
@@ -35,6 +51,8 @@ void transcript_done(struct transcript *t);
 void transcript_clear(struct transcript *t);
 /* A line without its end. */
 void transcript_add(struct transcript *t, enum transcript_speaker speaker, struct str line);
+/* The lines of a reply, each with its CR LF. With `texts`: one that other clients may get in the same words. */
+void transcript_add_reply(struct transcript *t, struct transcript_texts *texts, struct str lines);
 
 struct transcript_notice {
         struct str id; /* the notice's queue id */

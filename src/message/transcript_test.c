@@ -94,6 +94,92 @@ static void too_much_is_counted(void **state)
         buf_done(&out);
 }
 
+static bool shows(const struct transcript *of, const char *text)
+{
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        assert_int_equal(transcript_format(of, &notice, &out), 0);
+        bool found = str_find_str(buf_str(&out), str_from(text)) > 0;
+        buf_done(&out);
+        return found;
+}
+
+static void what_many_hear_is_kept_once(void **state)
+{
+        static const char greeting[] = "220 mx1 ESMTP\r\n", offers[] = "250-mx1\r\n250 DSN\r\n";
+        struct transcript_texts texts = {0};
+        struct transcript other;
+        transcript_init(&t);
+        transcript_init(&other);
+        struct transcript *const both[] = {&t, &other};
+        for (size_t i = 0; i < 2; i++) {
+                transcript_add_reply(both[i], &texts, str_from(greeting));
+                transcript_add(both[i], TRANSCRIPT_IN, STR("EHLO \x01\x02\x03\x04"));
+                transcript_add_reply(both[i], &texts, str_from(offers));
+                transcript_add_reply(both[i], NULL, STR("500 5.5.2 no\r\n"));
+                assert_int_equal(both[i]->count, 5);
+                assert_int_equal(both[i]->shown, 5);
+        }
+        assert_ptr_equal(t.shared[0], other.shared[0]);
+        assert_ptr_equal(t.shared[1], other.shared[1]);
+        assert_null(t.shared[2]);
+        transcript_texts_done(&texts);
+        transcript_done(&other);
+        assert_true(shows(&t, "\r\n\r\n Out: 220 mx1 ESMTP\r\n In:  EHLO ????\r\n Out: 250-mx1\r\n"
+                              " Out: 250 DSN\r\n Out: 500 5.5.2 no\r\n\r\n"));
+        transcript_clear(&t);
+        assert_null(t.shared[0]);
+        transcript_done(&t);
+}
+
+static void more_texts_than_are_shared(void **state)
+{
+        struct transcript_texts texts = {0};
+        struct buf said;
+        buf_init(&said, 1 << 20);
+        transcript_init(&t);
+        for (int i = 0; i < 3 * TRANSCRIPT_SHARED_MAX; i++) {
+                buf_clear(&said);
+                buf_printf(&said, "250-host\r\n250 X-%d\r\n", i);
+                transcript_add_reply(&t, &texts, buf_str(&said));
+        }
+        assert_non_null(t.shared[TRANSCRIPT_SHARED_MAX - 1]);
+        assert_int_equal(t.shown, 6 * TRANSCRIPT_SHARED_MAX);
+        assert_true(shows(&t, " Out: 250 X-0\r\n Out: 250-host\r\n Out: 250 X-1\r\n"));
+        assert_true(shows(&t, " Out: 250-host\r\n Out: 250 X-11\r\n\r\n"));
+
+        /* the ceilings count what the notice will show */
+        transcript_clear(&t);
+        buf_clear(&said);
+        for (int i = 0; i < 40; i++)
+                buf_printf(&said, "250-%.*s\r\n", TRANSCRIPT_SHOWN_MAX - 4,
+                           "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789");
+        for (int i = 0; i < 1000; i++)
+                transcript_add_reply(&t, &texts, buf_str(&said));
+        assert_int_equal(t.count, 40000);
+        assert_int_equal(t.shown, TRANSCRIPT_LINES_MAX);
+        assert_true(shows(&t, " (39500 more lines)\r\n"));
+        struct buf small;
+        buf_init(&small, TRANSCRIPT_BYTES_MAX + 1024);
+        assert_int_equal(transcript_format(&t, &notice, &small), 0);
+        buf_done(&small);
+        transcript_clear(&t);
+        buf_clear(&said);
+        for (int i = 0; i < 20; i++)
+                buf_printf(&said, "250-%0*d\r\n", TRANSCRIPT_SHOWN_MAX - 4, i);
+        for (int i = 0; i < 10; i++)
+                transcript_add_reply(&t, &texts, buf_str(&said));
+        assert_int_equal(t.count, 200);
+        assert_in_range(t.shown, 40, 65);
+        buf_init(&small, TRANSCRIPT_BYTES_MAX + 1024);
+        assert_int_equal(transcript_format(&t, &notice, &small), 0);
+        assert_true(small.len > TRANSCRIPT_BYTES_MAX - 1200);
+        buf_done(&small);
+        transcript_done(&t);
+        transcript_texts_done(&texts);
+        buf_done(&said);
+}
+
 static void the_notice_has_all(void **state)
 {
         struct buf out;
@@ -133,6 +219,8 @@ int main(void)
                 cmocka_unit_test(lines_are_cleaned_and_folded),
                 cmocka_unit_test(nobody_reads_a_password),
                 cmocka_unit_test(too_much_is_counted),
+                cmocka_unit_test(what_many_hear_is_kept_once),
+                cmocka_unit_test(more_texts_than_are_shared),
                 cmocka_unit_test(the_notice_has_all),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/spare.h"
+#include "message/transcript.h"
 #include "session/session_private.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct listener {
         struct front_door *door;
         struct list sessions;
         struct session_counts counts;
+        struct transcript_texts texts;
         struct task *stopper; /* waits until no session is left */
         bool is_open;
 };
@@ -187,6 +189,11 @@ struct session_counts *listener_counts(struct listener *li)
         return &li->counts;
 }
 
+struct transcript_texts *listener_texts(struct listener *li)
+{
+        return &li->texts;
+}
+
 int64_t listener_sessions_max(const struct listener *li)
 {
         return li->fd_max;
@@ -227,6 +234,7 @@ void await_listener_stop(struct listener **lip, int64_t deadline_ms)
                 }
         }
         session_service_unref(&li->service);
+        transcript_texts_done(&li->texts);
         free(li);
 }
 

@@ -1,7 +1,8 @@
 /*
  * report.c - transcripts of sessions with errors, for the postmaster (notify_classes)
  *
- * What is said is written down while some class is asked for, since nobody knows beforehand that there will be an error. At
+ * What is said is written down while some class is asked for, since nobody knows beforehand that there will be an error;
+ * what nearly all clients hear (greeting, reply to EHLO) but once for each listener. At
  * the end of the session, or when much was said and no message is under way, it is sent when an error was of such a class,
  * else forgotten. Of which class an error is follows from its reply: which rule refused, and RFC 3463's code.
  *
@@ -123,11 +124,10 @@ void session_report_reply(struct session *s, const struct smtp_reply *reply, str
         session_debug_reply(s, lines);
         if (!s->report)
                 return;
-        while (lines.len) {
-                struct str line = str_cut(&lines, '\n');
-                transcript_add(&s->report->transcript, TRANSCRIPT_OUT,
-                               str_part(line, 0, line.len - 1)); /* without CR */
-        }
+        bool is_common =
+                reply->code == 220 || (reply->code == 250 && str_find(reply->text, '\n') >= 0);
+        transcript_add_reply(&s->report->transcript, is_common ? listener_texts(s->listener) : NULL,
+                             lines);
         if (smtp_reply_refuses(reply))
                 session_report_error(s, class_of(s, reply));
 }

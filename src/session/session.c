@@ -756,6 +756,7 @@ static void session_free(struct session *s)
         arena_done(&s->connection_arena);
         free(s->certificate);
         free(s->helo);
+        free(s->tls);
         free(s->claim);
         free(s->early);
         free(s->discards);

@@ -65,6 +65,7 @@ struct screen {
         const char *denied_by; /* the parameter that says so */
 };
 
+struct transcript_texts;
 struct session_report; /* what the postmaster may be told (report.c) */
 
 enum { REFUSAL_CODE_BYTES = 8 };
@@ -88,7 +89,7 @@ struct session {
         struct policy_facts facts;
         char peer_port[8], here_port[8]; /* as the facts show them */
         char instance[40];
-        char tls[200];
+        char *tls;                     /* what the facts show of it; NULL: in the clear */
         struct milters *milters;       /* NULL: no filter is asked */
         struct session_early *early;   /* NULL with smtpd_delay_reject */
         struct arena connection_arena; /* theirs */
@@ -322,6 +323,8 @@ void session_transaction_end(struct session *s);
 /* ---- listener.c: what a session tells its listener ---- */
 struct front_door *listener_door(const struct listener *li);
 struct session_counts *listener_counts(struct listener *li);
+/* What its sessions' transcripts share. */
+struct transcript_texts *listener_texts(struct listener *li);
 /* How many sessions the descriptors suffice for. */
 int64_t listener_sessions_max(const struct listener *li);
 /* The last that a session does: its memory is the listener's again. */

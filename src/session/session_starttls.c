@@ -92,7 +92,11 @@ bool await_session_handshake(struct session *s, int64_t deadline_ms)
                 return false;
         }
         s->facts.has_tls = true;
-        wire_tls_describe(s->wire, s->tls, sizeof(s->tls));
+        char words[200];
+        wire_tls_describe(s->wire, words, sizeof(words));
+        free(s->tls);
+        s->tls = strdup(words);
+        check(s->tls);
         s->facts.tls = str_from(s->tls);
         learn_certificate(s);
         log_tls(s);
