@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mapped.h"
 #include "loop/task.h"
 #include "ops/channel.h"
 
@@ -65,6 +66,7 @@ void crash_install(int channel)
         struct sigaction action = {.sa_handler = die, .sa_flags = SA_ONSTACK | SA_RESETHAND};
         for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
                 sigaction(signals[i], &action, NULL);
+        mapped_take_signal(); /* before us: a table's file that was cut short is no crash */
 }
 
 void crash_use_own_stack(void)

@@ -3,6 +3,7 @@
  *
  * As Postfix has it, keys and values without or with a NUL at their end: the first record tells.
  */
+#include "base/check.h"
 #include "table/table_private.h"
 
 #include <cdb.h>
@@ -12,6 +13,8 @@
 
 struct cdb_contents {
         struct cdb cdb;
+        int fd;
+        struct mapped_file *file;
         size_t entries;
         bool has_nul;
 };
@@ -49,6 +52,38 @@ static bool first_has_nul(struct cdb *cdb)
         return key && len && key[len - 1] == '\0';
 }
 
+static void cdb_unmap(void *contents)
+{
+        struct cdb_contents *c = contents;
+        cdb_free(&c->cdb);
+        mapped_file_free(&c->file);
+        close(c->fd);
+        free(c);
+}
+
+struct first_look {
+        struct cdb_contents *contents;
+        int error;
+};
+
+static void look_first(void *context)
+{
+        struct first_look *look = context;
+        struct cdb_contents *c = look->contents;
+        look->error = count_entries(&c->cdb, &c->entries);
+        if (!look->error)
+                c->has_nul = first_has_nul(&c->cdb);
+}
+
+static int map_open_file(struct cdb_contents *c)
+{
+        struct first_look look = {.contents = c};
+        c->file = mapped_file_new(c->fd, true);
+        if (!c->file || cdb_init(&c->cdb, c->fd) < 0)
+                return errno ? -errno : -ENOMEM;
+        return mapped_file_look(c->file, look_first, &look) ? look.error : -EIO;
+}
+
 static int cdb_map(struct table_text *text, void **contents)
 {
         char *path = strndup(text->at.file.ptr, text->at.file.len);
@@ -60,20 +95,15 @@ static int cdb_map(struct table_text *text, void **contents)
         if (error)
                 return file_open_fault(text->fault, text->at.file, error);
         struct cdb_contents *c = calloc(1, sizeof(*c));
-        if (!c || cdb_init(&c->cdb, fd) < 0)
-                error = c && errno ? -errno : -ENOMEM;
-        close(fd);
-        if (!error && count_entries(&c->cdb, &c->entries)) {
-                cdb_free(&c->cdb);
-                error = -EINVAL;
-        }
+        check(c);
+        c->fd = fd;
+        error = map_open_file(c);
         if (error) {
-                free(c);
+                cdb_unmap(c);
                 return text_fault(text, 0, error, "table-damaged",
                                   "make it anew: forepost map build cdb:FILE",
                                   "this is no whole cdb file");
         }
-        c->has_nul = first_has_nul(&c->cdb);
         *contents = c;
         return 0;
 }
@@ -84,55 +114,87 @@ static struct str text_of(const char *bytes, size_t len, bool has_nul)
         return str_make(bytes, len - (has_nul && len && bytes[len - 1] == '\0'));
 }
 
-static enum table_result cdb_query(const void *contents, const struct table_query *query)
+struct look {
+        const struct cdb_contents *contents;
+        const struct table_query *query;
+        enum table_result result;
+};
+
+static void look_for_key(void *context)
 {
-        const struct cdb_contents *c = contents;
+        struct look *look = context;
+        const struct cdb_contents *c = look->contents;
+        const struct table_query *query = look->query;
         struct cdb cdb = c->cdb; /* the library keeps in it what it found */
         char key[TABLE_KEY_BYTES_MAX + 1];
-        if (query->key.len > TABLE_KEY_BYTES_MAX)
-                return TABLE_NOT_FOUND;
         memcpy(key, query->key.ptr, query->key.len);
         key[query->key.len] = '\0';
         int found = cdb_find(&cdb, key, (unsigned)(query->key.len + c->has_nul));
+        look->result = found == 0 ? TABLE_NOT_FOUND : TABLE_FOUND;
         if (found == 0)
-                return TABLE_NOT_FOUND;
+                return;
         const char *value = found > 0 ? cdb_getdata(&cdb) : NULL;
-        if (!value) {
-                why_set(query->why, -EIO, "the cdb file is damaged");
+        if (value)
+                *query->value =
+                        arena_str(query->arena, text_of(value, cdb_datalen(&cdb), c->has_nul));
+        else
+                look->result = TABLE_ERROR;
+}
+
+static enum table_result cdb_query(const void *contents, const struct table_query *query)
+{
+        const struct cdb_contents *c = contents;
+        struct look look = {.contents = c, .query = query};
+        if (query->key.len > TABLE_KEY_BYTES_MAX)
+                return TABLE_NOT_FOUND;
+        if (!mapped_file_look(c->file, look_for_key, &look)) {
+                why_set(query->why, -EIO, MAPPED_FILE_CHANGED);
                 return TABLE_ERROR;
         }
-        *query->value = arena_str(query->arena, text_of(value, cdb_datalen(&cdb), c->has_nul));
-        return TABLE_FOUND;
+        if (look.result == TABLE_ERROR)
+                why_set(query->why, -EIO, "the cdb file is damaged");
+        return look.result;
+}
+
+struct walk {
+        struct cdb cdb;
+        unsigned at;
+        bool has_nul;
+        bool has_one;
+        struct mapped_record record;
+};
+
+static void look_at_next(void *context)
+{
+        struct walk *w = context;
+        w->has_one = false;
+        if (cdb_seqnext(&w->at, &w->cdb) <= 0)
+                return;
+        const char *key = cdb_getkey(&w->cdb);
+        size_t key_len = cdb_keylen(&w->cdb);
+        const char *value = cdb_getdata(&w->cdb);
+        if (!key || !value)
+                return;
+        mapped_record_set(&w->record, text_of(key, key_len, w->has_nul),
+                          text_of(value, cdb_datalen(&w->cdb), w->has_nul));
+        w->has_one = true;
 }
 
 static void cdb_visit(const void *contents, table_visit *each, void *context)
 {
         const struct cdb_contents *c = contents;
-        struct cdb cdb = c->cdb;
-        unsigned at;
-        cdb_seqinit(&at, &cdb);
-        while (cdb_seqnext(&at, &cdb) > 0) {
-                const char *key = cdb_getkey(&cdb);
-                size_t key_len = cdb_keylen(&cdb);
-                const char *value = cdb_getdata(&cdb);
-                if (!key || !value ||
-                    !each(context, text_of(key, key_len, c->has_nul),
-                          text_of(value, cdb_datalen(&cdb), c->has_nul)))
-                        return;
-        }
+        struct walk w = {.cdb = c->cdb, .has_nul = c->has_nul};
+        cdb_seqinit(&w.at, &w.cdb);
+        while (mapped_file_look(c->file, look_at_next, &w) && w.has_one &&
+               mapped_record_show(&w.record, each, context))
+                ;
+        buf_done(&w.record.bytes);
 }
 
 static size_t cdb_count(const void *contents)
 {
         const struct cdb_contents *c = contents;
         return c->entries;
-}
-
-static void cdb_unmap(void *contents)
-{
-        struct cdb_contents *c = contents;
-        cdb_free(&c->cdb);
-        free(c);
 }
 
 const struct table_type table_type_cdb = {

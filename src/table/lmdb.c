@@ -12,11 +12,26 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TXNS = 16 };
+
+/*
+ * Transactions that were begun when the file was opened, and are begun anew for each look: that takes no memory, so that a
+ * look may be broken off in the middle of it.
+ */
+struct txns {
+        pthread_mutex_t lock;
+        MDB_txn *idle[TXNS];
+        size_t count; /* that are idle */
+};
+
 struct lmdb_contents {
         MDB_env *env;
+        struct txns *txns;
+        struct mapped_file *file;
         MDB_dbi dbi;
         size_t key_bytes_max;
         bool has_nul;
@@ -40,38 +55,142 @@ static int open_env(struct lmdb_contents *c, const char *path)
         int rc = mdb_env_create(&c->env);
         if (rc == 0)
                 rc = mdb_env_set_mapsize(c->env, map_bytes(st.st_size));
+        int fd;
         if (rc == 0)
                 rc = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS,
                                   0600);
-        return rc;
+        if (rc == 0)
+                rc = mdb_env_get_fd(c->env, &fd);
+        if (rc)
+                return rc;
+        c->file = mapped_file_new(fd, false);
+        return c->file ? 0 : errno;
+}
+
+/*
+ * What the library is doing, kept where it is found when a look is broken off: the library itself reads the map, and what it
+ * has begun is to be ended.
+ */
+struct look {
+        const struct lmdb_contents *contents;
+        const struct table_query *query;
+        MDB_txn *txn;
+        bool is_kept; /* one of `txns` */
+        MDB_cursor *cursor;
+        MDB_dbi dbi;
+        bool has_nul;
+        size_t entries;
+        struct mapped_record record;
+        int rc;
+};
+
+/* Before the first look. */
+static void look_take_txn(struct look *look)
+{
+        struct txns *t = look->contents->txns;
+        pthread_mutex_lock(&t->lock);
+        if (t->count) {
+                look->txn = t->idle[--t->count];
+                look->is_kept = true;
+        }
+        pthread_mutex_unlock(&t->lock);
+}
+
+/* In a look. With more threads than TXNS, one of them may have none. */
+static int look_begin(struct look *look)
+{
+        return look->is_kept ? mdb_txn_renew(look->txn)
+                             : mdb_txn_begin(look->contents->env, NULL, MDB_RDONLY, &look->txn);
+}
+
+static void look_end(struct look *look)
+{
+        if (look->cursor)
+                mdb_cursor_close(look->cursor);
+        look->cursor = NULL;
+        if (look->is_kept) {
+                struct txns *t = look->contents->txns;
+                mdb_txn_reset(look->txn);
+                pthread_mutex_lock(&t->lock);
+                t->idle[t->count++] = look->txn;
+                pthread_mutex_unlock(&t->lock);
+        } else if (look->txn) {
+                mdb_txn_abort(look->txn);
+        }
+        look->is_kept = false;
+        look->txn = NULL;
+}
+
+/* 0, or what the library says; EIO when the file is not what it was. Nothing is under way then. */
+static int look_into(struct look *look, void (*what)(void *look))
+{
+        look->rc = 0;
+        if (!look->txn)
+                look_take_txn(look);
+        bool is_whole = mapped_file_look(look->contents->file, what, look);
+        if (!is_whole)
+                look->rc = EIO;
+        if (look->rc)
+                look_end(look);
+        return look->rc;
+}
+
+static void look_for_nothing(void *context)
+{
+        struct look *look = context;
+        look->rc = look_begin(look);
 }
 
 /* Opens the one database of the file, and looks at its first record. */
+static void look_first(void *context)
+{
+        struct look *look = context;
+        MDB_val key, value;
+        look->rc = look_begin(look);
+        if (look->rc == 0)
+                look->rc = mdb_dbi_open(look->txn, NULL, 0, &look->dbi);
+        if (look->rc == 0)
+                look->rc = mdb_cursor_open(look->txn, look->dbi, &look->cursor);
+        if (look->rc == 0 && mdb_cursor_get(look->cursor, &key, &value, MDB_FIRST) == 0 &&
+            key.mv_size)
+                look->has_nul = ((const char *)key.mv_data)[key.mv_size - 1] == '\0';
+}
+
 static int look_inside(struct lmdb_contents *c)
 {
-        MDB_txn *txn;
-        int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+        struct look look = {.contents = c};
+        int rc = look_into(&look, look_first);
         if (rc)
                 return rc;
-        MDB_cursor *cursor;
-        rc = mdb_dbi_open(txn, NULL, 0, &c->dbi);
-        if (rc == 0)
-                rc = mdb_cursor_open(txn, c->dbi, &cursor);
-        if (rc == 0) {
-                MDB_val key, value;
-                if (mdb_cursor_get(cursor, &key, &value, MDB_FIRST) == 0 && key.mv_size)
-                        c->has_nul = ((const char *)key.mv_data)[key.mv_size - 1] == '\0';
-                mdb_cursor_close(cursor);
+        c->dbi = look.dbi;
+        c->has_nul = look.has_nul;
+        mdb_cursor_close(look.cursor);
+        return mdb_txn_commit(look.txn); /* keeps the handle */
+}
+
+static int make_txns(struct lmdb_contents *c)
+{
+        for (int i = 0; i < TXNS; i++) {
+                struct look look = {.contents = c};
+                int rc = look_into(&look, look_for_nothing);
+                if (rc)
+                        return rc;
+                mdb_txn_reset(look.txn);
+                c->txns->idle[i] = look.txn;
         }
-        if (rc == 0)
-                return mdb_txn_commit(txn); /* keeps the handle */
-        mdb_txn_abort(txn);
-        return rc;
+        c->txns->count = TXNS;
+        return 0;
 }
 
 static void lmdb_unmap(void *contents)
 {
         struct lmdb_contents *c = contents;
+        for (int i = 0; i < TXNS; i++)
+                if (c->txns->idle[i])
+                        mdb_txn_abort(c->txns->idle[i]);
+        pthread_mutex_destroy(&c->txns->lock);
+        free(c->txns);
+        mapped_file_free(&c->file);
         if (c->env)
                 mdb_env_close(c->env);
         free(c);
@@ -86,9 +205,14 @@ static int lmdb_map(struct table_text *text, void **contents)
                 free(path);
                 return text_fault(text, 0, -ENOMEM, "table-too-large", NULL, "out of memory");
         }
+        c->txns = calloc(1, sizeof(*c->txns));
+        check(c->txns);
+        pthread_mutex_init(&c->txns->lock, NULL);
         int rc = open_env(c, path);
         if (rc == 0)
                 rc = look_inside(c);
+        if (rc == 0)
+                rc = make_txns(c);
         free(path);
         if (rc == 0) {
                 c->key_bytes_max = (size_t)mdb_env_get_maxkeysize(c->env);
@@ -109,59 +233,86 @@ static struct str text_of(MDB_val v, bool has_nul)
         return str_make(bytes, v.mv_size - (has_nul && v.mv_size && bytes[v.mv_size - 1] == '\0'));
 }
 
+static void look_for_key(void *context)
+{
+        struct look *look = context;
+        const struct lmdb_contents *c = look->contents;
+        const struct table_query *query = look->query;
+        char bytes[TABLE_KEY_BYTES_MAX + 1];
+        MDB_val key = {query->key.len + c->has_nul, bytes};
+        MDB_val value;
+        memcpy(bytes, query->key.ptr, query->key.len);
+        bytes[query->key.len] = '\0';
+        look->rc = look_begin(look);
+        if (look->rc == 0)
+                look->rc = mdb_get(look->txn, c->dbi, &key, &value);
+        if (look->rc == 0)
+                *query->value = arena_str(query->arena, text_of(value, c->has_nul));
+}
+
 static enum table_result lmdb_query(const void *contents, const struct table_query *query)
 {
         const struct lmdb_contents *c = contents;
-        char bytes[TABLE_KEY_BYTES_MAX + 1];
-        MDB_val key = {query->key.len + c->has_nul, bytes};
-        if (query->key.len == 0 || key.mv_size > c->key_bytes_max || key.mv_size > sizeof(bytes))
+        struct look look = {.contents = c, .query = query};
+        size_t key_bytes = query->key.len + c->has_nul;
+        if (query->key.len == 0 || key_bytes > c->key_bytes_max ||
+            query->key.len > TABLE_KEY_BYTES_MAX)
                 return TABLE_NOT_FOUND; /* no such key can be in the file */
-        memcpy(bytes, query->key.ptr, query->key.len);
-        bytes[query->key.len] = '\0';
-        MDB_txn *txn;
-        MDB_val value;
-        int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
-        if (rc == 0) {
-                rc = mdb_get(txn, c->dbi, &key, &value);
-                if (rc == 0)
-                        *query->value = arena_str(query->arena, text_of(value, c->has_nul));
-                mdb_txn_abort(txn);
-        }
+        int rc = look_into(&look, look_for_key);
+        look_end(&look);
         if (rc == 0)
                 return TABLE_FOUND;
         if (rc == MDB_NOTFOUND)
                 return TABLE_NOT_FOUND;
-        why_set(query->why, -EIO, "%s", mdb_strerror(rc));
+        why_set(query->why, -EIO, "%s", rc == EIO ? MAPPED_FILE_CHANGED : mdb_strerror(rc));
         return TABLE_ERROR;
+}
+
+static void look_at_next(void *context)
+{
+        struct look *look = context;
+        const struct lmdb_contents *c = look->contents;
+        MDB_val key, value;
+        if (!look->cursor)
+                look->rc = look_begin(look);
+        if (look->rc == 0 && !look->cursor)
+                look->rc = mdb_cursor_open(look->txn, c->dbi, &look->cursor);
+        if (look->rc == 0)
+                look->rc = mdb_cursor_get(look->cursor, &key, &value, MDB_NEXT);
+        if (look->rc == 0)
+                mapped_record_set(&look->record, text_of(key, c->has_nul),
+                                  text_of(value, c->has_nul));
 }
 
 static void lmdb_visit(const void *contents, table_visit *each, void *context)
 {
         const struct lmdb_contents *c = contents;
-        MDB_txn *txn;
-        if (mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn))
-                return;
-        MDB_cursor *cursor;
-        if (mdb_cursor_open(txn, c->dbi, &cursor) == 0) {
-                MDB_val key, value;
-                while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0 &&
-                       each(context, text_of(key, c->has_nul), text_of(value, c->has_nul)))
-                        ;
-                mdb_cursor_close(cursor);
-        }
-        mdb_txn_abort(txn);
+        struct look look = {.contents = c};
+        while (look_into(&look, look_at_next) == 0 &&
+               mapped_record_show(&look.record, each, context))
+                ;
+        look_end(&look);
+        buf_done(&look.record.bytes);
+}
+
+static void look_how_many(void *context)
+{
+        struct look *look = context;
+        const struct lmdb_contents *c = look->contents;
+        MDB_stat stat = {0};
+        look->rc = look_begin(look);
+        if (look->rc == 0)
+                look->rc = mdb_stat(look->txn, c->dbi, &stat);
+        look->entries = stat.ms_entries;
 }
 
 static size_t lmdb_count(const void *contents)
 {
         const struct lmdb_contents *c = contents;
-        MDB_txn *txn;
-        MDB_stat stat = {0};
-        if (mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn) == 0) {
-                mdb_stat(txn, c->dbi, &stat);
-                mdb_txn_abort(txn);
-        }
-        return stat.ms_entries;
+        struct look look = {.contents = c};
+        look_into(&look, look_how_many);
+        look_end(&look);
+        return look.entries;
 }
 
 const struct table_type table_type_lmdb = {

@@ -8,7 +8,7 @@
 #ifndef TABLE_PRIVATE_H
 #define TABLE_PRIVATE_H
 
-#include "base/str.h"
+#include "base/buf.h"
 #include "config/config.h"
 #include "table/table.h"
 
@@ -181,6 +181,36 @@ extern const struct table_type table_type_ldap;
  */
 const struct table_type *table_type_find(struct str spec, struct str *name,
                                          struct table_fault *fault);
+
+/* ---- files that are mapped (mapped_file.c) ---- */
+struct mapped_file;
+#define MAPPED_FILE_CHANGED \
+        "the file was changed or cut short while it was in use, or the disk has an error"
+
+/*
+ * Of an open file, the descriptor of which stays the caller's and open. `is_constant`: nobody ever writes into it; else it may
+ * become longer. NULL with errno.
+ */
+struct mapped_file *mapped_file_new(int fd, bool is_constant);
+void mapped_file_free(struct mapped_file **f);
+/*
+ * Calls look(context), as mapped_look(). False: the file is not what it was, and what was found is not to be
+ * believed; that is so until it is opened anew.
+ */
+bool mapped_file_look(struct mapped_file *f, void (*look)(void *context), void *context);
+
+/* A record that a look has found; kept from one to the next, so that what is shown is not in the map. */
+struct mapped_record {
+        struct buf bytes; /* the key, then the value */
+        size_t key_len;
+};
+void mapped_record_set(struct mapped_record *r, struct str key, struct str value);
+static inline bool mapped_record_show(const struct mapped_record *r, table_visit *each,
+                                      void *context)
+{
+        return each(context, str_part(buf_str(&r->bytes), 0, r->key_len),
+                    str_tail(buf_str(&r->bytes), r->key_len));
+}
 
 /* ---- the compact map of hash-like tables ---- */
 struct text_slot {

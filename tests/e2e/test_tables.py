@@ -1,5 +1,6 @@
 """Tables that real servers keep: what they say, and that nobody is refused or let in wrongly while they are down."""
 
+import os
 import random
 import re
 import signal
@@ -290,3 +291,41 @@ def test_server_goes_away_under_load(network, database, how):
     assert database.settings('users').split('password = ')[-1].split('\n')[0] not in log
     print(f'{database.name} {how}: {len(known)} known, {len(unknown)} unknown, '
           f'{sum(r.startswith("4") for r in known + unknown)} temporary')
+
+
+@pytest.mark.parametrize('kind', ['cdb', 'lmdb'])
+def test_a_mapped_file_is_cut_short_under_load(network, kind):
+    """In place, again and again: who exists is never refused for good, and the worker lives on."""
+    relay = network.relay(1)
+    relay.write('users', ''.join(f'user{n}@relay.test OK\n' for n in range(5000)))
+    places.give(relay.etc)     # who builds the table is the same user
+    table = f'{kind}:{relay.etc}/users'
+    built = relay.command('map', 'build', table)
+    if 'not built in' in built.stderr:
+        pytest.skip(f'built without {kind}')
+    assert built.returncode == 0, built.stderr
+    path = relay.etc / f'users.{kind}'
+    relay.write_configuration(**LIMITS, relay_domains='relay.test', relay_recipient_maps=table)
+    relay.start()
+    worker = relay.children()[0]
+    load = Load(relay.port, threads=3)
+
+    def await_replies(code, unknown_code):
+        start = time.monotonic()
+        await_true(lambda: any(r.startswith(code) for r in load.since(start, True)) and
+                   any(r.startswith(unknown_code) for r in load.since(start, False)), 20, f'replies {code}')
+
+    try:
+        for cut in (0, 0.01, 0.5, 0.9):
+            await_replies('250', '550')
+            os.truncate(path, int(path.stat().st_size * cut))
+            await_replies('451', '451')
+            assert relay.command('map', 'build', table).returncode == 0
+        await_replies('250', '550')
+    finally:
+        load.stop()
+    assert relay.children()[0] == worker
+    known = {reply[:3] for _, reply in load.replies[True]}
+    unknown = {reply[:3] for _, reply in load.replies[False]}
+    assert known == {'250', '451'} and unknown == {'550', '451'}, (known, unknown)
+    assert 'cut short while it was in use' in relay.log()
