@@ -618,13 +618,12 @@ static int ldap_open_table(struct table_text *text, void **contents)
         int error = table_settings_read(&settings, text);
         if (!error)
                 error = read_all(t, &settings);
-        table_settings_done(&settings);
-        if (error) {
+        if (error)
                 ldap_table_free(t);
-                return error;
-        }
-        *contents = server_new(text, &kind, t);
-        return 0;
+        else
+                *contents = server_new(text, &kind, t, buf_str(&settings.definition));
+        table_settings_done(&settings);
+        return error;
 }
 
 const struct table_type table_type_ldap = {

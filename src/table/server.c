@@ -9,10 +9,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "loop/pool.h"
 #include "loop/task.h"
-#include "table/answer_cache.h"
+#include "table/server_memory.h"
 #include "table/wire_table.h"
 
 #include <errno.h>
@@ -20,10 +19,7 @@
 
 enum {
         FLIGHTS_MAX = 500, /* of one loop; more wait in vain for a server that is as slow as that */
-        FAILURES_MAX = 3,  /* in a row, while others are answered; then the server counts as down */
-        PAUSE_MS_MIN = 1000,
-        PAUSE_MS_MAX = 30000,
-        GRACE_MS = 250, /* for the flight to tell by itself that it was too slow */
+        GRACE_MS = 250,    /* for the flight to tell by itself that it was too slow */
         NAME_BYTES = 200,
 };
 
@@ -33,13 +29,8 @@ struct server {
         void *backend;
         char name[NAME_BYTES]; /* for the log */
         int64_t timeout_ms;
-        struct answer_cache cache;
-
-        pthread_mutex_t lock; /* over the breaker */
-        int failures;
-        int64_t answered_ms;     /* when it last answered anything */
-        int64_t paused_until_ms; /* 0: asked freely */
-        int64_t pause_ms;        /* the last */
+        struct server_memory *memory;
+        struct answer_cache *answers; /* its */
 };
 
 /* The contents of a table are const; what they point to is not. */
@@ -53,14 +44,14 @@ static void server_unref(struct server *s)
         if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
                 return;
         s->kind->free(s->backend);
-        answer_cache_done(&s->cache);
-        pthread_mutex_destroy(&s->lock);
+        server_memory_unref(&s->memory);
         free(s);
 }
 
-void *server_new(const struct table_text *text, const struct server_kind *kind, void *backend)
+void *server_new(const struct table_text *text, const struct server_kind *kind, void *backend,
+                 struct str definition)
 {
-        static const struct answer_cache_times usual = {60000, 10000, 3600000};
+        struct server_memory_limits limits = {8 << 20, {60000, 10000, 3600000}, 5000};
         const struct config *c = table_set_config(text->set);
         struct handle *h = calloc(1, sizeof(*h));
         struct server *s = calloc(1, sizeof(*s));
@@ -69,16 +60,17 @@ void *server_new(const struct table_text *text, const struct server_kind *kind, 
         atomic_init(&s->refs, 1);
         s->kind = kind;
         s->backend = backend;
-        s->timeout_ms = c ? c->params.table_timeout : 5000;
+        if (c)
+                limits = (struct server_memory_limits){
+                        .cache_bytes_max = (size_t)c->params.table_cache_size,
+                        .times = {c->params.table_cache_ttl, c->params.table_cache_negative_ttl,
+                                  c->params.table_cache_stale_time},
+                        .timeout_ms = c->params.table_timeout};
+        s->timeout_ms = limits.timeout_ms;
         snprintf(s->name, sizeof(s->name), "%s:%.*s", text->type->name,
                  (int)(text->name.len > 150 ? 150 : text->name.len), text->name.ptr);
-        pthread_mutex_init(&s->lock, NULL);
-        struct answer_cache_times times = usual;
-        if (c)
-                times = (struct answer_cache_times){c->params.table_cache_ttl,
-                                                    c->params.table_cache_negative_ttl,
-                                                    c->params.table_cache_stale_time};
-        answer_cache_init(&s->cache, c ? (size_t)c->params.table_cache_size : 8 << 20, times);
+        s->memory = server_memory_get(str_from(s->name), definition, &limits);
+        s->answers = server_memory_answers(s->memory);
         return h;
 }
 
@@ -96,69 +88,11 @@ void server_tend(const void *contents)
                 h->server->kind->tend(h->server->backend);
 }
 
-/* ---- the breaker ---- */
-
 void server_figures(const void *contents, struct table_figures *out)
 {
         const struct handle *h = contents;
-        pthread_mutex_lock(&h->server->lock);
         out->has_server = true;
-        out->is_paused = h->server->pause_ms != 0;
-        pthread_mutex_unlock(&h->server->lock);
-}
-
-/* May it be asked now? Whoever is let through at the end of a pause tries for all. */
-static bool breaker_admits(struct server *s, int64_t now_ms)
-{
-        pthread_mutex_lock(&s->lock);
-        bool admits = now_ms >= s->paused_until_ms;
-        if (admits && s->paused_until_ms)
-                s->paused_until_ms = now_ms + s->timeout_ms;
-        pthread_mutex_unlock(&s->lock);
-        return admits;
-}
-
-static void breaker_open(struct server *s, int64_t now_ms, const struct why *why)
-{
-        bool is_new = s->pause_ms == 0;
-        s->pause_ms = is_new ? PAUSE_MS_MIN : s->pause_ms * 2;
-        if (s->pause_ms > PAUSE_MS_MAX)
-                s->pause_ms = PAUSE_MS_MAX;
-        s->paused_until_ms = now_ms + s->pause_ms;
-        if (is_new)
-                log_warning(NULL,
-                            "%s: cannot be asked: %s; what was found lately counts on, all else is "
-                            "a temporary failure until it answers",
-                            s->name, why->text);
-}
-
-static void breaker_learn(struct server *s, int64_t asked_ms, const struct server_reply *reply)
-{
-        int64_t now_ms = clock_mono_ms();
-        pthread_mutex_lock(&s->lock);
-        switch (reply->outcome) {
-        case SERVER_ANSWERED:
-        case SERVER_REFUSED:
-                if (s->pause_ms)
-                        log_info(NULL, "%s: answers again", s->name);
-                s->failures = 0;
-                s->answered_ms = now_ms;
-                s->pause_ms = s->paused_until_ms = 0;
-                break;
-        case SERVER_FAILED:
-                /* Others were answered meanwhile: it is this question, or a connection. */
-                if (s->answered_ms >= asked_ms && ++s->failures < FAILURES_MAX && !s->pause_ms)
-                        break;
-                __attribute__((fallthrough));
-        case SERVER_DOWN:
-                /* Others that failed in the same pause make it no longer. */
-                if (!s->pause_ms || now_ms + s->timeout_ms >= s->paused_until_ms)
-                        breaker_open(s, now_ms, &reply->why);
-                break;
-        case SERVER_BUSY:
-                break;
-        }
-        pthread_mutex_unlock(&s->lock);
+        out->is_paused = server_memory_is_paused(h->server->memory);
 }
 
 /* ---- one question ---- */
@@ -182,9 +116,9 @@ static void ask(struct server *s, struct str key, int64_t deadline_ms, struct se
 static void learn(struct server *s, struct str key, int64_t asked_ms,
                   const struct server_reply *reply)
 {
-        breaker_learn(s, asked_ms, reply);
+        server_memory_learn(s->memory, asked_ms, reply);
         if (reply->outcome == SERVER_ANSWERED)
-                answer_cache_put(&s->cache, key, reply->is_found, buf_str(&reply->value),
+                answer_cache_put(s->answers, key, reply->is_found, buf_str(&reply->value),
                                  clock_mono_ms());
 }
 
@@ -286,7 +220,7 @@ static struct flight *flight_start(struct server *s, struct str key)
 static enum table_result without_server(struct server *s, const struct table_query *query,
                                         const char *reason)
 {
-        switch (answer_cache_find(&s->cache, query->key, clock_mono_ms(), query->arena,
+        switch (answer_cache_find(s->answers, query->key, clock_mono_ms(), query->arena,
                                   query->value)) {
         case ANSWER_FOUND:
         case ANSWER_STALE:
@@ -392,7 +326,7 @@ enum table_result await_server_find(const void *contents, const struct table_que
             (s->kind->await_wants && !s->kind->await_wants(s->backend, query->key)))
                 return TABLE_NOT_FOUND;
         int64_t now_ms = clock_mono_ms();
-        switch (answer_cache_find(&s->cache, query->key, now_ms, query->arena, query->value)) {
+        switch (answer_cache_find(s->answers, query->key, now_ms, query->arena, query->value)) {
         case ANSWER_FOUND:
                 return TABLE_FOUND;
         case ANSWER_NOT_FOUND:
@@ -401,7 +335,7 @@ enum table_result await_server_find(const void *contents, const struct table_que
         case ANSWER_UNKNOWN:
                 break;
         }
-        if (!breaker_admits(s, now_ms))
+        if (!server_memory_admits(s->memory, now_ms))
                 return without_server(s, query, "it could not be asked a moment ago");
         return task_self() ? await_ask(s, query) : ask_here(s, query);
 }

@@ -49,8 +49,13 @@ struct server_kind {
         void (*free)(void *backend);
 };
 
-/* Becomes the contents of a table; owns the backend. */
-void *server_new(const struct table_text *text, const struct server_kind *kind, void *backend);
+/*
+ * Becomes the contents of a table; owns the backend. `definition`: all that answers depend on. A table of the
+ * same definition that is open already, of the configuration before, shares what the server has said and whether it is
+ * down.
+ */
+void *server_new(const struct table_text *text, const struct server_kind *kind, void *backend,
+                 struct str definition);
 
 /* For a struct table_type. */
 enum table_result await_server_find(const void *contents, const struct table_query *query);

@@ -68,7 +68,7 @@ static void rig_init(struct rig *r)
         table_set_use_config(r->b.set, r->config);
         struct table_text text = {
                 .set = r->b.set, .type = &table_type_socketmap, .name = STR("fake")};
-        r->contents = server_new(&text, &kind, &fake);
+        r->contents = server_new(&text, &kind, &fake, STR("definition"));
 }
 
 static void rig_done(struct rig *r)
@@ -169,9 +169,68 @@ static void without_a_cache_all_is_asked(void **state)
         r.config->params.table_cache_size = 0;
         struct table_text text = {
                 .set = r.b.set, .type = &table_type_socketmap, .name = STR("fake")};
-        r.contents = server_new(&text, &kind, &fake);
+        r.contents = server_new(&text, &kind, &fake, STR("definition"));
         for (int i = 0; i < 5; i++)
                 assert_string_equal(find(&r, "a"), "<a>");
+        assert_int_equal(fake.asked, 5);
+        rig_done(&r);
+}
+
+/* What a reload does: the new one is opened before the old one is freed. */
+static void open_anew(struct rig *r, struct str definition)
+{
+        struct table_text text = {
+                .set = r->b.set, .type = &table_type_socketmap, .name = STR("fake")};
+        void *before = r->contents;
+        r->contents = server_new(&text, &kind, &fake, definition);
+        server_free(before);
+        assert_true(fake.is_freed);
+        fake.is_freed = false;
+}
+
+static void what_was_said_outlives_a_reload(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        r.config->params.table_cache_ttl = 100000;
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "a"), "<a>");
+        assert_int_equal(fake.asked, 1);
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "a"), "<a>");
+        assert_int_equal(fake.asked, 1);
+        /* so does that it is down: nobody asks it anew */
+        fake.outcome = SERVER_DOWN;
+        assert_string_equal(find(&r, "other"), "!");
+        assert_int_equal(fake.asked, 2);
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "other"), "!");
+        assert_string_equal(find(&r, "a"), "<a>");
+        assert_int_equal(fake.asked, 2);
+        struct table_figures figures = {0};
+        server_figures(r.contents, &figures);
+        assert_true(figures.is_paused);
+        rig_done(&r);
+}
+
+static void another_definition_knows_nothing(void **state)
+{
+        struct rig r;
+        rig_init(&r);
+        r.config->params.table_cache_ttl = 100000;
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "a"), "<a>");
+        open_anew(&r, STR("definition of another"));
+        assert_string_equal(find(&r, "a"), "<a>");
+        assert_int_equal(fake.asked, 2);
+        fake.outcome = SERVER_DOWN;
+        assert_string_equal(find(&r, "b"), "!");
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "a"), "!"); /* nobody had it open meanwhile */
+        r.config->params.table_timeout++;        /* also: other limits */
+        fake.outcome = SERVER_ANSWERED;
+        open_anew(&r, STR("definition"));
+        assert_string_equal(find(&r, "a"), "<a>");
         assert_int_equal(fake.asked, 5);
         rig_done(&r);
 }
@@ -298,6 +357,8 @@ int main(void)
                 cmocka_unit_test(when_it_is_down_only_what_was_found_counts),
                 cmocka_unit_test(a_refusal_stops_nothing),
                 cmocka_unit_test(without_a_cache_all_is_asked),
+                cmocka_unit_test(what_was_said_outlives_a_reload),
+                cmocka_unit_test(another_definition_knows_nothing),
                 cmocka_unit_test(who_asks_the_same_waits_for_one_answer),
                 cmocka_unit_test(nobody_waits_longer_than_the_time_limit),
                 cmocka_unit_test(the_cache_has_a_ceiling),

@@ -16,6 +16,10 @@ static void put(struct table_settings *s, struct str name, struct str value, int
         struct setting_value *v = arena_new(&s->arena, struct setting_value);
         v->value = arena_str(&s->arena, value);
         v->line = line;
+        buf_append_str(&s->definition, name);
+        buf_append_char(&s->definition, '=');
+        buf_append_str(&s->definition, value);
+        buf_append_char(&s->definition, '\n');
         map_put(&s->values, name, v); /* the last one counts, as in Postfix */
 }
 
@@ -86,12 +90,14 @@ int table_settings_read(struct table_settings *s, const struct table_text *text)
         *s = (struct table_settings){.text = text};
         arena_init(&s->arena, 0);
         map_init(&s->values);
+        buf_init(&s->definition, SIZE_MAX / 2); /* the text has a limit */
         return text->is_file ? read_file(s) : read_parameters(s);
 }
 
 void table_settings_done(struct table_settings *s)
 {
         map_done(&s->values);
+        buf_done(&s->definition);
         arena_done(&s->arena);
 }
 

@@ -7,6 +7,7 @@
 #ifndef TABLE_SETTINGS_H
 #define TABLE_SETTINGS_H
 
+#include "base/buf.h"
 #include "base/map.h"
 #include "table/table_private.h"
 
@@ -15,7 +16,8 @@ enum { SETTINGS_BYTES_MAX = 1 << 20 };
 struct table_settings {
         const struct table_text *text;
         struct arena arena;
-        struct map values; /* to struct setting_value */
+        struct map values;     /* to struct setting_value */
+        struct buf definition; /* all of them as one text, in their order */
 };
 
 /* 0, or a negative errno with text->fault set. table_settings_done() in any case. */

@@ -136,7 +136,7 @@ static int socketmap_open(struct table_text *text, void **contents)
         char *copy = (char *)(s + 1);
         memcpy(copy, name.ptr, name.len);
         s->name = str_make(copy, name.len);
-        *contents = server_new(text, &kind, s);
+        *contents = server_new(text, &kind, s, str_from(s->place.key));
         return 0;
 }
 

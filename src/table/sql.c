@@ -405,11 +405,10 @@ int sql_open(const struct sql_driver *driver, struct table_text *text, void **co
         int error = table_settings_read(&settings, text);
         if (!error)
                 error = read_all(s, &settings);
-        table_settings_done(&settings);
-        if (error) {
+        if (error)
                 sql_free(s);
-                return error;
-        }
-        *contents = server_new(text, &kind, s);
-        return 0;
+        else
+                *contents = server_new(text, &kind, s, buf_str(&settings.definition));
+        table_settings_done(&settings);
+        return error;
 }

@@ -104,7 +104,7 @@ static int tcp_open(struct table_text *text, void **contents)
                 return text_fault(text, 0, -EINVAL, "table-syntax", "write tcp:host:port", "%s",
                                   why.text);
         }
-        *contents = server_new(text, &kind, place);
+        *contents = server_new(text, &kind, place, str_from(place->key));
         return 0;
 }
 

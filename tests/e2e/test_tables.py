@@ -189,6 +189,28 @@ def test_the_second_host_answers(network, database):
         second.done()
 
 
+def test_a_reload_forgets_nothing_of_a_server_that_is_down(network, database):
+    relay = relay_of(network, database)
+    client = Client(relay.port)
+    assert client.recipient('user1@relay.test').startswith('250')
+    client.close()
+    database.stop(signal.SIGKILL)
+    assert relay.command('reload').returncode == 0
+    client = Client(relay.port)
+    # table_cache_ttl may be over or not: who was found is welcome, of all others nobody knows
+    for _ in range(3):
+        assert client.recipient('user1@relay.test').startswith('250')
+        assert client.recipient('user2@relay.test').startswith('451')
+    client.close()
+    # with other settings it is another table
+    relay.write('users.cf', database.settings('users') + '# another\n' +
+                ('expansion_limit = 77\n' if database.type != 'ldap' else 'size_limit = 77\n'))
+    assert relay.command('reload').returncode == 0
+    client = Client(relay.port)
+    assert client.recipient('user1@relay.test').startswith('451')
+    client.close()
+
+
 def test_groups_in_ldap(network):
     users = {f'user{n}@relay.test': f'box{n}@core.test' for n in range(3)}
     database = Groups({'users': users})
