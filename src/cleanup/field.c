@@ -8,7 +8,6 @@
 
 static const struct known_field known_fields[] = {
         {STR_INIT("Received"), NOTE_RECEIVED, 0},
-        {STR_INIT("Delivered-To"), NOTE_RECEIVED, 0},
         {STR_INIT("Message-ID"), NOTE_MESSAGE_ID, 0},
         {STR_INIT("Date"), NOTE_DATE, 0},
         {STR_INIT("From"), NOTE_FROM, USE_HEADER_SENDER},

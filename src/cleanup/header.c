@@ -12,6 +12,9 @@
 
 #include <errno.h>
 
+/* The Received line that we put in front counts too, and the limit is the number that is refused (Postfix). */
+enum { OUR_HOPS = 1 };
+
 /* ---- what a field says ---- */
 
 static bool is_dropped(const struct cleanup *c, struct str name)
@@ -81,7 +84,7 @@ static void note_field(struct cleanup *c, enum field_note note, const struct hea
                 c->has_visible_recipient = true;
                 break;
         case NOTE_RECEIVED:
-                if (++c->hops <= (size_t)c->params->hopcount_limit)
+                if (++c->hops + OUR_HOPS < (size_t)c->params->hopcount_limit)
                         break;
                 cleanup_announce(c, cleanup_rule_name(c, "hopcount_limit"));
                 cleanup_refuse(c, 554, "5.4.0", STR("Error: too many hops"));

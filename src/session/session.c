@@ -318,6 +318,8 @@ static struct smtp_reply await_command(struct session *s, struct str line)
         s->last_verb = command.verb == SMTP_UNKNOWN ? "UNKNOWN" : smtp_verb_name(command.verb);
         if (str_is_empty(command.word))
                 return smtp_reply_make(500, "5.5.2", STR("Error: bad syntax"));
+        if (s->params->smtputf8_enable && !smtp_utf8_is_valid(line))
+                return smtp_reply_make(500, "5.5.2", STR("Error: bad UTF-8 syntax"));
         struct smtp_reply refusal;
         if (await_is_forbidden(s, &command, line)) {
                 if (session_screen_command(s, SCREEN_NON_SMTP, line, &refusal))

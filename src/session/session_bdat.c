@@ -26,16 +26,37 @@ static int await_chunk(struct session *s, int64_t count, struct crlf_cleaner *cl
         return 0;
 }
 
-static struct smtp_reply check_state(const struct session *s)
+static struct smtp_reply check_state(struct session *s, int64_t count, bool is_last)
 {
         const struct transaction *t = s->transaction;
+        if (count == 0 && !is_last) /* it could be said for ever */
+                return smtp_reply_make(551, "5.7.1", STR("Null BDAT request"));
+        if (s->has_lost_chunk)
+                return smtp_reply_make(551, "5.0.0",
+                                       arena_printf(&s->arena,
+                                                    "Discarded %lld bytes after earlier error",
+                                                    (long long)count));
         if (!t)
-                return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
-        if (t->has_lost_chunk)
-                return smtp_reply_make(503, "5.5.1", STR("Error: a chunk was refused before"));
+                return smtp_reply_make(503, "5.5.1", STR("Error: need RCPT command"));
         if (t->rcpt_count == 0)
                 return smtp_reply_make(554, "5.5.1", STR("Error: no valid recipients"));
         return smtp_reply_make(250, "2.0.0", STR("Ok"));
+}
+
+/*
+ * What follows a chunk that was refused is not the message, and was perhaps sent already: it is taken and thrown away,
+ * up to LAST, where the transaction ends, or to RSET.
+ */
+static struct smtp_reply refuse(struct session *s, struct smtp_reply reply, bool is_last)
+{
+        s->has_lost_chunk = true;
+        if (!is_last)
+                return reply;
+        reply.text = arena_str(&s->arena, reply.text); /* it may lie in the transaction */
+        if (reply.enhanced)
+                reply.enhanced = arena_str(&s->arena, str_from(reply.enhanced)).ptr;
+        session_transaction_end(s);
+        return reply;
 }
 
 static struct smtp_reply lost(struct session *s, int error)
@@ -61,16 +82,14 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
                 return reply;
         }
         struct transaction *t = s->transaction;
-        reply = check_state(s);
+        reply = check_state(s, count, is_last);
         if (!smtp_reply_refuses(&reply) && !t->intake &&
             !await_session_refuses(s, POLICY_AT_DATA, &reply) &&
             !await_session_milters_data(s, &reply) && !await_session_proxy_data(s, &reply))
                 await_intake_begin(s);
         if (!t || !t->intake || smtp_reply_refuses(&reply)) {
-                if (t)
-                        t->has_lost_chunk = true;     /* what follows is not the message */
                 int rc = await_chunk(s, count, NULL); /* the chunk comes all the same */
-                return rc < 0 ? lost(s, rc) : reply;
+                return rc < 0 ? lost(s, rc) : refuse(s, reply, is_last);
         }
 
         struct crlf_cleaner *cleaner = intake_cleaner(s);
@@ -79,7 +98,7 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
                 return lost(s, rc);
         if (!is_last && intake_refuses(s, &reply)) {
                 cleanup_explain(t->cleanup, s->facts.trace);
-                return reply;
+                return refuse(s, reply, is_last);
         }
         if (!is_last)
                 return smtp_reply_make(250, "2.0.0",

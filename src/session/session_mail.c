@@ -29,6 +29,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
                 return smtp_reply_make(503, "5.5.1", STR("Error: send HELO/EHLO first"));
         if (s->transaction)
                 return smtp_reply_make(503, "5.5.1", STR("Error: nested MAIL command"));
+        if (session_is_within_bdat(s))
+                return smtp_reply_make(503, "5.5.1", STR("Error: MAIL after BDAT"));
         struct smtp_reply drained;
         if (session_is_drained(s, &drained))
                 return drained;

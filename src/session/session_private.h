@@ -31,7 +31,6 @@ struct transaction {
         struct spool_draft *draft;   /* from the first accepted RCPT on */
         struct intake *intake;       /* from DATA, or the first BDAT, on */
         struct session_proxy *proxy; /* NULL: no filter in front of the queue */
-        bool has_lost_chunk;         /* a BDAT was refused: no message can come of this one */
 };
 
 enum session_greeting { NOT_GREETED, GREETED_HELO, GREETED_EHLO };
@@ -102,6 +101,7 @@ struct session {
         char *helo;
         enum session_greeting greeting;
         struct transaction *transaction;
+        bool has_lost_chunk; /* a BDAT was refused: up to LAST or RSET the others are thrown away */
 
         struct screen screen;
 
@@ -193,6 +193,11 @@ bool await_session_refuses(struct session *s, enum policy_event event, struct sm
 /* What policy servers know the next message by. */
 void session_new_instance(struct session *s);
 struct smtp_offers session_offers(const struct session *s);
+/* Is a message being told in chunks, or was one, and its end has not come? */
+static inline bool session_is_within_bdat(const struct session *s)
+{
+        return s->has_lost_chunk || (s->transaction && s->transaction->intake);
+}
 /* May this EHLO keyword be shown? smtpd_discard_ehlo_keywords */
 bool session_offers_keyword(const struct session *s, struct str keyword);
 

@@ -143,8 +143,8 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         struct transaction *t = s->transaction;
         if (!t)
                 return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
-        if (t->intake)
-                return smtp_reply_make(503, "5.5.1", STR("Error: message text has begun"));
+        if (session_is_within_bdat(s))
+                return smtp_reply_make(503, "5.5.1", STR("Error: RCPT after BDAT"));
         if (!session_rate_allows(s, FRONT_DOOR_RECIPIENT,
                                  s->params->smtpd_client_recipient_rate_limit, "Recipient address"))
                 return smtp_reply_make(450, "4.7.1",

@@ -56,6 +56,7 @@ void session_transaction_end(struct session *s)
 {
         struct transaction *t = s->transaction;
         session_forward_end(s);
+        s->has_lost_chunk = false;
         if (!t)
                 return;
         s->transaction = NULL;

@@ -43,16 +43,13 @@ struct smtp_parameter {
 };
 
 /*
- * Does what a parameter says; *bit is one of its own. 0, or -EBADMSG with *refusal. The loop sees to it that none comes
- * twice.
+ * Does what a parameter says; *bit is one of its own, where it must not come twice: the loop sees to that. 0, or -EBADMSG
+ * with *refusal.
  */
 typedef int smtp_parameter_apply(void *context, const struct smtp_parameter *p, unsigned *bit,
                                  struct smtp_reply *refusal);
 int smtp_parameters_parse(struct str text, smtp_parameter_apply *apply, void *context,
                           struct smtp_reply *refusal);
-
-/* 1: there it is. 0: no more. -EBADMSG with *refusal: its syntax is bad. */
-int smtp_parameter_next(struct str *text, struct smtp_parameter *p, struct smtp_reply *refusal);
 
 /* True for the name alone, without "=". */
 bool smtp_parameter_is_flag(const struct smtp_parameter *p, struct str name);
@@ -65,7 +62,7 @@ int smtp_parameter_refuse(const struct smtp_parameter *p, struct arena *arena,
 
 /* xtext whose meaning is printable too (RFC 3461 4.2, 4.4), of 1..bytes_max bytes; "=" passes. */
 bool smtp_xtext_is_printable(struct str text, size_t bytes_max);
-/* A copy of such text, with "=" armoured. */
+/* A copy of such text, with "=" armoured, and the digits of all armour in upper case. */
 struct str smtp_xtext_keep(struct str text, struct arena *arena);
 
 #endif

@@ -2,31 +2,23 @@
  * mail.c - MAIL and its parameters; BDAT, which has a grammar of one line
  *
  *      mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF      (RFC 5321 4.1.1.2)
- *      SIZE=   1*20DIGIT                                               (RFC 1870 6)
+ *      SIZE=   1*20DIGIT; said twice, the last one counts              (RFC 1870 6)
  *      BODY=   "7BIT" / "8BITMIME"                                     (RFC 6152 3)
  *      SMTPUTF8                                                        (RFC 6531 3.4)
  *      RET=    "FULL" / "HDRS"                                         (RFC 3461 4.3)
  *      ENVID=  xtext, at most 100 characters                           (RFC 3461 4.4)
  *      XREPORT=  "VERIFY" / "DELIVERY", our own, from sendmail(1) on this machine alone
- *      AUTH=   "<>", taken and forgotten, though AUTH is not offered   (RFC 4954 5)
+ *      AUTH=   taken and forgotten: here nobody is believed who vouches for a sender (RFC 4954 5)
  */
 #include "smtp/grammar.h"
 
 enum { ENVID_BYTES_MAX = 100, SIZE_DIGITS_MAX = 20 };
-enum {
-        SEEN_SIZE = 1,
-        SEEN_BODY = 2,
-        SEEN_UTF8 = 4,
-        SEEN_RET = 8,
-        SEEN_ENVID = 16,
-        SEEN_AUTH = 32,
-        SEEN_REPORT = 64,
-};
+enum { SEEN_RET = 1, SEEN_ENVID = 2, SEEN_REPORT = 4 };
 
 /* A size that no int64_t holds is larger than every limit: the largest number says so. */
 static int size_parse(struct str value, int64_t *size)
 {
-        if (value.len > SIZE_DIGITS_MAX || !char_is_digit(value.ptr[0]))
+        if (value.len == 0 || value.len > SIZE_DIGITS_MAX || !char_is_digit(value.ptr[0]))
                 return -EBADMSG;
         int code = str_to_int64(value, 0, INT64_MAX, size);
         if (code == -ERANGE)
@@ -48,17 +40,14 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
         struct arena *arena = parsing->arena;
         struct smtp_mail_command *out = parsing->out;
         if (offers->size && smtp_parameter_has(p, STR("SIZE"))) {
-                *bit = SEEN_SIZE;
                 if (size_parse(p->value, &out->size))
                         return smtp_refuse(refusal, 501, "5.5.4", STR("Bad message size syntax"));
         } else if (offers->eightbitmime && smtp_parameter_has(p, STR("BODY"))) {
-                *bit = SEEN_BODY;
-                if (str_eq_nocase(p->value, STR("8BITMIME")))
-                        out->body = SMTP_BODY_8BITMIME;
-                else if (!str_eq_nocase(p->value, STR("7BIT")))
+                bool is_8bit = str_eq_nocase(p->value, STR("8BITMIME"));
+                if (!is_8bit && !str_eq_nocase(p->value, STR("7BIT")))
                         return smtp_parameter_refuse(p, arena, refusal);
+                out->body = is_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
         } else if (offers->smtputf8 && smtp_parameter_is_flag(p, STR("SMTPUTF8"))) {
-                *bit = SEEN_UTF8;
                 out->smtputf8 = true;
         } else if (offers->dsn && smtp_parameter_has(p, STR("RET"))) {
                 *bit = SEEN_RET;
@@ -85,9 +74,7 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                         out->report = SMTP_REPORT_DELIVERY;
                 else
                         return smtp_parameter_refuse(p, arena, refusal);
-        } else if (smtp_parameter_has(p, STR("AUTH")) && str_eq(p->value, STR("<>"))) {
-                *bit = SEEN_AUTH; /* nobody vouches for the sender (RFC 4954 5): nothing to keep */
-        } else {
+        } else if (!smtp_parameter_has(p, STR("AUTH"))) {
                 return smtp_parameter_refuse(p, arena, refusal);
         }
         return 0;

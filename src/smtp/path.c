@@ -11,7 +11,7 @@
  *
  * Taken beyond that, always, as Postfix does: blanks inside the brackets, brackets in brackets,
  * dots anywhere in a local part ("a..b" lives at large providers; it is quoted on the way out),
- * words and quoted words mixed, no domain. Taken when not strict: no brackets, a display name in
+ * words and quoted words mixed with dots between them, no domain. Taken when not strict: no brackets, a display name in
  * front of the bracket ("Name<a@b>"), comments, quoted pairs outside of quotes.
  *
  * Never taken: control characters, wherever they stand; a local part that is empty, since unquoted
@@ -115,12 +115,23 @@ static bool take_quoted(struct scan *s)
         return take(s, '"');
 }
 
+/* A word has its quotes around the whole of it: between it and the next one is a dot. */
+static bool take_quoted_word(struct scan *s)
+{
+        if (s->local_bytes && s->p[-1] != '.')
+                return false;
+        if (!take_quoted(s))
+                return false;
+        skip_comments(s);
+        return s->p == s->end || (!is_atext(*s->p) && *s->p != '"' && *s->p != '\\');
+}
+
 static bool take_local(struct scan *s)
 {
         for (;;) {
                 skip_comments(s);
                 if (next_is(s, '"')) {
-                        if (!take_quoted(s))
+                        if (!take_quoted_word(s))
                                 return false;
                         continue;
                 }
@@ -175,7 +186,7 @@ static bool take_mailbox_domain(struct scan *s, struct str *domain)
         return true;
 }
 
-/* [ A-d-l ":" ], which is read and forgotten */
+/* [ A-d-l ":" ], which is read and forgotten; a comma may stand at its end, as in RFC 822 */
 static bool take_route(struct scan *s)
 {
         struct str ignored;
@@ -186,7 +197,7 @@ static bool take_route(struct scan *s)
                 if (!take(s, '@') || !take_domain(s, &ignored))
                         return false;
                 skip_blanks(s);
-        } while (take(s, ','));
+        } while (take(s, ',') && !next_is(s, ':'));
         if (!take(s, ':'))
                 return false;
         skip_blanks(s);

@@ -31,9 +31,9 @@ static int notify_parse(struct str value, unsigned *notify)
                 for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
                         if (str_eq_nocase(word, words[i].name))
                                 bit = words[i].bit;
-                if (bit == 0 || bits & (bit | SMTP_NOTIFY_NEVER))
+                if (bit == 0)
                         return -EBADMSG;
-                bits |= bit;
+                bits |= bit; /* said twice it is the same */
         }
         if (bits & SMTP_NOTIFY_NEVER && bits != SMTP_NOTIFY_NEVER)
                 return -EBADMSG;

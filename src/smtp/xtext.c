@@ -11,6 +11,8 @@
  */
 #include "smtp/grammar.h"
 
+static const char upper_digits[] = "0123456789ABCDEF";
+
 static int hex_value(char c)
 {
         if (char_is_digit(c))
@@ -63,14 +65,22 @@ bool smtp_xtext_is_printable(struct str text, size_t bytes_max)
 
 struct str smtp_xtext_keep(struct str text, struct arena *arena)
 {
-        if (str_find(text, '=') < 0)
+        if (str_find(text, '=') < 0 && str_find(text, '+') < 0)
                 return arena_str(arena, text);
         char *out = arena_alloc(arena, 3 * text.len + 1);
         size_t len = 0;
         for (size_t i = 0; i < text.len; i++) {
-                struct str part = text.ptr[i] == '=' ? STR("+3D") : str_part(text, i, 1);
-                memcpy(out + len, part.ptr, part.len);
-                len += part.len;
+                int c = hexchar_value(text, i);
+                if (text.ptr[i] == '=')
+                        c = '=';
+                if (c < 0) {
+                        out[len++] = text.ptr[i];
+                        continue;
+                }
+                i += text.ptr[i] == '+' ? 2 : 0;
+                out[len++] = '+';
+                out[len++] = upper_digits[c >> 4];
+                out[len++] = upper_digits[c & 15];
         }
         return str_make(out, len);
 }
@@ -89,7 +99,6 @@ struct str smtp_xtext_decode(struct str text, struct arena *arena)
 
 struct str smtp_xtext_encode(struct str text, struct arena *arena)
 {
-        static const char digits[] = "0123456789ABCDEF";
         char *out = arena_alloc(arena, 3 * text.len + 1);
         size_t len = 0;
         for (size_t i = 0; i < text.len; i++) {
@@ -98,8 +107,8 @@ struct str smtp_xtext_encode(struct str text, struct arena *arena)
                         out[len++] = (char)c;
                 } else {
                         out[len++] = '+';
-                        out[len++] = digits[c >> 4];
-                        out[len++] = digits[c & 15];
+                        out[len++] = upper_digits[c >> 4];
+                        out[len++] = upper_digits[c & 15];
                 }
         }
         return str_make(out, len);

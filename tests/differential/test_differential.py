@@ -476,7 +476,7 @@ def mail_differences(theirs, ours):
             if a[part] == b[part]:
                 continue
             x, y = a[part], b[part]
-            if isinstance(x, list):
+            if isinstance(x, list) and isinstance(y, list):
                 x, y = [l for l in x if l not in y], [l for l in y if l not in x]
                 if not x and not y:
                     x, y = a[part], b[part]
