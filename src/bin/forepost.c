@@ -5,6 +5,7 @@
  * standard error. Exit codes: command.h.
  */
 #include "bin/names.h"
+#include "ops/maildrop.h"
 
 #include "base/check.h"
 
@@ -180,6 +181,7 @@ static int find_and_run(int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
+        maildrop_lay_rights_down();
         name_main *name = name_find(argv[0]);
         int code = name ? name(argc, argv) : find_and_run(argc - 1, argv + 1);
         if (fflush(stdout) != 0 || ferror(stdout)) {

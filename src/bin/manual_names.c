@@ -29,7 +29,14 @@ static const struct page pages[] = {
          "sendmail [OPTION...] [RECIPIENT...]",
          "Reads a message from standard input, up to its end or to a line with a dot alone, and submits it through "
          "the socket public_socket, under the name of the user who calls. " POSTFIX_LIKE
-         "The server must run: else nothing is queued, and the exit code is 75.\n"
+         "While no server runs, the message waits for it in maildrop/ in the queue's directory, with its id in mailq; the exit code "
+         "is 75 when that may not be.\n"
+         "\n"
+         "Members of the group setgid_group may leave mail there, root, and the server's user. For all others, as in "
+         "Postfix, the administrator makes that group and gives a copy of the program named sendmail to it, with the "
+         "set-group-id bit: groupadd -r postdrop; install -g postdrop -m 2755 forepost /usr/sbin/sendmail; and, where the server has "
+         "made the directory before, chgrp postdrop maildrop. The program lays the group's rights down at once and takes them up for "
+         "that one file, and never with -C or $MAIL_CONFIG.\n"
          "\n"
          "From, Date and Message-ID are added where they are missing. Addresses without a domain get myorigin. Who "
          "may submit is said by authorized_submit_users. Options of sendmail that are not listed are known, and "

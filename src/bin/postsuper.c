@@ -6,6 +6,7 @@
  */
 #include "bin/names.h"
 #include "ops/control_client.h"
+#include "ops/maildrop.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -37,6 +38,8 @@ struct super {
         size_t count;
         const char *queues[QUEUES_MAX]; /* those meant; none: every one */
         size_t queue_count;
+        bool is_maildrop_alone;
+        bool means_maildrop; /* named, or none is named */
         size_t done[KINDS];
         int code;
 };
@@ -76,6 +79,25 @@ static int ask(struct super *s, const struct action_kind *kind, const char *id, 
         return is_over ? -1 : rc;
 }
 
+/* What waits for the server in maildrop/ goes without it. False: that was an error, and is said. */
+static bool delete_left(struct super *s, const char *id, size_t *count)
+{
+        struct why why;
+        int removed = maildrop_delete(s->config, id, &why);
+        if (removed < 0) {
+                s->code = name_fatal(1, "%s", why.text);
+                return false;
+        }
+        *count += (size_t)removed;
+        return true;
+}
+
+/* The one that was meant has been found, or nothing but maildrop is meant: the server need not be asked. */
+static bool is_over(const struct super *s, const char *id, size_t count)
+{
+        return s->is_maildrop_alone || (count && strcmp(id, "ALL") != 0);
+}
+
 /* False: the server cannot be asked; the rest is pointless. */
 static bool act(struct super *s, const struct action_kind *kind, const char *id)
 {
@@ -84,8 +106,10 @@ static bool act(struct super *s, const struct action_kind *kind, const char *id)
                 name_warning("invalid mail queue id: %s", id);
                 return true;
         }
+        if (kind->option == 'd' && s->means_maildrop && !delete_left(s, id, &count))
+                return false;
         const char *const *queues = s->queue_count ? s->queues : kind->queues;
-        size_t queue_count = s->queue_count ? s->queue_count : 2;
+        size_t queue_count = s->queue_count ? s->queue_count : is_over(s, id, count) ? 0 : 2;
         for (size_t i = 0; i < queue_count && (i == 0 || queues[i]); i++)
                 if (ask(s, kind, id, queues[i] ? queues[i] : "", &count) < 0)
                         return false;
@@ -146,6 +170,7 @@ static bool add_queue(struct super *s, const char *name)
         for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
                 if (strcmp(known[i][0], name) != 0)
                         continue;
+                s->means_maildrop = s->means_maildrop || strcmp(name, "maildrop") == 0;
                 bool is_new = known[i][1] != NULL;
                 for (size_t q = 0; q < s->queue_count; q++)
                         is_new = is_new && strcmp(s->queues[q], known[i][1]) != 0;
@@ -191,7 +216,9 @@ int name_postsuper(int argc, char **argv)
         for (; optind < argc; optind++)
                 if (!add_queue(&s, argv[optind]))
                         return name_fatal(1, "invalid directory name: %s", argv[optind]);
-        if (s.count == 0 || (is_named && s.queue_count == 0))
+        s.is_maildrop_alone = s.means_maildrop && s.queue_count == 0;
+        s.means_maildrop = s.means_maildrop || !is_named;
+        if (s.count == 0 || (is_named && s.queue_count == 0 && !s.means_maildrop))
                 return 0; /* what has been named is empty here */
         s.config = name_config(name_directory(directory), NULL, NULL);
         if (!s.config)

@@ -5,6 +5,7 @@
  */
 #include "bin/queue.h"
 #include "base/clock.h"
+#include "ops/maildrop.h"
 #include "ops/queue_directory.h"
 #include "ops/queue_print.h"
 
@@ -67,6 +68,9 @@ static int read_queue(const struct config *c, const struct request *request)
         char directory[QUEUE_DIRECTORY_BYTES_MAX];
         queue_directory_find(c, directory);
         int rc = spool_peek(str_from(directory), peek_one, &p, &why);
+        size_t left = rc == 0 || rc == -ENOENT ? maildrop_list(c, peek_one, &p) : 0;
+        if (rc == -ENOENT && left)
+                rc = 0;
         if (rc == 0)
                 finish_peek(&p);
         buf_done(&p.text);

@@ -1,8 +1,8 @@
 /*
  * sendmail.c - sendmail(1): a message from standard input to the server
  *
- * The program is an ordinary one, without rights of its own: the server asks the kernel who calls. Only the
- * server keeps mail: when it does not run, nothing is queued and the exit code is EX_TEMPFAIL.
+ * The program is an ordinary one: the server asks the kernel who calls. When no server runs, the message waits for it in
+ * maildrop/, where that is permitted to who calls (ops/maildrop.h); else nothing is queued, and the exit code is EX_TEMPFAIL.
  *
  * Addresses without a domain get myorigin's. What a message lacks (From, Date, Message-ID) is added here, From
  * with the full name of -F, $NAME or the system's user list.
@@ -13,6 +13,7 @@
 #include "bin/submit.h"
 #include "message/address_list.h"
 #include "message/header.h"
+#include "ops/maildrop.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -497,6 +498,8 @@ int name_sendmail(int argc, char **argv)
                (option = getopt(argc, argv, "+A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) >=
                        0)
                 rc = read_option(&s, option, optarg);
+        if (s.directory || getenv("MAIL_CONFIG"))
+                maildrop_give_rights_up();
         if (rc == EX_OK) {
                 s.directory = name_directory(s.directory);
                 size_t len = strlen(s.directory);

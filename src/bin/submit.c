@@ -2,6 +2,8 @@
 #include "bin/submit.h"
 
 #include "ops/control_client.h"
+#include "ops/maildrop.h"
+#include "ops/permission.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -83,19 +85,31 @@ static void put_content(FILE *out, struct str content)
         fputs(".\r\n", out);
 }
 
+static void put_mail(FILE *out, const struct submission *s)
+{
+        fprintf(out, "MAIL FROM:<%s>%s%s%s%s%s%s%s\r\n", s->sender,
+                s->is_8bit ? " BODY=8BITMIME" : "", s->ret ? " RET=" : "", s->ret ? s->ret : "",
+                s->envid ? " ENVID=" : "", s->envid ? s->envid : "", s->report ? " XREPORT=" : "",
+                s->report ? s->report : "");
+}
+
+static void put_rcpt(FILE *out, const struct submission *s, size_t i)
+{
+        fprintf(out, "RCPT TO:<%s>%s%s\r\n", s->recipients[i], s->notify ? " NOTIFY=" : "",
+                s->notify ? s->notify : "");
+}
+
 static int send_envelope(struct talk *t, const struct submission *s)
 {
-        int code = say(t, "MAIL FROM:<%s>%s%s%s%s%s%s%s", s->sender,
-                       s->is_8bit ? " BODY=8BITMIME" : "", s->ret ? " RET=" : "",
-                       s->ret ? s->ret : "", s->envid ? " ENVID=" : "", s->envid ? s->envid : "",
-                       s->report ? " XREPORT=" : "", s->report ? s->report : "");
+        put_mail(t->stream, s);
+        int code = fflush(t->stream) == 0 ? read_reply(t) : 0;
         if (code != 250)
                 return code ? refused(t, s->sender) : broken();
         size_t taken = 0;
         int worst = EX_OK;
         for (size_t i = 0; i < s->recipient_count; i++) {
-                code = say(t, "RCPT TO:<%s>%s%s", s->recipients[i], s->notify ? " NOTIFY=" : "",
-                           s->notify ? s->notify : "");
+                put_rcpt(t->stream, s, i);
+                code = fflush(t->stream) == 0 ? read_reply(t) : 0;
                 if (code == 0)
                         return broken();
                 if (code / 100 == 2) {
@@ -135,24 +149,77 @@ static int send_message(struct talk *t, const struct submission *s)
         return code == 250 ? EX_OK : refused(t, "message");
 }
 
+static int cannot_connect(int error, const struct why *why)
+{
+        if (error == -EPERM || error == -EACCES)
+                return name_fatal(EX_NOPERM, "%s", why->text);
+        return name_fatal(EX_TEMPFAIL, "%s: message not queued", why->text);
+}
+
 static int connect_to_server(const struct config *c, int *fd)
 {
         struct why why;
         *fd = control_submit(c, &why);
-        if (*fd >= 0)
-                return EX_OK;
-        if (*fd == -EPERM || *fd == -EACCES)
-                return name_fatal(EX_NOPERM, "%s", why.text);
-        return name_fatal(EX_TEMPFAIL, "%s: message not queued", why.text);
+        return *fd >= 0 ? EX_OK : cannot_connect(*fd, &why);
+}
+
+/* ---- while no server runs ---- */
+
+/* Limits and permissions are the server's, who looks again: but he who submits is to hear of them now. */
+static int check_left(const struct config *c, const struct submission *s)
+{
+        char user[USER_NAME_BYTES];
+        const struct params *p = &c->params;
+        if (!permission_look_up(c, p->authorized_submit_users, getuid(), user))
+                return name_fatal(EX_NOPERM, "User %s(%ld) is not allowed to submit mail", user,
+                                  (long)getuid());
+        if (p->message_size_limit && (int64_t)s->content.len > p->message_size_limit)
+                return name_fatal(EX_DATAERR,
+                                  "message of %zu bytes is over message_size_limit = %lld",
+                                  s->content.len, (long long)p->message_size_limit);
+        if (s->recipient_count > (size_t)p->smtpd_recipient_limit)
+                return name_fatal(EX_TEMPFAIL, "more than smtpd_recipient_limit = %lld recipients",
+                                  (long long)p->smtpd_recipient_limit);
+        return EX_OK;
+}
+
+static int leave(const struct config *c, const struct submission *s, const char *no_server)
+{
+        char *text = NULL;
+        size_t len = 0;
+        char id[QUEUE_ID_BYTES_MAX];
+        struct why why;
+        int rc = check_left(c, s);
+        if (rc != EX_OK)
+                return rc;
+        FILE *out = open_memstream(&text, &len);
+        if (!out)
+                return name_fatal(EX_OSERR, "no memory");
+        put_mail(out, s);
+        for (size_t i = 0; i < s->recipient_count; i++)
+                put_rcpt(out, s, i);
+        fputs("DATA\r\n", out);
+        put_content(out, s->content);
+        bool is_whole = !ferror(out);
+        if (fclose(out) != 0 || !is_whole)
+                rc = name_fatal(EX_OSERR, "no memory");
+        else if (maildrop_write(c, str_make(text, len), id, &why) < 0)
+                rc = name_fatal(EX_TEMPFAIL, "%s, and %s: message not queued", no_server, why.text);
+        free(text);
+        return rc;
 }
 
 int submit(const struct config *c, const struct submission *s)
 {
         static struct talk t;
         int fd;
-        int rc = connect_to_server(c, &fd);
-        if (rc != EX_OK)
-                return rc;
+        struct why why;
+        fd = control_submit(c, &why);
+        if (fd == -ENOTCONN)
+                return leave(c, s, why.text);
+        if (fd < 0)
+                return cannot_connect(fd, &why);
+        int rc;
         const struct timeval limit = {.tv_sec = REPLY_S};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));

@@ -10,12 +10,11 @@
 #include "loop/pool.h"
 #include "ops/control_path.h"
 #include "ops/ops_private.h"
+#include "ops/permission.h"
 #include "ops/queue_directory.h"
-#include "table/table.h"
 #include "wire/wire.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -133,36 +132,14 @@ struct permission {
         const struct config *config;
         struct str users; /* authorized_..._users */
         uid_t uid;
-        char name[64];
+        char name[USER_NAME_BYTES];
         bool is_permitted;
-        struct why why;
 };
 
 static int look_up_user(void *arg)
 {
         struct permission *p = arg;
-        struct passwd entry, *found = NULL;
-        static __thread char bytes[16384];
-        snprintf(p->name, sizeof(p->name), "unknown");
-        if (getpwuid_r(p->uid, &entry, bytes, sizeof(bytes), &found) == 0 && found)
-                snprintf(p->name, sizeof(p->name), "%s", found->pw_name);
-        struct findings findings;
-        struct arena arena;
-        findings_init(&findings);
-        arena_init(&arena, 0);
-        char *dir = strndup(p->config->dir.ptr, p->config->dir.len);
-        check(dir);
-        struct table_set *set = table_set_new(dir);
-        struct match_list *list = match_list_open(set, p->users, MATCH_STRING, false,
-                                                  (struct place){.line = 0}, &findings);
-        enum table_result result =
-                list ? await_match_list_find(list, str_from(p->name), &arena, NULL, &p->why)
-                     : TABLE_ERROR;
-        p->is_permitted = result == TABLE_FOUND;
-        table_set_free(&set);
-        arena_done(&arena);
-        findings_done(&findings);
-        free(dir);
+        p->is_permitted = permission_look_up(p->config, p->users, p->uid, p->name);
         return 0;
 }
 

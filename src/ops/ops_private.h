@@ -62,6 +62,7 @@ struct worker {
         uint32_t
                 untold; /* a CHANNEL_LISTEN that was taken, which the supervisor could not be told yet; 0: none */
         struct task *verify_keeper;
+        struct task *picker; /* of maildrop/ */
 
         /* a reload under way */
         bool is_reloading;

@@ -16,10 +16,10 @@
 
 enum { PATH_BYTES_MAX = QUEUE_DIRECTORY_BYTES_MAX, CURE_BYTES_MAX = 900, POLL_MS = 50 };
 
-/* Postfix's queue has these; ours never. */
+/* Postfix's queue has these; ours never (it has a maildrop too). */
 static bool is_of_postfix(const char *path)
 {
-        static const char *const names[] = {"maildrop", "incoming", "deferred"};
+        static const char *const names[] = {"active", "incoming", "deferred"};
         char below[PATH_BYTES_MAX + 16];
         for (size_t i = 0; i < 3; i++) {
                 struct stat st;

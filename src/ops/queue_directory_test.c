@@ -117,7 +117,7 @@ static void test_given(void **state)
 /* In Postfix's own queue we have a directory of ours, and leave the rest alone. */
 static void test_of_postfix(void **state)
 {
-        static const char *const names[] = {"incoming", "maildrop", "deferred"};
+        static const char *const names[] = {"incoming", "active", "deferred"};
         for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
                 begin("@/queue");
                 bool is_root = geteuid() == 0;

@@ -7,8 +7,8 @@
 #define REASON_INDENT    "    "
 #define RECIPIENT_INDENT "                                               "
 
-static const char *const queue_names[] = {"active", "deferred", "hold"};
-static const char *const queue_marks[] = {"*", "", "!"};
+static const char *const queue_names[] = {"active", "deferred", "hold", "maildrop"};
+static const char *const queue_marks[] = {"*", "", "!", ""};
 static const char *const state_names[] = {"waiting", "delivered", "bounced", "discarded"};
 
 static struct str sender_name(const struct envelope *e)
@@ -18,17 +18,26 @@ static struct str sender_name(const struct envelope *e)
 
 static bool is_waiting(const struct spool_info *info, size_t recipient)
 {
-        return spool_message_state(info->message, recipient) == SPOOL_WAITING &&
-               !info->envelope.recipients[recipient].is_expanded;
+        if (info->envelope.recipients[recipient].is_expanded)
+                return false;
+        return info->queue == SPOOL_QUEUE_MAILDROP ||
+               spool_message_state(info->message, recipient) == SPOOL_WAITING;
+}
+
+/* In maildrop/ there is a file and no message. */
+static struct str said_of(const struct spool_info *info, size_t recipient)
+{
+        return info->queue == SPOOL_QUEUE_MAILDROP ? STR("")
+                                                   : spool_message_reason(info->message, recipient);
 }
 
 /* Nobody has said yet why it waits: the queue does. */
 static struct str reason_of(const struct spool_info *info, size_t recipient)
 {
-        static const char *const words[] = {"being delivered for the first time",
-                                            "waiting for its first attempt",
-                                            "put on hold before its first attempt"};
-        struct str reason = spool_message_reason(info->message, recipient);
+        static const char *const words[] = {
+                "being delivered for the first time", "waiting for its first attempt",
+                "put on hold before its first attempt", "waiting for the server to start"};
+        struct str reason = said_of(info, recipient);
         return reason.len ? reason : str_from(words[info->queue]);
 }
 
@@ -124,8 +133,7 @@ static void print_text(struct queue_print *p, const struct spool_info *info)
         for (size_t i = 0; i < e->recipient_count; i++) {
                 if (!is_waiting(info, i))
                         continue;
-                struct str reason =
-                        p->is_plain ? spool_message_reason(info->message, i) : reason_of(info, i);
+                struct str reason = p->is_plain ? said_of(info, i) : reason_of(info, i);
                 if (reason.len && !str_eq(reason, before)) {
                         int indent = !p->is_plain      ? 4
                                      : reason.len < 76 ? 76 - (int)reason.len

@@ -23,6 +23,7 @@
 #include "ops/keys.h"
 #include "ops/listen.h"
 #include "ops/log_setup.h"
+#include "ops/maildrop.h"
 #include "ops/queue_directory.h"
 #include "ops/worker.h"
 
@@ -146,6 +147,7 @@ static void prepare(struct supervisor *s)
         if (findings_has_errors(&s->findings))
                 return;
         queue_directory_make(s->config, &s->identity, &s->findings);
+        maildrop_make(s->config, &s->identity, &s->findings);
         if (findings_has_errors(&s->findings))
                 return;
         s->lock_fd = queue_directory_lock(s->config, &s->identity, &s->findings);

@@ -13,6 +13,7 @@
 #include "ops/crash.h"
 #include "ops/errand.h"
 #include "ops/log_setup.h"
+#include "ops/pickup.h"
 #include "ops/queue_directory.h"
 #include "ops/recorder.h"
 #include "ops/refusals.h"
@@ -89,7 +90,9 @@ static void await_stop(void *arg)
                 task_cancel(w->list_keeper);
         if (w->verify_keeper)
                 task_cancel(w->verify_keeper);
-        while (!w->is_ready || w->refresher || w->list_keeper || w->verify_keeper ||
+        if (w->picker)
+                task_cancel(w->picker);
+        while (!w->is_ready || w->refresher || w->list_keeper || w->verify_keeper || w->picker ||
                w->is_answering || w->is_reloading) /* what has begun comes to its end */
                 await_sleep(IDLE_MS);
         await_stations_stop(w, loop_now_ms() + STOP_MS);
@@ -262,6 +265,7 @@ static void await_begin(void *arg)
         task_start(w->office, await_refresh, w);
         task_start(w->office, await_keep_lists, w);
         task_start(w->office, await_keep_verified, w);
+        task_start(w->office, await_pick_up, w);
 }
 
 /* ---- life ---- */

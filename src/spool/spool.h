@@ -179,7 +179,12 @@ int await_spool_reader_next(struct spool_reader *r, struct str *piece, struct wh
 
 /* ---- the queue as an administrator sees it: from any thread, answered by letters to each loop ---- */
 
-enum spool_queue { SPOOL_QUEUE_ACTIVE, SPOOL_QUEUE_DEFERRED, SPOOL_QUEUE_HOLD };
+enum spool_queue {
+        SPOOL_QUEUE_ACTIVE,
+        SPOOL_QUEUE_DEFERRED,
+        SPOOL_QUEUE_HOLD,
+        SPOOL_QUEUE_MAILDROP /* a file of ops/maildrop.h: not the spool's */
+};
 
 struct spool_info {
         const char *id;

@@ -1,0 +1,434 @@
+/*
+ * maildrop.c - files that wait for the server: writing, reading, listing, removing
+ *
+ * Nothing in the directory is believed: a file is opened without following links and without waiting (somebody's
+ * FIFO), must be plain, have one name, be whole, and hold one dialogue of a form that cannot become two messages. What it says is
+ * then heard by a session like that of any user.
+ */
+#include "ops/maildrop.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+        PATH_BYTES_MAX = QUEUE_DIRECTORY_BYTES_MAX + 64,
+        HEAD_BYTES = 31, /* "forepost-maildrop 1 0000000000\n" */
+        LINE_BYTES_MAX = 8192,
+        LISTED_MAX = 10000,
+        STALE_S = 24 * 3600,
+        SPARE_BYTES = 16 << 20, /* envelope and doubled dots, over twice the largest content */
+        BYTES_MAX = 1 << 30,
+};
+#define HEAD "forepost-maildrop 1 %010zu\n"
+
+void maildrop_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX])
+{
+        queue_directory_find(c, out);
+        size_t len = strlen(out);
+        snprintf(out + len, QUEUE_DIRECTORY_BYTES_MAX - len, "/maildrop");
+}
+
+int64_t maildrop_bytes_max(const struct params *p)
+{
+        int64_t content = p->message_size_limit ? p->message_size_limit : BYTES_MAX;
+        return (content < BYTES_MAX ? content : BYTES_MAX) * 2 + SPARE_BYTES;
+}
+
+/* ---- rights ---- */
+
+static gid_t kept_group;
+static bool has_kept_group;
+
+void maildrop_lay_rights_down(void)
+{
+        gid_t real, effective, saved;
+        if (getresgid(&real, &effective, &saved) < 0 || effective == real)
+                return;
+        check(setresgid(real, real, effective) == 0);
+        kept_group = effective;
+        has_kept_group = true;
+}
+
+void maildrop_give_rights_up(void)
+{
+        if (!has_kept_group)
+                return;
+        gid_t real = getgid();
+        check(setresgid(real, real, real) == 0);
+        has_kept_group = false;
+}
+
+/* ---- the directory ---- */
+
+void maildrop_make(const struct config *c, const struct identity *owner, struct findings *findings)
+{
+        char path[QUEUE_DIRECTORY_BYTES_MAX];
+        char name[64];
+        maildrop_find(c, path);
+        if (mkdir(path, 0700) < 0) {
+                if (errno != EEXIST)
+                        findings_add(
+                                findings, SEVERITY_WARNING, "maildrop",
+                                config_place(c, "queue_directory"), NULL,
+                                "%s cannot be made, so mail is submitted only while the server "
+                                "runs: %s",
+                                path, why_errno(errno));
+                return; /* the administrator may have given it other rights */
+        }
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(c->params.setgid_group));
+        const struct group *group = owner->drops ? getgrnam(name) : NULL;
+        if (fd < 0 ||
+            (owner->drops && fchown(fd, owner->uid, group ? group->gr_gid : owner->gid) < 0) ||
+            fchmod(fd, 01730) < 0)
+                findings_add(findings, SEVERITY_WARNING, "maildrop",
+                             config_place(c, "setgid_group"), NULL,
+                             "%s cannot be given to its group: %s", path, why_errno(errno));
+        if (fd >= 0)
+                close(fd);
+}
+
+/* ---- writing ---- */
+
+static int write_all(int fd, struct str text)
+{
+        while (text.len) {
+                ssize_t n = write(fd, text.ptr, text.len);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                text = str_tail(text, (size_t)n);
+        }
+        return 0;
+}
+
+/*
+ * A file system that has been told to keep a file keeps the name it has then: so fsync again after the rename, and of the directory,
+ * which not everybody may open.
+ */
+static int make_durable(int fd, const char *directory)
+{
+        if (fsync(fd) < 0)
+                return -errno;
+        int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+                return 0;
+        int rc = fsync(dir) < 0 ? -errno : 0;
+        close(dir);
+        return rc;
+}
+
+static int give_name(const char *directory, const char *fresh, int64_t now_us,
+                     char id[QUEUE_ID_BYTES_MAX])
+{
+        char path[PATH_BYTES_MAX];
+        for (unsigned i = 0; i < 16; i++) {
+                queue_id_format(now_us, (uint64_t)getpid() * 16 + i, id);
+                snprintf(path, sizeof(path), "%s/%s", directory, id);
+                if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+                        return 0;
+                if (errno != EEXIST)
+                        return -errno;
+        }
+        return -EEXIST;
+}
+
+static int write_file(const char *directory, struct str dialogue, char id[QUEUE_ID_BYTES_MAX])
+{
+        char fresh[PATH_BYTES_MAX];
+        char head[HEAD_BYTES + 1];
+        int64_t now_us = clock_wall_us();
+        snprintf(fresh, sizeof(fresh), "%s/new.%d.%lld", directory, (int)getpid(),
+                 (long long)now_us);
+        snprintf(head, sizeof(head), HEAD, HEAD_BYTES + dialogue.len);
+        int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        int rc = write_all(fd, str_make(head, HEAD_BYTES));
+        if (rc == 0)
+                rc = write_all(fd, dialogue);
+        if (rc == 0 && fchmod(fd, 0644) < 0) /* the server is another user */
+                rc = -errno;
+        if (rc == 0 && fsync(fd) < 0)
+                rc = -errno;
+        if (rc == 0)
+                rc = give_name(directory, fresh, now_us, id);
+        if (rc < 0)
+                unlink(fresh);
+        else
+                rc = make_durable(fd, directory);
+        close(fd);
+        return rc;
+}
+
+int maildrop_write(const struct config *c, struct str dialogue, char id[QUEUE_ID_BYTES_MAX],
+                   struct why *why)
+{
+        char path[QUEUE_DIRECTORY_BYTES_MAX];
+        maildrop_find(c, path);
+        if (has_kept_group)
+                check(setegid(kept_group) == 0);
+        int rc = write_file(path, dialogue, id);
+        maildrop_give_rights_up();
+        if (rc == -EACCES)
+                why_set(why, rc, "%s: this program may not leave mail there (see sendmail(1))",
+                        path);
+        else if (rc < 0)
+                why_set(why, rc, "cannot leave mail in %s: %s", path, why_errno(rc));
+        return rc;
+}
+
+/* ---- reading ---- */
+
+/* One line with CR LF off the front of *rest; false when there is none. */
+static bool take_line(struct str *rest, struct str *line)
+{
+        ptrdiff_t end = str_find_str(str_part(*rest, 0, LINE_BYTES_MAX), STR("\r\n"));
+        if (end < 0)
+                return false;
+        *line = str_part(*rest, 0, (size_t)end);
+        *rest = str_tail(*rest, (size_t)end + 2);
+        for (size_t i = 0; i < line->len; i++)
+                if ((unsigned char)line->ptr[i] < ' ' || line->ptr[i] == 127)
+                        return false;
+        return true;
+}
+
+static bool has_prefix(struct str line, struct str prefix)
+{
+        return str_eq_nocase(str_part(line, 0, prefix.len), prefix);
+}
+
+/* MAIL, one RCPT or more, DATA, and one message. NULL, or what is wrong. */
+static const char *parse(struct maildrop_file *f)
+{
+        struct str rest = buf_str(&f->text), line;
+        char head[HEAD_BYTES + 1];
+        snprintf(head, sizeof(head), HEAD, rest.len);
+        if (!str_starts(rest, str_make(head, HEAD_BYTES)))
+                return "it is not whole, or no file of a sendmail";
+        rest = str_tail(rest, HEAD_BYTES);
+        f->commands = rest;
+        if (!take_line(&rest, &line) || !has_prefix(line, STR("MAIL FROM:")))
+                return "it does not begin with a sender";
+        size_t count = 0;
+        size_t commands = 0;
+        while (commands = f->commands.len - rest.len, take_line(&rest, &line)) {
+                if (!has_prefix(line, STR("RCPT TO:")))
+                        break;
+                count++;
+        }
+        if (count == 0 || !str_eq(line, STR("DATA")))
+                return "recipients are followed by something else than a message";
+        f->commands = str_part(f->commands, 0, commands);
+        f->content = rest;
+        /* with the line end in front of it, a dot alone may also be the first line */
+        struct str whole = str_make(rest.ptr - 2, rest.len + 2);
+        ptrdiff_t end = str_find_str(whole, STR("\r\n.\r\n"));
+        if (end < 0 || (size_t)end + 5 != whole.len)
+                return "its content does not end where the file does";
+        return NULL;
+}
+
+static int read_whole(int fd, size_t bytes, struct buf *out)
+{
+        char *at = buf_reserve(out, bytes + 1);
+        size_t done = 0;
+        if (!at)
+                return -EBADMSG;
+        while (done <= bytes) {
+                ssize_t n = read(fd, at + done, bytes + 1 - done);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                done += (size_t)n;
+        }
+        buf_grow(out, done);
+        return 0;
+}
+
+static int read_checked(int fd, int64_t bytes_max, struct maildrop_file *out, struct why *why)
+{
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return why_set(why, -errno, "%s", why_errno(errno));
+        if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+                return why_set(why, -EBADMSG, "it is no plain file with one name");
+        if (st.st_size > bytes_max)
+                return why_set(why, -EBADMSG, "it has %lld bytes, more than any message may",
+                               (long long)st.st_size);
+        out->uid = st.st_uid;
+        out->arrival_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
+        buf_init(&out->text, (size_t)bytes_max + 1);
+        int rc = read_whole(fd, (size_t)st.st_size, &out->text);
+        const char *wrong = rc == 0 ? parse(out) : NULL;
+        if (rc < 0)
+                why_set(why, rc, "%s", why_errno(rc));
+        else if (wrong)
+                rc = why_set(why, -EBADMSG, "%s", wrong);
+        if (rc < 0)
+                buf_done(&out->text);
+        return rc;
+}
+
+int maildrop_read(const char *directory, const char *id, int64_t bytes_max,
+                  struct maildrop_file *out, struct why *why)
+{
+        char path[PATH_BYTES_MAX];
+        *out = (struct maildrop_file){0};
+        snprintf(path, sizeof(path), "%s/%s", directory, id);
+        int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0) {
+                /* ELOOP: a link; ENXIO: a socket; EACCES: its owner shut the server out */
+                int rc = errno == ELOOP || errno == ENXIO || errno == EACCES ? -EBADMSG : -errno;
+                return why_set(why, rc, "%s", why_errno(errno));
+        }
+        int rc = read_checked(fd, bytes_max, out, why);
+        close(fd);
+        return rc;
+}
+
+void maildrop_file_done(struct maildrop_file *f)
+{
+        buf_done(&f->text);
+}
+
+/* ---- listing and removing ---- */
+
+static int compare(const void *a, const void *b)
+{
+        return strcmp(a, b);
+}
+
+static bool is_id(const char *name)
+{
+        int64_t wall_us;
+        uint64_t number;
+        return strlen(name) < QUEUE_ID_BYTES_MAX &&
+               queue_id_parse(str_from(name), &wall_us, &number) == 0;
+}
+
+static void remove_if_stale(int dir, const char *name)
+{
+        struct stat st;
+        if (strncmp(name, "new.", 4) == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && st.st_mtim.tv_sec + STALE_S < clock_wall_us() / 1000000)
+                unlinkat(dir, name, 0);
+}
+
+size_t maildrop_scan(const char *directory, char (*ids)[QUEUE_ID_BYTES_MAX], size_t max)
+{
+        DIR *d = opendir(directory);
+        const struct dirent *entry;
+        size_t count = 0;
+        if (!d)
+                return 0;
+        while (count < max && (entry = readdir(d))) {
+                if (is_id(entry->d_name))
+                        snprintf(ids[count++], QUEUE_ID_BYTES_MAX, "%s", entry->d_name);
+                else
+                        remove_if_stale(dirfd(d), entry->d_name);
+        }
+        closedir(d);
+        qsort(ids, count, QUEUE_ID_BYTES_MAX, compare);
+        return count;
+}
+
+int maildrop_set_aside(const char *directory, const char *id, struct why *why)
+{
+        char from[PATH_BYTES_MAX];
+        char to[PATH_BYTES_MAX];
+        const char *slash = strrchr(directory, '/');
+        check(slash);
+        snprintf(from, sizeof(from), "%s/%s", directory, id);
+        snprintf(to, sizeof(to), "%.*s/corrupt/maildrop-%s", (int)(slash - directory), directory,
+                 id);
+        if (rename(from, to) == 0)
+                return 0;
+        /* somebody's directory can be renamed by its neighbours' owner, not moved */
+        snprintf(to, sizeof(to), "%s/bad.%s", directory, id);
+        if (rename(from, to) < 0)
+                return why_set(why, -errno, "cannot move %s to %s: %s", from, to, why_errno(errno));
+        return 0;
+}
+
+/* The address of "MAIL FROM:<a@b> SIZE=3" */
+static struct str address_of(struct str line)
+{
+        str_cut(&line, '<');
+        return str_cut(&line, '>');
+}
+
+static void list_one(const struct maildrop_file *f, const char *id,
+                     void (*each)(void *, const struct spool_info *), void *context)
+{
+        struct arena arena;
+        struct str rest = f->commands, line;
+        struct spool_info info = {.id = id,
+                                  .queue = SPOOL_QUEUE_MAILDROP,
+                                  .arrival_us = f->arrival_us,
+                                  .bytes = (int64_t)f->content.len};
+        arena_init(&arena, 0);
+        take_line(&rest, &line);
+        info.envelope.sender = address_of(line);
+        info.envelope.recipients = arena_array(&arena, struct recipient, f->commands.len / 8);
+        while (take_line(&rest, &line)) {
+                struct recipient *r = &info.envelope.recipients[info.envelope.recipient_count++];
+                r->address = r->original = address_of(line);
+        }
+        each(context, &info);
+        arena_done(&arena);
+}
+
+size_t maildrop_list(const struct config *c,
+                     void (*each)(void *context, const struct spool_info *info), void *context)
+{
+        char path[QUEUE_DIRECTORY_BYTES_MAX];
+        static char ids[LISTED_MAX][QUEUE_ID_BYTES_MAX];
+        maildrop_find(c, path);
+        size_t count = maildrop_scan(path, ids, LISTED_MAX);
+        size_t listed = 0;
+        for (size_t i = 0; i < count; i++) {
+                struct maildrop_file f;
+                struct why why;
+                if (maildrop_read(path, ids[i], maildrop_bytes_max(&c->params), &f, &why) < 0)
+                        continue;
+                list_one(&f, ids[i], each, context);
+                maildrop_file_done(&f);
+                listed++;
+        }
+        return listed;
+}
+
+int maildrop_delete(const struct config *c, const char *id, struct why *why)
+{
+        char path[QUEUE_DIRECTORY_BYTES_MAX];
+        static char ids[LISTED_MAX][QUEUE_ID_BYTES_MAX];
+        bool wants_all = strcmp(id, "ALL") == 0;
+        int removed = 0;
+        maildrop_find(c, path);
+        size_t count = maildrop_scan(path, ids, LISTED_MAX);
+        for (size_t i = 0; i < count; i++) {
+                char file[PATH_BYTES_MAX];
+                snprintf(file, sizeof(file), "%s/%s", path, ids[i]);
+                if (!wants_all && strcmp(ids[i], id) != 0)
+                        continue;
+                if (unlink(file) == 0)
+                        removed++;
+                else if (errno != ENOENT)
+                        return why_set(why, -errno, "%s: %s", file, why_errno(errno));
+        }
+        return removed;
+}
