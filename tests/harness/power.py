@@ -402,7 +402,10 @@ def main():
     finally:
         disk.close()
     judge = Judge(recording, options.seed)
-    entries = judge.run(disk, options.cuts)
+    try:
+        entries = judge.run(disk, options.cuts)
+    finally:
+        subprocess.run(['umount', '-l', judge.base])    # else it cannot be taken away at the end
     acknowledged = [r for r in recording.records if r.acknowledged is not None]
     print(json.dumps({'seed': options.seed, 'writes and flushes': entries, 'acknowledged': len(acknowledged),
                       'taken back': sum(r.is_taken_back for r in recording.records), **judge.counts}))
