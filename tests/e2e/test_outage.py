@@ -169,7 +169,8 @@ class SmallDisk:
 def relay_on_small_disk(network, core):
     """Started by root, as nsenter wants it, the server drops to its mail_owner by itself."""
     # Below one and a half times the largest message Postfix's rule refuses at MAIL already.
-    main = {'message_size_limit': '200000'}
+    # What is refused for want of room is told to the postmaster, when there is some: here each message is counted.
+    main = {'message_size_limit': '200000', 'notify_classes': ''}
     if os.getuid() == 0:
         main['mail_owner'] = 'nobody'
     relay = network.relay(core.port, as_root=True, main=main)
