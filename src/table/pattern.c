@@ -272,8 +272,13 @@ static int pattern_compile(const struct table_text *text, int line, bool is_posi
         buf_done(&posix);
         if (!*code)
                 return pattern_compile_error(text, line, problem, offset);
-        /* Where there is no JIT, the interpreter does the same, slower, under the same limits. */
+#ifndef FOREPOST_VALGRIND
+        /*
+         * Where there is no JIT, the interpreter does the same, slower, under the same limits. valgrind reports jumps inside the
+         * code that the JIT makes, and with the interpreter and the same texts none.
+         */
         pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
+#endif
         return 0;
 }
 
