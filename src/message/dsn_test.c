@@ -424,8 +424,8 @@ static void reports(void **state)
                 "Subject: Mail Delivery Status Report\r\n",
                 "\r\n<a@b.example>: delivery via mx[192.0.2.1]:25: 250 2.1.5 ok\r\n",
                 "\r\n<secret@home.example> (expanded from <editor@b.example>): no way\r\n",
-                "Final-Recipient: rfc822; a@b.example\r\nAction: deliverable\r\nStatus: 2.1.5\r\n"
-                "Diagnostic-Code: smtp; 250 2.1.5 ok\r\n",
+                ("Final-Recipient: rfc822; a@b.example\r\nAction: deliverable\r\nStatus: 2.1.5\r\n"
+                 "Diagnostic-Code: smtp; 250 2.1.5 ok\r\n"),
                 "Final-Recipient: rfc822; secret@home.example\r\nAction: undeliverable\r\n",
                 "Content-Description: Message Headers\r\n",
         };
