@@ -2,13 +2,14 @@
  * maildrop.c - files that wait for the server: writing, reading, listing, removing
  *
  * Nothing in the directory is believed: a file is opened without following links and without waiting (somebody's
- * FIFO), must be plain, have one name, be whole, and hold one dialogue of a form that cannot become two messages. What it says is
- * then heard by a session like that of any user.
+ * FIFO), must be plain, have one name, and hold one dialogue that cannot become two messages (maildrop_form.c). What it says is then
+ * heard by a session like that of any user.
  */
 #include "ops/maildrop.h"
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "ops/maildrop_form.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,14 +21,11 @@
 
 enum {
         PATH_BYTES_MAX = QUEUE_DIRECTORY_BYTES_MAX + 64,
-        HEAD_BYTES = 31, /* "forepost-maildrop 1 0000000000\n" */
-        LINE_BYTES_MAX = 8192,
         LISTED_MAX = 10000,
         STALE_S = 24 * 3600,
         SPARE_BYTES = 16 << 20, /* envelope and doubled dots, over twice the largest content */
         BYTES_MAX = 1 << 30,
 };
-#define HEAD "forepost-maildrop 1 %010zu\n"
 
 void maildrop_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX])
 {
@@ -145,15 +143,15 @@ static int give_name(const char *directory, const char *fresh, int64_t now_us,
 static int write_file(const char *directory, struct str dialogue, char id[QUEUE_ID_BYTES_MAX])
 {
         char fresh[PATH_BYTES_MAX];
-        char head[HEAD_BYTES + 1];
+        char head[MAILDROP_HEAD_BYTES + 1];
         int64_t now_us = clock_wall_us();
         snprintf(fresh, sizeof(fresh), "%s/new.%d.%lld", directory, (int)getpid(),
                  (long long)now_us);
-        snprintf(head, sizeof(head), HEAD, HEAD_BYTES + dialogue.len);
+        maildrop_head(dialogue.len, head);
         int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        int rc = write_all(fd, str_make(head, HEAD_BYTES));
+        int rc = write_all(fd, str_make(head, MAILDROP_HEAD_BYTES));
         if (rc == 0)
                 rc = write_all(fd, dialogue);
         if (rc == 0 && fchmod(fd, 0644) < 0) /* the server is another user */
@@ -189,56 +187,6 @@ int maildrop_write(const struct config *c, struct str dialogue, char id[QUEUE_ID
 
 /* ---- reading ---- */
 
-/* One line with CR LF off the front of *rest; false when there is none. */
-static bool take_line(struct str *rest, struct str *line)
-{
-        ptrdiff_t end = str_find_str(str_part(*rest, 0, LINE_BYTES_MAX), STR("\r\n"));
-        if (end < 0)
-                return false;
-        *line = str_part(*rest, 0, (size_t)end);
-        *rest = str_tail(*rest, (size_t)end + 2);
-        for (size_t i = 0; i < line->len; i++)
-                if ((unsigned char)line->ptr[i] < ' ' || line->ptr[i] == 127)
-                        return false;
-        return true;
-}
-
-static bool has_prefix(struct str line, struct str prefix)
-{
-        return str_eq_nocase(str_part(line, 0, prefix.len), prefix);
-}
-
-/* MAIL, one RCPT or more, DATA, and one message. NULL, or what is wrong. */
-static const char *parse(struct maildrop_file *f)
-{
-        struct str rest = buf_str(&f->text), line;
-        char head[HEAD_BYTES + 1];
-        snprintf(head, sizeof(head), HEAD, rest.len);
-        if (!str_starts(rest, str_make(head, HEAD_BYTES)))
-                return "it is not whole, or no file of a sendmail";
-        rest = str_tail(rest, HEAD_BYTES);
-        f->commands = rest;
-        if (!take_line(&rest, &line) || !has_prefix(line, STR("MAIL FROM:")))
-                return "it does not begin with a sender";
-        size_t count = 0;
-        size_t commands = 0;
-        while (commands = f->commands.len - rest.len, take_line(&rest, &line)) {
-                if (!has_prefix(line, STR("RCPT TO:")))
-                        break;
-                count++;
-        }
-        if (count == 0 || !str_eq(line, STR("DATA")))
-                return "recipients are followed by something else than a message";
-        f->commands = str_part(f->commands, 0, commands);
-        f->content = rest;
-        /* with the line end in front of it, a dot alone may also be the first line */
-        struct str whole = str_make(rest.ptr - 2, rest.len + 2);
-        ptrdiff_t end = str_find_str(whole, STR("\r\n.\r\n"));
-        if (end < 0 || (size_t)end + 5 != whole.len)
-                return "its content does not end where the file does";
-        return NULL;
-}
-
 static int read_whole(int fd, size_t bytes, struct buf *out)
 {
         char *at = buf_reserve(out, bytes + 1);
@@ -273,7 +221,8 @@ static int read_checked(int fd, int64_t bytes_max, struct maildrop_file *out, st
         out->arrival_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
         buf_init(&out->text, (size_t)bytes_max + 1);
         int rc = read_whole(fd, (size_t)st.st_size, &out->text);
-        const char *wrong = rc == 0 ? parse(out) : NULL;
+        const char *wrong =
+                rc == 0 ? maildrop_parse(buf_str(&out->text), &out->commands, &out->content) : NULL;
         if (rc < 0)
                 why_set(why, rc, "%s", why_errno(rc));
         else if (wrong)
@@ -381,10 +330,10 @@ static void list_one(const struct maildrop_file *f, const char *id,
                                   .arrival_us = f->arrival_us,
                                   .bytes = (int64_t)f->content.len};
         arena_init(&arena, 0);
-        take_line(&rest, &line);
+        maildrop_take_line(&rest, &line);
         info.envelope.sender = address_of(line);
         info.envelope.recipients = arena_array(&arena, struct recipient, f->commands.len / 8);
-        while (take_line(&rest, &line)) {
+        while (maildrop_take_line(&rest, &line)) {
                 struct recipient *r = &info.envelope.recipients[info.envelope.recipient_count++];
                 r->address = r->original = address_of(line);
         }
