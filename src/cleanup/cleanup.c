@@ -249,6 +249,11 @@ static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refus
         return CLEANUP_REFUSED;
 }
 
+void cleanup_expect_chunks(struct cleanup *c)
+{
+        c->has_begun = true;
+}
+
 /*
  * A mailbox's "From " line in front of the header (any number of ">" before it) is kept as X-Mailbox-Line, as Postfix
  * does: else it would end the header. False: the first line is not all here yet.
@@ -266,7 +271,7 @@ static bool begin(struct cleanup *c, bool is_all)
         size_t at = 0;
         while (at < text.len && text.ptr[at] == '>')
                 at++;
-        if (!str_starts_nocase(str_tail(text, at), STR("From ")))
+        if (!str_starts(str_tail(text, at), STR("From ")))
                 return true;
         struct str line = arena_str(c->arena, text);
         buf_clear(&c->input);

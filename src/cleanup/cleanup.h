@@ -87,6 +87,9 @@ size_t cleanup_remove_recipient(struct cleanup *c, struct str address);
  */
 void await_cleanup_front(struct cleanup *c, struct str lines, struct buf *out);
 
+/* The text comes in chunks (BDAT): a mailbox's "From " line is looked for in front of what comes by DATA alone (Postfix). */
+void cleanup_expect_chunks(struct cleanup *c);
+
 /*
  * Where the client's text goes (lines end in CR LF): append, then await_cleanup_content(). NULL:
  * nothing will be looked at any more, and what is left goes to the output as it is.
