@@ -148,8 +148,10 @@ static void read_boundary(struct mime *m, struct str value)
                 struct mime_level *level = malloc(sizeof(*level) + room);
                 check(level);
                 *level = (struct mime_level){.is_digest = m->is_digest};
+                skip_space(&value);
+                bool is_quoted = str_starts(value, STR("\""));
                 level->len = take_value(&value, level->boundary, is_boundary ? room : 0);
-                if (is_boundary && level->len) {
+                if (is_boundary && (level->len || is_quoted)) {
                         free(m->candidate);
                         m->candidate = level;
                         return;
@@ -382,6 +384,14 @@ static bool take_of_header(struct mime *m, struct str *text, bool is_all, struct
         return true;
 }
 
+/* `rest` is what follows "--". The boundary "" is that of any line, but for one that has nothing there (Postfix). */
+static bool begins_with_boundary(struct str rest, const struct mime_level *level)
+{
+        if (level->len == 0)
+                return rest.len && rest.ptr[0] != '\r' && rest.ptr[0] != '\n';
+        return str_starts(rest, str_make(level->boundary, level->len));
+}
+
 /* Does this line end a part? */
 static void look_for_boundary(struct mime *m, struct str line)
 {
@@ -389,7 +399,7 @@ static void look_for_boundary(struct mime *m, struct str line)
                 return;
         struct str rest = str_tail(line, 2);
         struct mime_level *level = m->inmost;
-        while (level && !str_starts(rest, str_make(level->boundary, level->len)))
+        while (level && !begins_with_boundary(rest, level))
                 level = level->outer;
         if (!level)
                 return;

@@ -105,6 +105,11 @@ static void finds_parts(void **state)
                  "M<A: b\r\n>E<>"},
                 {MULTI("boundary=\"\"") "--\r\nA: b\r\n",
                  IN_MULTI("boundary=\"\"") "B<--\r\n>B<A: b\r\n>"},
+                {MULTI("boundary=\"\"") "--x--\r\nA: b\r\n\r\n----\r\n--x\r\nA: b\r\n",
+                 IN_MULTI("boundary=\"\"") "B<--x--\r\n>M<A: b\r\n>E<\r\n>B<----\r\n>B<--x\r\n>"
+                                           "B<A: b\r\n>"},
+                {MULTI("boundary=") "--x\r\nA: b\r\n",
+                 IN_MULTI("boundary=") "B<--x\r\n>B<A: b\r\n>"},
                 {"Content-Type: multipart/mixed\r\n\r\n--x\r\n",
                  "P<Content-Type: multipart/mixed\r\n>E<\r\n>B<--x\r\n>"},
                 /* the first boundary that a line begins with counts */
