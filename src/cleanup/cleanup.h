@@ -38,6 +38,13 @@ struct cleanup_rules;
 struct cleanup_rules *cleanup_rules_new(struct config *c, const struct params *params,
                                         struct table_set *tables, struct policy *policy,
                                         struct findings *findings);
+/*
+ * Rules for messages of our own, as Postfix has them: addresses are mapped, headers rewritten as those of local mail, and with `is_checked`
+ * (internal_mail_filter_classes) the checks see them; no always_bcc and *_bcc_maps, no content_filter, whatever
+ * receive_override_options says. Of what is wrong cleanup_rules_new() has told.
+ */
+struct cleanup_rules *cleanup_rules_new_own(struct config *c, struct table_set *tables,
+                                            struct policy *policy, bool is_checked);
 struct cleanup_rules *cleanup_rules_ref(struct cleanup_rules *r);
 void cleanup_rules_unref(struct cleanup_rules **r);
 

@@ -27,6 +27,7 @@ struct cleanup_rules {
         bool looks_at_parts; /* something wants to see what is behind the first header */
         unsigned faults_refused;
         unsigned overrides; /* enum receive_override */
+        bool is_own;        /* for messages of our own: no copies, no content_filter */
         bool has_rejected, has_stripped;
         bool is_rejected[256], is_stripped[256]; /* message_reject_characters, message_strip_... */
         struct mime_limits limits;

@@ -261,7 +261,7 @@ static bool await_add_copies(struct cleanup *c, struct smtp_reply *refusal)
 {
         const struct policy_effects *effects = c->work.effects;
         struct str always = str_trim(c->params->always_bcc);
-        if (c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS)
+        if (c->rules->is_own || (c->rules->overrides & RECEIVE_NO_ADDRESS_MAPPINGS))
                 always = STR("");
         struct smtp_address address = {0};
         struct why why = {"always_bcc is no address"};
@@ -320,6 +320,7 @@ bool await_cleanup_end(struct cleanup *c, struct smtp_reply *refusal)
                 return await_redirect(c, refusal);
         if (!await_add_copies(c, refusal))
                 return false;
-        e->filter = effects->filter.len ? effects->filter : str_trim(c->params->content_filter);
+        struct str filter = c->rules->is_own ? STR("") : str_trim(c->params->content_filter);
+        e->filter = effects->filter.len ? effects->filter : filter;
         return true;
 }

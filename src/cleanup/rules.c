@@ -134,6 +134,7 @@ static void open_all(struct cleanup_rules *r, struct findings *findings)
         const struct params *p = r->params;
         bool has_checks = !(r->overrides & RECEIVE_NO_HEADER_BODY_CHECKS);
         bool has_maps = !(r->overrides & RECEIVE_NO_ADDRESS_MAPPINGS);
+        bool has_copies = has_maps && !r->is_own;
         struct str none = {"", 0};
 #define TABLES(name, is_on) r->name = open_tables(r, #name, (is_on) ? p->name : none, findings)
         TABLES(header_checks, has_checks);
@@ -144,8 +145,8 @@ static void open_all(struct cleanup_rules *r, struct findings *findings)
         TABLES(canonical_maps, has_maps);
         TABLES(sender_canonical_maps, has_maps);
         TABLES(recipient_canonical_maps, has_maps);
-        TABLES(sender_bcc_maps, has_maps);
-        TABLES(recipient_bcc_maps, has_maps);
+        TABLES(sender_bcc_maps, has_copies);
+        TABLES(recipient_bcc_maps, has_copies);
 #undef TABLES
         r->decoded_header_checks = open_decoded(r, findings);
         r->masquerade_exceptions =
@@ -201,9 +202,8 @@ static void read_limits(struct cleanup_rules *r)
         };
 }
 
-struct cleanup_rules *cleanup_rules_new(struct config *c, const struct params *params,
-                                        struct table_set *tables, struct policy *policy,
-                                        struct findings *findings)
+static struct cleanup_rules *begin(struct config *c, const struct params *params,
+                                   struct table_set *tables, struct policy *policy)
 {
         struct cleanup_rules *r = calloc(1, sizeof(*r));
         check(r);
@@ -212,10 +212,36 @@ struct cleanup_rules *cleanup_rules_new(struct config *c, const struct params *p
         r->params = params;
         r->tables = table_set_ref(tables);
         r->policy = policy_ref(policy);
-        read_overrides(r, findings);
+        return r;
+}
+
+static void read_all(struct cleanup_rules *r, struct findings *findings)
+{
         open_all(r, findings);
         cleanup_characters_read(r, findings);
         read_limits(r);
+}
+
+struct cleanup_rules *cleanup_rules_new(struct config *c, const struct params *params,
+                                        struct table_set *tables, struct policy *policy,
+                                        struct findings *findings)
+{
+        struct cleanup_rules *r = begin(c, params, tables, policy);
+        read_overrides(r, findings);
+        read_all(r, findings);
+        return r;
+}
+
+struct cleanup_rules *cleanup_rules_new_own(struct config *c, struct table_set *tables,
+                                            struct policy *policy, bool is_checked)
+{
+        struct cleanup_rules *r = begin(c, &c->params, tables, policy);
+        struct findings told_before;
+        findings_init(&told_before);
+        r->is_own = true;
+        r->overrides = is_checked ? 0 : RECEIVE_NO_HEADER_BODY_CHECKS;
+        read_all(r, &told_before);
+        findings_done(&told_before);
         return r;
 }
 

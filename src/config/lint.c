@@ -6,6 +6,7 @@
  * it from there is one finding.
  */
 #include "config/config_private.h"
+#include "config/internal_mail.h"
 #include "config/notify_classes.h"
 
 #include <sys/stat.h>
@@ -324,10 +325,30 @@ static void lint_notify(struct lint *l)
                              STR_ARG(unknown));
 }
 
+static void lint_internal_mail(struct lint *l)
+{
+        static const char name[] = "internal_mail_filter_classes";
+        const struct params *p = l->params;
+        struct str unknown;
+        unsigned classes = internal_mail_classes(p->internal_mail_filter_classes, &unknown);
+        if (unknown.len)
+                findings_add(
+                        l->findings, SEVERITY_ERROR, "bad-value", place_of(l, name), NULL,
+                        "%s = %.*s: allowed is bounce, notify, forward, qmqpd, sendmail, smtpd "
+                        "and verify",
+                        name, STR_ARG(unknown));
+        if (classes && !str_is_empty(p->non_smtpd_milters))
+                warn(l, "own-mail-not-filtered", name,
+                     "header_checks and body_checks do see it; leave non_smtpd_milters to mail that "
+                     "is submitted",
+                     "mail of our own is not shown to non_smtpd_milters");
+}
+
 static void lint_schedule(struct lint *l)
 {
         const struct params *p = l->params;
         lint_notify(l);
+        lint_internal_mail(l);
         if (p->minimal_backoff_time > p->maximal_backoff_time)
                 warn(l, "backoff-order", "minimal_backoff_time",
                      "make minimal_backoff_time the smaller one",

@@ -129,15 +129,19 @@ static size_t recipients_for(struct delivery_attempt *a, enum dsn_action action,
         return kept;
 }
 
-static int await_commit(struct delivery_attempt *a, const struct dsn *d, struct spool_draft **draft,
-                        struct why *why)
+static int await_send(struct delivery_attempt *a, const struct dsn *d, struct str text,
+                      struct spool_draft **draft, struct why *why)
 {
         const struct params *p = &routes_config(a->routes)->params;
         bool is_copy = d->postmaster.len > 0;
-        struct str sender = is_copy ? notice_copy_sender(p, &a->arena) : STR("");
-        return await_notice_commit(draft, a->routes, sender,
-                                   is_copy ? d->postmaster : a->envelope.sender,
-                                   a->envelope.smtputf8, &a->arena, why);
+        const struct notice n = {
+                .class = INTERNAL_MAIL_BOUNCE,
+                .sender = is_copy ? notice_copy_sender(p, &a->arena) : STR(""),
+                .reader = is_copy ? d->postmaster : a->envelope.sender,
+                .text = text,
+                .is_smtputf8 = a->envelope.smtputf8,
+        };
+        return await_notice_send(draft, a->routes, &n, &a->arena, why);
 }
 
 static const char *name_of(const struct dsn *d)
@@ -170,11 +174,9 @@ static int await_write(struct delivery_attempt *a, struct dsn *d, struct why *wh
         int rc = dsn_format(d, &text);
         if (rc < 0)
                 why_set(why, rc, "the notification is too large");
-        if (rc == 0)
-                rc = await_notice_fill(draft, buf_str(&text), why);
+        else
+                rc = await_send(a, d, buf_str(&text), &draft, why);
         buf_done(&text);
-        if (rc == 0)
-                rc = await_commit(a, d, &draft, why);
         spool_draft_free(&draft);
         if (rc == 0)
                 log_mail(LOG_LEVEL_INFO, "bounce", spool_message_id(a->message), "%s: %s",

@@ -36,50 +36,91 @@ struct str notice_from(const struct params *p, struct arena *arena)
                             STR_ARG(is_core ? p->outside_name : p->myorigin));
 }
 
-int await_notice_fill(struct spool_draft *draft, struct str text, struct why *why)
+/* What the text is cleaned to, in the draft; or *why, when a rule or a table refuses it. */
+static int await_clean_text(struct cleanup *c, struct spool_draft *draft, struct str text,
+                            struct why *why)
 {
-        while (text.len) {
+        struct smtp_reply refusal;
+        bool is_all = false;
+        while (!is_all) {
                 struct str part = str_part(text, 0, SETTLE_BYTES);
-                if (buf_append_str(spool_draft_buf(draft), part) < 0)
-                        return why_set(why, -EMSGSIZE, "the notification is too large");
+                struct buf *in = cleanup_input(c);
                 text = str_tail(text, part.len);
-                int rc = await_spool_draft_settle(draft, why);
-                if (rc < 0)
-                        return rc;
+                is_all = text.len == 0;
+                if (buf_append_str(in ? in : spool_draft_buf(draft), part) < 0)
+                        return why_set(why, -EMSGSIZE, "the notification is too large");
+                enum cleanup_progress progress = CLEANUP_MORE;
+                while (progress == CLEANUP_MORE) {
+                        progress = !in ? CLEANUP_DONE
+                                       : await_cleanup_content(c, spool_draft_buf(draft), is_all,
+                                                               &refusal);
+                        if (progress == CLEANUP_REFUSED)
+                                return why_set(why, -EACCES,
+                                               "the notification itself is refused: %.*s",
+                                               STR_ARG(refusal.text));
+                        int rc = await_spool_draft_settle(draft, why);
+                        if (rc < 0)
+                                return rc;
+                }
         }
         return 0;
 }
 
-static int await_readers(struct routes *routes, struct str reader, struct arena *arena,
-                         struct envelope *out, struct why *why)
+/* canonical_maps and its kin, and aliases, as for mail that comes in */
+static int await_reader(struct cleanup *c, struct str reader, struct arena *arena, struct why *why)
 {
-        struct smtp_address address;
-        struct policy_expansion expansion;
-        if (smtp_address_parse(reader, arena, &address))
-                address = (struct smtp_address){
+        struct smtp_rcpt_command rcpt = {0};
+        struct smtp_reply refusal;
+        if (smtp_address_parse(reader, arena, &rcpt.recipient))
+                rcpt.recipient = (struct smtp_address){
                         .text = reader}; /* from an older configuration: as it is */
-        int rc = await_policy_expand(routes_policy(routes), &address, arena, &expansion, why);
-        if (rc < 0)
-                return rc;
-        out->recipients = arena_array(arena, struct recipient, expansion.count);
-        out->recipient_count = expansion.count;
-        for (size_t i = 0; i < expansion.count; i++)
-                out->recipients[i] = (struct recipient){
-                        .address = expansion.addresses[i].text,
-                        .original = reader,
-                };
-        return 0;
+        if (await_cleanup_recipient(c, &rcpt, &refusal))
+                return 0;
+        return why_set(why, -EAGAIN, "<%.*s>: %.*s", STR_ARG(reader), STR_ARG(refusal.text));
 }
 
-int await_notice_commit(struct spool_draft **draft, struct routes *routes, struct str sender,
-                        struct str reader, bool is_smtputf8, struct arena *arena, struct why *why)
+static int await_send(struct cleanup *c, const struct cleanup_work *work,
+                      struct spool_draft **draft, const struct notice *n, struct why *why)
 {
+        struct smtp_reply refusal;
+        int rc = await_reader(c, n->reader, work->arena, why);
+        if (rc == 0)
+                rc = await_clean_text(c, *draft, n->text, why);
+        if (rc < 0)
+                return rc;
+        if (work->effects->is_discarded) { /* by a rule, which has logged it */
+                spool_draft_free(draft);
+                return 0;
+        }
+        if (!await_cleanup_end(c, &refusal))
+                return why_set(why, -EAGAIN, "%.*s", STR_ARG(refusal.text));
+        return await_spool_commit(draft, work->envelope, work->effects->is_held ? SPOOL_HOLD : 0,
+                                  why);
+}
+
+int await_notice_send(struct spool_draft **draft, struct routes *routes, const struct notice *n,
+                      struct arena *arena, struct why *why)
+{
+        const struct policy_facts facts = {
+                .queue_id = arena_str(arena, str_from(spool_draft_id(*draft))),
+                .client_name = STR("local"),
+        };
+        struct policy_effects effects = {0};
         struct envelope e = {
-                .sender = sender,
+                .sender = n->sender,        /* not mapped: who gets no answer must stay known */
                 .body = SMTP_BODY_8BITMIME, /* a part that is returned is as it was */
-                .smtputf8 = is_smtputf8,
+                .smtputf8 = n->is_smtputf8,
                 .arrival_us = clock_wall_us(),
         };
-        int rc = await_readers(routes, reader, arena, &e, why);
-        return rc < 0 ? rc : await_spool_commit(draft, &e, 0, why);
+        const struct cleanup_work work = {
+                .rules = routes_own_mail(routes, n->class),
+                .facts = &facts,
+                .effects = &effects,
+                .envelope = &e,
+                .arena = arena,
+        };
+        struct cleanup *c = cleanup_new(&work);
+        int rc = await_send(c, &work, draft, n, why);
+        cleanup_free(&c);
+        return rc;
 }

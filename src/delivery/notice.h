@@ -21,14 +21,19 @@ struct str notice_copy_sender(const struct params *p, struct arena *arena);
 /* "MAILER-DAEMON@...", for From:, with a name that may be shown outside; in `arena`. */
 struct str notice_from(const struct params *p, struct arena *arena);
 
-/* Puts the text into the draft. 0, or a negative errno value with *why. */
-int await_notice_fill(struct spool_draft *draft, struct str text, struct why *why);
-
+/* All views outlive the call. */
+struct notice {
+        enum internal_mail class;
+        struct str sender, reader;
+        struct str text; /* whole, with lines that end in CR LF */
+        bool is_smtputf8;
+};
 /*
- * Commits the draft for this reader, whose aliases are followed as for mail that comes in. 0 with *draft NULL, or a negative errno value
- * with *why and the draft still the caller's.
+ * Cleans the notice and commits it in this draft: the reader is mapped and aliases are followed as for mail that comes in, addresses in its
+ * header are rewritten as in mail of this machine, and internal_mail_filter_classes has checks look at it. 0 with *draft NULL (a rule may
+ * have discarded it), or a negative errno value with *why and the draft still the caller's; -EACCES: a check refuses it.
  */
-int await_notice_commit(struct spool_draft **draft, struct routes *routes, struct str sender,
-                        struct str reader, bool is_smtputf8, struct arena *arena, struct why *why);
+int await_notice_send(struct spool_draft **draft, struct routes *routes, const struct notice *n,
+                      struct arena *arena, struct why *why);
 
 #endif

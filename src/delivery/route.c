@@ -53,6 +53,7 @@ struct routes {
         const struct transport *error, *discard;
         struct str delimiters;
         struct bounce_templates templates;
+        struct cleanup_rules *own_mail, *own_checked; /* own_checked: NULL when no class is */
 };
 
 const struct bounce_templates *routes_bounce_templates(const struct routes *r)
@@ -259,6 +260,9 @@ struct routes *routes_new(struct config *c, struct table_set *tables, struct pol
         plan_mail(r, findings);
         plan_probes(r, findings);
         bounce_templates_load(&r->templates, c, &r->arena, findings);
+        r->own_mail = cleanup_rules_new_own(c, tables, r->policy, false);
+        if (internal_mail_classes(p->internal_mail_filter_classes, NULL))
+                r->own_checked = cleanup_rules_new_own(c, tables, r->policy, true);
         return r;
 }
 
@@ -274,6 +278,8 @@ void routes_unref(struct routes **rp)
         *rp = NULL;
         if (!r || __atomic_sub_fetch(&r->references, 1, __ATOMIC_ACQ_REL) > 0)
                 return;
+        cleanup_rules_unref(&r->own_mail);
+        cleanup_rules_unref(&r->own_checked);
         transport_set_done(&r->transports);
         arena_done(&r->arena);
         policy_unref(&r->policy);
@@ -290,6 +296,13 @@ struct config *routes_config(const struct routes *r)
 struct policy *routes_policy(const struct routes *r)
 {
         return r->policy;
+}
+
+struct cleanup_rules *routes_own_mail(const struct routes *r, enum internal_mail class)
+{
+        const struct params *p = &r->config->params;
+        bool is_checked = internal_mail_classes(p->internal_mail_filter_classes, NULL) & class;
+        return is_checked ? r->own_checked : r->own_mail;
 }
 
 /* ---- one recipient ---- */

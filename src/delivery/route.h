@@ -6,6 +6,8 @@
 #ifndef DELIVERY_ROUTE_H
 #define DELIVERY_ROUTE_H
 
+#include "cleanup/cleanup.h"
+#include "config/internal_mail.h"
 #include "policy/dns_filter.h"
 #include "policy/policy.h"
 #include "wire/tls.h"
@@ -27,6 +29,8 @@ void routes_unref(struct routes **r);
 
 struct config *routes_config(const struct routes *r);
 struct policy *routes_policy(const struct routes *r);
+/* What messages of our own of this kind go through. */
+struct cleanup_rules *routes_own_mail(const struct routes *r, enum internal_mail class);
 
 /* How a destination's concurrency moves: "1", "0.5", "1/concurrency", "1/sqrt_concurrency". */
 struct feedback {

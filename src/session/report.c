@@ -170,12 +170,16 @@ static int await_write(struct session *s, size_t untold, struct arena *arena,
         if (rc < 0)
                 why_set(why, rc, "the notice is too large");
         else
-                rc = await_notice_fill(*draft, buf_str(&text), why);
+                rc = await_notice_send(draft, s->service->parts.routes,
+                                       &(struct notice){
+                                               .class = INTERNAL_MAIL_NOTIFY,
+                                               .sender = notice_copy_sender(p, arena),
+                                               .reader = to,
+                                               .text = buf_str(&text),
+                                       },
+                                       arena, why);
         buf_done(&text);
-        struct str sender = notice_copy_sender(p, arena);
-        return rc < 0 ? rc
-                      : await_notice_commit(draft, s->service->parts.routes, sender, to, false,
-                                            arena, why);
+        return rc;
 }
 
 static void await_tell(struct session *s)
