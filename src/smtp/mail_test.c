@@ -130,6 +130,21 @@ static void refuses_mail(void **state)
         arena_done(&a);
 }
 
+/* The client's words are shown, but no line end that a filter of commands has put among them. */
+static void refuses_in_one_line(void **state)
+{
+        struct smtp_mail_command c;
+        struct smtp_reply refusal = {0};
+        struct arena a;
+        arena_init(&a, 0);
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<a@b> X=\001\nY"), &rules, &all, &a, &c, &refusal),
+                -EBADMSG);
+        assert_int_equal(refusal.code, 555);
+        assert_str_equal(refusal.text, "Unsupported option: X=\001");
+        arena_done(&a);
+}
+
 /* What EHLO did not offer is unknown. */
 static void refuses_what_is_not_offered(void **state)
 {
@@ -309,6 +324,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(takes_mail),
                 cmocka_unit_test(refuses_mail),
+                cmocka_unit_test(refuses_in_one_line),
                 cmocka_unit_test(refuses_what_is_not_offered),
                 cmocka_unit_test(takes_report),
                 cmocka_unit_test(insists_on_smtputf8),

@@ -45,7 +45,9 @@ bool smtp_parameter_has(const struct smtp_parameter *p, struct str name)
 int smtp_parameter_refuse(const struct smtp_parameter *p, struct arena *arena,
                           struct smtp_reply *refusal)
 {
-        struct str shown = str_part(p->whole, 0, SHOWN_BYTES_MAX);
+        struct str rest = str_part(p->whole, 0, SHOWN_BYTES_MAX);
+        /* one line, also when smtpd_command_filter has put another into it */
+        struct str shown = str_cut(&rest, '\n');
         return smtp_refuse(refusal, 555, "5.5.4",
                            arena_printf(arena, "Unsupported option: %.*s", STR_ARG(shown)));
 }
