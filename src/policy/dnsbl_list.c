@@ -434,10 +434,10 @@ void dnsbl_list_note_test(struct dnsbl_list *l, const struct dnsbl_test *test,
         pthread_mutex_lock(&lock);
         char random[DNS_NAME_BYTES_MAX];
         snprintf(random, sizeof(random), "%s.%s", l->probe, l->domain);
-        /* many sessions may make one test: the first to come back counts, and the next has another point */
+        l->spent += test->questions;
+        /* many sessions may make one test: the first to come back judges, and the next has another point */
         if (l->state != DNSBL_OFF_DEAD && strcmp(test->names[DNSBL_POINT_RANDOM], random) == 0) {
                 l->figures.tests++;
-                l->spent += test->questions;
                 l->tested_us = clock_wall_us();
                 l->last_test_ms = now_ms;
                 set_state(l, judge_test(l->state, answers), now_ms, &news);
