@@ -9,6 +9,28 @@
 
 #include <errno.h>
 
+int text_examine(struct table_text *text)
+{
+        const char *nul = memchr(text->bytes, '\0', text->len);
+        if (nul) {
+                int line = 1;
+                for (const char *p = text->bytes; p < nul; p++)
+                        line += *p == '\n';
+                return text_fault(text, line, -EINVAL, "table-binary",
+                                  "name the text that it was made from",
+                                  "there is a NUL byte: this is no text");
+        }
+        if (text->len >= 3 && memcmp(text->bytes, "\xef\xbb\xbf", 3) == 0) {
+                int count = 0;
+                text_doubt(text, 1, &count, "table-byte-order-mark",
+                           "save the file without a byte order mark",
+                           "the file begins with a byte order mark; it is left out");
+                text->len -= 3;
+                memmove(text->bytes, text->bytes + 3, text->len + 1);
+        }
+        return 0;
+}
+
 void table_lines_init(struct table_lines *r, char *bytes, size_t len)
 {
         *r = (struct table_lines){.at = bytes, .end = bytes + len, .line = 1};

@@ -1,7 +1,7 @@
 /*
  * table_private.h - what the files of this room share: the face of a type, and the reading of text
  *
- * A type reads a text once (open) into contents that never change again; table.c counts who is
+ * A type reads a text once (open) into contents that never change again; snapshot.c counts who is
  * looking at them, swaps in new contents when the file has changed, and frees the old ones after
  * the last look. So a type needs no lock, and its find() may run in any number of threads.
  */
@@ -62,6 +62,9 @@ int text_fault(const struct table_text *text, int line, int error, const char *c
  */
 void text_doubt(const struct table_text *text, int line, int *count, const char *code,
                 const char *cure, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* An error for NUL bytes, a doubt for a byte order mark, which is taken out. */
+int text_examine(struct table_text *text);
 
 /*
  * Logical lines: comments and blank lines are skipped, lines that begin with white space continue
@@ -242,8 +245,6 @@ void text_map_each(const void *contents, table_visit *each, void *context);
 
 /* ---- from a text to what is mapped (build.c) ---- */
 
-/* NUL bytes and byte order marks: both say that this is no text as we read it. */
-int text_examine(struct table_text *text);
 /* "name: value", as postalias reads it; else like table_type_texthash.open(). */
 int text_open_aliases(struct table_text *text, void **contents);
 /* Writes all records into a file that is there and empty. 0 or a negative errno with *why. */
