@@ -57,10 +57,14 @@ static const struct page pages[] = {
           {"-q", "has the queue tried; -qIID one message, -qRSITE those for a site"},
           {"-N WORDS", "when to tell the sender: never, or success, failure, delay"},
           {"-R WORD", "how much of a returned message: full or hdrs"},
-          {"-V ID", "an envelope id for delivery reports"},
+          {"-V ID",
+           "an envelope id for delivery reports; one of two characters is taken for -XV, as by Postfix"},
+          {"-XV, -XVxy",
+           "a sender of its own for each recipient, prefix+user=domain@origin, with default_verp_delimiters or these two; bounces "
+           "come to it"},
           {"-B TYPE", "7BIT or 8BITMIME"},
           {"-C DIRECTORY", "the configuration directory, or its main.cf"},
-          {"-bd, -bl, -XV, -qS", "not here; an error"}},
+          {"-bd, -bl, -qS", "not here; an error"}},
          "0 done; 64 wrong usage; 65 the message is refused as too large; 67 a recipient is refused as unknown; 69 "
          "refused; 75 try again later; 77 not permitted; 78 no configuration"},
         {"mailq",

@@ -34,6 +34,7 @@ struct sendmail {
         const char *sender;    /* -f */
         const char *full_name; /* -F */
         const char *flush_id;  /* -qI */
+        const char *verp;      /* -XV: delimiters; empty: those of the configuration */
         const char *flush_site;
         bool reads_recipients; /* -t */
         bool dot_is_text;      /* -i */
@@ -437,8 +438,10 @@ static int read_option(struct sendmail *s, int option, const char *value)
         case 'q':
                 return read_queue_option(s, value);
         case 'X':
-                return *value == 'V' ? name_fatal(EX_USAGE, "-XV is not here: there is no VERP")
-                                     : EX_OK;
+                if (*value != 'V')
+                        return name_fatal(EX_USAGE, "unsupported: -X%c", *value);
+                s->verp = value + 1;
+                return EX_OK;
         case '?':
                 return usage();
         default:
@@ -460,6 +463,22 @@ static int set_sender(struct sendmail *s)
         return s->out.sender ? EX_OK : name_fatal(EX_USAGE, "bad sender address");
 }
 
+/* A file in maildrop/ is heard later: who submits is to be told now. */
+static int set_verp(struct sendmail *s)
+{
+        const struct params *p = &s->config->params;
+        if (!s->verp)
+                return EX_OK;
+        struct str delimiters = *s->verp ? str_from(s->verp) : p->default_verp_delimiters;
+        if (!smtp_verp_is_valid(delimiters, p->verp_delimiter_filter))
+                return name_fatal(EX_USAGE, "-V requires two characters from %.*s",
+                                  STR_ARG(p->verp_delimiter_filter));
+        if (!*s->out.sender)
+                return name_fatal(EX_USAGE, "-V option requires non-null sender address");
+        s->out.verp = arena_str(&s->arena, delimiters).ptr;
+        return EX_OK;
+}
+
 static int run(struct sendmail *s, char *const *words)
 {
         int rc = EX_OK;
@@ -477,6 +496,8 @@ static int run(struct sendmail *s, char *const *words)
                 return submit_pass_on(s->config);
         learn_user(s);
         rc = set_sender(s);
+        if (rc == EX_OK)
+                rc = set_verp(s);
         for (; rc == EX_OK && *words; words++)
                 rc = is_printable(str_from(*words))
                              ? add_recipients(s, str_from(*words))
@@ -484,20 +505,48 @@ static int run(struct sendmail *s, char *const *words)
         return rc == EX_OK ? enqueue(s) : rc;
 }
 
+/*
+ * VERP's older option -V, which is the envelope id now, as Postfix tells them apart: "-V+=", and "-V" in front of a word of two
+ * characters, as of another option. -XV has its delimiters in the same word, or none. True: this word was taken.
+ */
+static bool take_verp_word(struct sendmail *s, char **argv)
+{
+        const char *word = argv[optind];
+        if (!word)
+                return false;
+        const char *next = argv[optind + 1];
+        if (strcmp(word, "-V") == 0 && next && strlen(next) == 2) {
+                name_warning("option -V is deprecated; specify -XV instead");
+                s->verp = "";
+        } else if (strcmp(word, "-XV") == 0) {
+                s->verp = "";
+        } else if (strncmp(word, "-V", 2) == 0 && strlen(word) == 4) {
+                name_warning("option %s is deprecated; specify -X%s instead", word, word + 1);
+                s->verp = word + 2;
+        } else {
+                return false;
+        }
+        optind++;
+        return true;
+}
+
 int name_sendmail(int argc, char **argv)
 {
         static struct sendmail s;
         static char directory[4200];
-        int option, rc = EX_OK;
+        int option = 0, rc = EX_OK;
         s.mode = strcmp(name_program, "mailq") == 0        ? 'p'
                  : strcmp(name_program, "newaliases") == 0 ? 'i'
                                                            : 'm';
         arena_init(&s.arena, 0);
         buf_init(&s.message, MESSAGE_BYTES_MAX);
         while (rc == EX_OK &&
-               (option = getopt(argc, argv, "+A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) >=
-                       0)
-                rc = read_option(&s, option, optarg);
+               (take_verp_word(&s, argv) ||
+                (option = getopt(argc, argv, "+A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) >=
+                        0)) {
+                rc = option ? read_option(&s, option, optarg) : EX_OK;
+                option = 0;
+        }
         if (s.directory || getenv("MAIL_CONFIG"))
                 maildrop_give_rights_up();
         if (rc == EX_OK) {

@@ -87,10 +87,10 @@ static void put_content(FILE *out, struct str content)
 
 static void put_mail(FILE *out, const struct submission *s)
 {
-        fprintf(out, "MAIL FROM:<%s>%s%s%s%s%s%s%s\r\n", s->sender,
+        fprintf(out, "MAIL FROM:<%s>%s%s%s%s%s%s%s%s%s\r\n", s->sender,
                 s->is_8bit ? " BODY=8BITMIME" : "", s->ret ? " RET=" : "", s->ret ? s->ret : "",
                 s->envid ? " ENVID=" : "", s->envid ? s->envid : "", s->report ? " XREPORT=" : "",
-                s->report ? s->report : "");
+                s->report ? s->report : "", s->verp ? " XVERP=" : "", s->verp ? s->verp : "");
 }
 
 static void put_rcpt(FILE *out, const struct submission *s, size_t i)

@@ -17,6 +17,7 @@ struct submission {
         const char *ret;    /* "FULL", "HDRS" or NULL */
         const char *envid;  /* xtext, or NULL */
         const char *report; /* XREPORT: "VERIFY", "DELIVERY" or NULL */
+        const char *verp;   /* the delimiters of XVERP, or NULL */
         bool is_8bit;
         struct str content; /* lines end in LF, or CR LF */
 };

@@ -8,6 +8,7 @@
 #include "config/config_private.h"
 #include "config/internal_mail.h"
 #include "config/notify_classes.h"
+#include "smtp/command.h"
 
 #include <sys/stat.h>
 
@@ -344,11 +345,24 @@ static void lint_internal_mail(struct lint *l)
                      "mail of our own is not shown to non_smtpd_milters");
 }
 
+static void lint_verp(struct lint *l)
+{
+        const struct params *p = l->params;
+        if (!smtp_verp_is_valid(p->default_verp_delimiters, p->verp_delimiter_filter))
+                findings_add(l->findings, SEVERITY_ERROR, "bad-value",
+                             place_of(l, "default_verp_delimiters"), "write +=, or leave it out",
+                             "default_verp_delimiters = %.*s: it needs two characters from %.*s "
+                             "(verp_delimiter_filter)",
+                             STR_ARG(p->default_verp_delimiters),
+                             STR_ARG(p->verp_delimiter_filter));
+}
+
 static void lint_schedule(struct lint *l)
 {
         const struct params *p = l->params;
         lint_notify(l);
         lint_internal_mail(l);
+        lint_verp(l);
         if (p->minimal_backoff_time > p->maximal_backoff_time)
                 warn(l, "backoff-order", "minimal_backoff_time",
                      "make minimal_backoff_time the smaller one",

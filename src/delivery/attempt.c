@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "delivery/delivery_private.h"
+#include "message/verp.h"
 
 #include <errno.h>
 
@@ -74,6 +75,12 @@ bool attempt_is_probe(const struct delivery_attempt *a)
 bool attempt_wants_report(const struct delivery_attempt *a)
 {
         return a->envelope.report != SMTP_REPORT_NONE && !spool_message_is_reported(a->message);
+}
+
+struct str attempt_verp_sender(struct delivery_attempt *a, size_t recipient)
+{
+        const struct envelope *e = &a->envelope;
+        return verp_sender(e->sender, &e->recipients[recipient], e->verp, &a->arena);
 }
 
 /* ---- results ---- */
@@ -326,14 +333,24 @@ static size_t await_routes(struct delivery_attempt *a, struct routed *out)
         return count;
 }
 
-static struct delivery_job *job_new(struct delivery_attempt *a, const struct route *route)
+/* A sender for this recipient alone; who else is in the envelope is not in the job. */
+static const struct envelope *verp_envelope(struct delivery_attempt *a, size_t recipient)
+{
+        struct envelope *e = arena_new(&a->arena, struct envelope);
+        *e = a->envelope;
+        e->sender = attempt_verp_sender(a, recipient);
+        return e;
+}
+
+static struct delivery_job *job_new(struct delivery_attempt *a, const struct routed *first)
 {
         struct delivery_job *job = arena_new(&a->arena, struct delivery_job);
         list_init(&job->link);
         job->delivery = a->delivery;
         job->message = a->message;
-        job->envelope = &a->envelope;
-        job->route = route;
+        job->envelope =
+                verp_is_wanted(&a->envelope) ? verp_envelope(a, first->recipient) : &a->envelope;
+        job->route = &first->route;
         job->arena = &a->arena;
         job->routes = a->routes;
         job->attempt = a;
@@ -344,7 +361,8 @@ static struct delivery_job *job_new(struct delivery_attempt *a, const struct rou
 
 static bool is_full(const struct delivery_job *job)
 {
-        int64_t limit = job->is_probe ? 1 : job->route->transport->recipient_limit;
+        bool is_single = job->is_probe || verp_is_wanted(job->envelope);
+        int64_t limit = is_single ? 1 : job->route->transport->recipient_limit;
         return limit && job->recipient_count >= (size_t)limit;
 }
 
@@ -356,7 +374,7 @@ static void hand_out(struct delivery_attempt *a, struct routed *routed, size_t c
         for (size_t i = 0; i < count; i++) {
                 struct destination *dest = destination_find(d, a->routes, &routed[i].route);
                 if (!dest->filling || is_full(dest->filling))
-                        dest->filling = job_new(a, &routed[i].route);
+                        dest->filling = job_new(a, &routed[i]);
                 to[i] = dest;
                 routed[i].job = dest->filling;
                 routed[i].job->recipient_count++;

@@ -11,6 +11,7 @@
  * A failure returns the whole message up to bounce_size_limit unless the sender said RET=HDRS; all other
  * notices return the header.
  */
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/notify_classes.h"
@@ -19,6 +20,7 @@
 #include "delivery/notice.h"
 #include "message/dsn.h"
 #include "message/header.h"
+#include "message/verp.h"
 
 #include <errno.h>
 
@@ -53,6 +55,12 @@ bool bounce_has_reader(const struct delivery_attempt *a)
         const struct params *p = &routes_config(a->routes)->params;
         struct str sender = a->envelope.sender;
         return sender.len && !notice_is_double_bounce(p, sender);
+}
+
+bool bounce_is_verp(const struct delivery_attempt *a)
+{
+        return verp_is_wanted(&a->envelope) && bounce_has_reader(a) &&
+               !routes_config(a->routes)->params.disable_verp_bounces;
 }
 
 /* ---- the original ---- */
@@ -137,7 +145,7 @@ static int await_send(struct delivery_attempt *a, const struct dsn *d, struct st
         const struct notice n = {
                 .class = INTERNAL_MAIL_BOUNCE,
                 .sender = is_copy ? notice_copy_sender(p, &a->arena) : STR(""),
-                .reader = is_copy ? d->postmaster : a->envelope.sender,
+                .reader = is_copy ? d->postmaster : d->original->sender,
                 .text = text,
                 .is_smtputf8 = a->envelope.smtputf8,
         };
@@ -195,7 +203,8 @@ static int await_write_notice(struct delivery_attempt *a, struct dsn *d, bool wa
         int rc = await_read(a, wants_body, &o, why);
         struct str all = buf_str(&o.bytes);
         bool has_body = wants_body && o.is_whole;
-        d->original = &a->envelope;
+        if (!d->original)
+                d->original = &a->envelope;
         d->original_id = str_from(spool_message_id(a->message));
         d->reporting_mta = p->outside_name;
         d->from = notice_from(p, &a->arena);
@@ -219,7 +228,13 @@ static int await_notify(struct delivery_attempt *a, enum dsn_action action, cons
         size_t kept = recipients_for(a, action, postmaster.len > 0, which, count, list);
         if (kept == 0)
                 return 0;
+        struct envelope single = a->envelope;
+        if (action == DSN_FAILED && bounce_is_verp(a)) {
+                check(count == 1);
+                single.sender = attempt_verp_sender(a, which[0]);
+        }
         struct dsn d = {
+                .original = &single,
                 .template = bounce_template_for(routes_bounce_templates(a->routes), action),
                 .postmaster = postmaster,
                 .recipients = list,

@@ -113,18 +113,22 @@ static size_t *choose(struct delivery_attempt *a, enum which which, size_t *coun
         return chosen;
 }
 
-static int await_tell(struct delivery_attempt *a, enum which which, enum dsn_action action)
+static int await_tell_about(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
+                            size_t count)
 {
-        size_t count;
-        size_t *chosen = choose(a, which, &count);
         struct why why;
-        if (count == 0)
-                return 0;
-        int rc = await_bounce_send(a, action, chosen, count, &why);
+        int rc = await_bounce_send(a, action, which, count, &why);
         if (rc < 0)
                 log_mail(LOG_LEVEL_WARNING, "bounce", spool_message_id(a->message),
                          "cannot tell the sender: %s", why.text);
         return rc;
+}
+
+static int await_tell(struct delivery_attempt *a, enum which which, enum dsn_action action)
+{
+        size_t count;
+        size_t *chosen = choose(a, which, &count);
+        return count ? await_tell_about(a, action, chosen, count) : 0;
 }
 
 static void expire(struct delivery_attempt *a)
@@ -141,18 +145,29 @@ static void expire(struct delivery_attempt *a)
         }
 }
 
-static void record_failed(struct delivery_attempt *a, bool is_told)
+static void record_failed(struct delivery_attempt *a, const size_t *which, size_t count,
+                          bool is_told)
 {
-        for (size_t i = 0; i < a->envelope.recipient_count; i++) {
-                const struct recipient_state *s = &a->states[i];
-                if (!s->has_result || s->status != DELIVERY_BOUNCED)
-                        continue;
+        for (size_t i = 0; i < count; i++) {
                 struct spool_result r = {
-                        .recipient = i,
+                        .recipient = which[i],
                         .state = is_told ? SPOOL_BOUNCED : SPOOL_WAITING,
-                        .reason = s->text,
+                        .reason = a->states[which[i]].text,
                 };
                 spool_message_record(a->message, &r, 1);
+        }
+}
+
+/* All in one bounce; with VERP each in its own: then those behind one that cannot be stored wait with it. */
+static void await_fail(struct delivery_attempt *a)
+{
+        size_t count;
+        size_t *failed = choose(a, WHICH_FAILED, &count);
+        size_t step = bounce_is_verp(a) ? 1 : count;
+        bool is_told = true;
+        for (size_t i = 0; i < count; i += step) {
+                is_told = is_told && await_tell_about(a, DSN_FAILED, failed + i, step) == 0;
+                record_failed(a, failed + i, step, is_told);
         }
 }
 
@@ -223,7 +238,7 @@ static void closing_main(void *arg)
         if (g.reports)
                 await_report(a);
         if (g.failed || g.has_expired)
-                record_failed(a, await_tell(a, WHICH_FAILED, DSN_FAILED) == 0);
+                await_fail(a);
         if (g.succeeded) { /* sent is sent, whether the sender hears of it or not */
                 await_tell(a, WHICH_EXPANDED, DSN_EXPANDED);
                 await_tell(a, WHICH_RELAYED, DSN_RELAYED);

@@ -133,6 +133,9 @@ bool attempt_is_probe(const struct delivery_attempt *a);
 /* Is a report wanted that has not been made? */
 bool attempt_wants_report(const struct delivery_attempt *a);
 
+/* Of a message with VERP: who it comes from, for this recipient. In the attempt's arena. */
+struct str attempt_verp_sender(struct delivery_attempt *a, size_t recipient);
+
 /* ---- probe.c: no message, only a question ---- */
 
 void probe_job_result(struct delivery_job *job, const struct delivery_result *r);
@@ -149,9 +152,12 @@ bool bounce_is_wanted(const struct recipient *r, enum dsn_action action);
 bool bounce_confirms(const struct delivery_attempt *a, size_t i);
 /* Bounces nobody answers: the null sender, and double_bounce_sender. */
 bool bounce_has_reader(const struct delivery_attempt *a);
+/* Does each recipient that fails get a bounce of its own, to its own sender (disable_verp_bounces)? */
+bool bounce_is_verp(const struct delivery_attempt *a);
 /*
- * Tells the sender about the recipients at `which` (indices into the envelope; all with one action). 0 when
- * the notification is in the spool, or when nobody is to be told; else a negative errno value with *why.
+ * Tells the sender about the recipients at `which` (indices into the envelope; all with one action; one alone when it is
+ * DSN_FAILED and bounce_is_verp()). 0 when the notification is in the spool, or when nobody is to be told; else a negative
+ * errno value with *why.
  */
 int await_bounce_send(struct delivery_attempt *a, enum dsn_action action, const size_t *which,
                       size_t count, struct why *why);

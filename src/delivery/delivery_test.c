@@ -13,7 +13,8 @@
 #define ONE_MESSAGE "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\n@data\n>250 2.0.0 Ok\n"
 
 static struct rig r;
-static bool is_disk_full; /* for our own messages */
+static bool is_disk_full;  /* for our own messages */
+static int own_until_full; /* so many of them are taken before it is; 0: it never is */
 
 int __real_await_spool_commit(struct spool_draft **d, const struct envelope *e, unsigned flags,
                               struct why *why);
@@ -25,6 +26,8 @@ int __wrap_await_spool_commit(struct spool_draft **d, const struct envelope *e, 
 {
         if (is_disk_full && e->sender.len == 0)
                 return why_set(why, -ENOSPC, "No space left on device");
+        if (own_until_full && e->sender.len == 0)
+                is_disk_full = --own_until_full == 0;
         return __real_await_spool_commit(d, e, flags, why);
 }
 
@@ -32,6 +35,7 @@ static int setup(void **state)
 {
         r = (struct rig){0};
         is_disk_full = false;
+        own_until_full = 0;
         return 0;
 }
 
@@ -489,6 +493,117 @@ static void no_bounce_no_result(void **state)
         assert_int_equal(rig_log_count(&r, ": removed"), 2);
 }
 
+/* ---- VERP ---- */
+
+static struct envelope verp_mail(struct recipient to[3], const char *domain)
+{
+        static const char *const users[] = {"a", "b", "c"};
+        static char addresses[3][64];
+        struct envelope e;
+        for (size_t i = 0; i < 3; i++) {
+                snprintf(addresses[i], sizeof(addresses[i]), "%s@%s", users[i], domain);
+                e = one(&to[i], addresses[i]);
+        }
+        e.recipients = to;
+        e.recipient_count = 3;
+        e.verp = STR("+=");
+        return e;
+}
+
+static void await_verp(struct rig *rig)
+{
+        struct recipient to[3];
+        struct envelope e = verp_mail(to, "dest.test");
+        await_rig_send(rig, &e, STR("Subject: s\r\n\r\nbody\r\n"), NULL);
+        await_rig_quiet(rig);
+        heard_must_be("EHLO me.test\n"
+                      "MAIL FROM:<from+a=dest.test@sender.test>\n"
+                      "RCPT TO:<a@dest.test>\nDATA\n"
+                      "MAIL FROM:<from+b=dest.test@sender.test>\n"
+                      "RCPT TO:<b@dest.test>\nDATA\n"
+                      "MAIL FROM:<from+c=dest.test@sender.test>\n"
+                      "RCPT TO:<c@dest.test>\nDATA\n");
+}
+
+static void a_sender_for_each(void **state)
+{
+        const char *scripts[] = {EHLO ONE_MESSAGE ONE_MESSAGE ONE_MESSAGE "@hang"};
+        rig_run(&r, "smtp_destination_concurrency_limit = 1\n", scripts, 1, await_verp);
+        assert_int_equal(rig_log_count(&r, "from=<from@sender.test>"), 1);
+        assert_int_equal(rig_log_count(&r, "status=sent"), 3);
+}
+
+/* Each bounce is recorded when it is in the spool, and not told twice when the next finds no room. */
+static void await_verp_full_disk(struct rig *rig)
+{
+        uint64_t cursor = 0;
+        struct recipient to[3];
+        struct envelope e = verp_mail(to, "gone.test");
+        own_until_full = 2;
+        await_rig_send(rig, &e, STR("Subject: s\r\n\r\nthe body\r\n"), NULL);
+        await_rig_quiet(rig);
+        assert_int_equal(rig->caught_count, 2);
+        is_disk_full = false;
+        assert_false(spool_list(rig->kit.spool, rig->kit.loop, &cursor, 100, flush_it, rig));
+        await_rig_quiet(rig);
+        assert_int_equal(rig->caught_count, 3);
+        assert_true(rig_caught_has(rig, "<from+a=gone.test@sender.test>\n"));
+        assert_true(rig_caught_has(rig, "<from+b=gone.test@sender.test>\n"));
+        assert_true(rig_caught_has(rig, "<from+c=gone.test@sender.test>\n"));
+        assert_true(rig_caught_has(rig, "To: from+c=gone.test@sender.test\r\n") ||
+                    rig_caught_has(rig, "To: <from+c=gone.test@sender.test>\r\n"));
+}
+
+static void a_bounce_for_each(void **state)
+{
+        const char *scripts[] = {"@hang"};
+        rig_run(&r, "", scripts, 1, await_verp_full_disk);
+        log_must_have("cannot tell the sender: No space left on device");
+        assert_int_equal(rig_log_count(&r, "to=<a@gone.test>"), 1);
+        assert_int_equal(rig_log_count(&r, "to=<c@gone.test>"), 2);
+}
+
+static void await_verp_expires(struct rig *rig)
+{
+        struct recipient to[3];
+        struct envelope e = verp_mail(to, "later.test");
+        e.arrival_us -= 6 * 86400 * INT64_C(1000000);
+        await_rig_send(rig, &e, STR("Subject: s\r\n\r\nthe body\r\n"), NULL);
+        await_rig_quiet(rig);
+}
+
+static void who_has_expired_too(void **state)
+{
+        const char *scripts[] = {"@hang"};
+        rig_run(&r, "", scripts, 1, await_verp_expires);
+        assert_int_equal(r.caught_count, 3);
+        assert_true(rig_caught_has(&r, "<from+b=later.test@sender.test>\n"));
+        rig_done(&r);
+        r = (struct rig){0};
+        rig_run(&r, "disable_verp_bounces = yes\n", scripts, 1, await_verp_expires);
+        assert_int_equal(r.caught_count, 1);
+        assert_true(rig_caught_has(&r, "<from@sender.test>\n"));
+}
+
+/* A delay is told once, to the sender as it came. */
+static void await_verp_delay(struct rig *rig)
+{
+        struct recipient to[3];
+        struct envelope e = verp_mail(to, "later.test");
+        e.arrival_us -= 7200 * INT64_C(1000000);
+        await_rig_send(rig, &e, STR("Subject: s\r\n\r\nthe body\r\n"), NULL);
+        await_rig_quiet(rig);
+}
+
+static void a_delay_is_told_once(void **state)
+{
+        const char *scripts[] = {"@hang"};
+        rig_run(&r, "delay_warning_time = 1h\n", scripts, 1, await_verp_delay);
+        assert_int_equal(r.caught_count, 1);
+        assert_true(rig_caught_has(&r, "<from@sender.test>\n"));
+        assert_true(rig_caught_has(&r, "Action: delayed"));
+}
+
 /* ---- what goes over the wire ---- */
 
 static void await_dsn_parameters(struct rig *rig)
@@ -795,6 +910,10 @@ int main(void)
                 RIG_TEST(one_of_those_who_wait_goes_ahead),
                 RIG_TEST(notices),
                 RIG_TEST(no_bounce_no_result),
+                RIG_TEST(a_sender_for_each),
+                RIG_TEST(a_bounce_for_each),
+                RIG_TEST(who_has_expired_too),
+                RIG_TEST(a_delay_is_told_once),
                 RIG_TEST(dsn_parameters),
                 RIG_TEST(servers_that_lack_something),
                 RIG_TEST(utf8_addresses),

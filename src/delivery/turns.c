@@ -37,7 +37,8 @@ void turns_done(struct turns *t)
 
 static struct str sender_of(const struct delivery_job *job)
 {
-        return job->envelope->sender;
+        /* of the message: VERP's many senders are one */
+        return job->attempt ? job->attempt->envelope.sender : job->envelope->sender;
 }
 
 void turns_add(struct turns *t, struct delivery_job *job)

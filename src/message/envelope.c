@@ -35,6 +35,7 @@ enum envelope_tag {
         TAG_LOCAL,
         TAG_FILTER,
         TAG_REPORT,
+        TAG_VERP, /* who does not know it would send from where bounces tell nothing */
         TAG_END,
 };
 
@@ -133,7 +134,7 @@ static size_t envelope_bytes(const struct envelope *e)
                        str_field_bytes(e->helo) + str_field_bytes(e->protocol) +
                        number_field_bytes((uint64_t)e->arrival_us) + str_field_bytes(e->first_id) +
                        number_field_bytes(e->is_local) + str_field_bytes(e->filter) +
-                       number_field_bytes(e->report);
+                       number_field_bytes(e->report) + str_field_bytes(e->verp);
         for (size_t i = 0; i < e->recipient_count; i++) {
                 size_t one = recipient_bytes(&e->recipients[i]);
                 bytes += 1 + varint_bytes(one) + one;
@@ -170,6 +171,7 @@ int envelope_encode(const struct envelope *e, struct buf *out)
         at = number_field_put(at, TAG_LOCAL, e->is_local);
         at = str_field_put(at, TAG_FILTER, e->filter);
         at = number_field_put(at, TAG_REPORT, e->report);
+        at = str_field_put(at, TAG_VERP, e->verp);
         check((size_t)(at - start) == bytes);
         buf_grow(out, bytes);
         return 0;
@@ -345,6 +347,12 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
                 code = number_read(f, SMTP_REPORT_DELIVERY, &n, why);
                 e->report = (enum smtp_report)n;
                 break;
+        case TAG_VERP:
+                if (f->value.len != SMTP_VERP_BYTES)
+                        code = why_set(why, -EBADMSG, "envelope: VERP with %zu delimiters",
+                                       f->value.len);
+                e->verp = f->value;
+                break;
         case TAG_END:
                 break;
         }
@@ -400,7 +408,7 @@ void envelope_copy(const struct envelope *from, struct arena *arena, struct enve
 {
         struct str *const copied[] = {
                 &to->sender, &to->envid,    &to->client_name, &to->client_address, &to->client_port,
-                &to->helo,   &to->protocol, &to->first_id,    &to->filter,
+                &to->helo,   &to->protocol, &to->first_id,    &to->filter,         &to->verp,
         };
         *to = *from;
         for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)

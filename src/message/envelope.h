@@ -35,6 +35,8 @@ struct envelope {
         struct str envid;
         enum smtp_report report; /* of the first attempt, to the sender */
         struct str filter;       /* "transport:nexthop" that all of it goes through; empty: none */
+        struct str
+                verp; /* the delimiters of a sender for each recipient (verp.h); empty: one for all */
 
         /* how it came, for logs, Received and XFORWARD; all may be empty for mail of our own */
         struct str client_name;    /* verified name, or "unknown" */

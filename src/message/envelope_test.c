@@ -28,6 +28,7 @@ static const struct envelope full = {
         .arrival_us = 1795344781999999,
         .filter = STR_INIT("f:"),
         .report = SMTP_REPORT_DELIVERY,
+        .verp = STR_INIT("+="),
 };
 
 static void assert_same(const struct envelope *a, const struct envelope *b)
@@ -53,6 +54,7 @@ static void assert_same(const struct envelope *a, const struct envelope *b)
         assert_true(a->arrival_us == b->arrival_us);
         assert_true(str_eq(a->filter, b->filter));
         assert_int_equal(a->report, b->report);
+        assert_true(str_eq(a->verp, b->verp));
 }
 
 static void reads_what_it_writes(void **state)
@@ -122,6 +124,9 @@ static void refuses(void **state)
                 {STR_INIT("\x01\x0c\x0b\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"),
                  "field 12 holds no number"},
                 {STR_INIT("\x01\x10\x01\x03"), "field 16 holds no number"},
+                {STR_INIT("\x01\x11\x01+"), "VERP with 1 "},
+                {STR_INIT("\x01\x11\x03+=-"), "VERP with 3 "},
+                {STR_INIT("\x01\x11\x00"), "VERP with 0 "},
                 {STR_INIT("\x01\x02\x00"), "without an address"},
                 {STR_INIT("\x01\x02\x02\x01\x00"), "without an address"},
                 {STR_INIT("\x01\x02\x02\x01\x05"), "says 5 bytes, and 0 "},

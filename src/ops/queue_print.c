@@ -85,6 +85,8 @@ static void print_json(struct queue_print *p, const struct spool_info *info)
         json_int(&j, "message_size", info->bytes);
         json_bool(&j, "forced_expire", false);
         json_str(&j, "sender", sender_name(e));
+        if (e->verp.len)
+                json_str(&j, "verp_delimiters", e->verp);
         json_int(&j, "attempts", info->attempts);
         /* 0: now, or (on hold) when it is released */
         json_int(&j, "next_attempt", info->next_attempt_us / 1000000);
@@ -212,6 +214,7 @@ void queue_print_details(struct buf *out, const struct spool_info *info)
         print_field(out, "helo", e->helo);
         print_field(out, "protocol", e->protocol);
         print_field(out, "envid", e->envid);
+        print_field(out, "verp_delimiters", e->verp);
         for (size_t i = 0; i < e->recipient_count; i++)
                 print_recipient(out, info, i);
 }

@@ -134,6 +134,7 @@ static void open_networks(struct policy *p, struct findings *findings)
                             policy_place(p, #name, params->name), p->tables, &p->arena, findings)
         CLIENTS(xclient, smtpd_authorized_xclient_hosts, "smtpd_authorized_xclient_hosts");
         CLIENTS(xforward, smtpd_authorized_xforward_hosts, "smtpd_authorized_xforward_hosts");
+        CLIENTS(verp, smtpd_authorized_verp_clients, "smtpd_authorized_verp_clients");
         CLIENTS(unlimited, smtpd_client_event_limit_exceptions,
                 "smtpd_client_event_limit_exceptions");
         CLIENTS(debug_peers, debug_peer_list, "debug_peer_list");
@@ -304,6 +305,11 @@ bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts
 bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts)
 {
         return is_listed(&p->xforward, facts);
+}
+
+bool policy_may_verp(const struct policy *p, const struct policy_facts *facts)
+{
+        return is_listed(&p->verp, facts);
 }
 
 bool policy_is_unlimited(const struct policy *p, const struct policy_facts *facts)

@@ -216,10 +216,11 @@ bool policy_is_own(const struct policy *p, const unsigned char client_bits[16]);
 bool policy_is_balancer(const struct policy *p, const unsigned char client_bits[16]);
 /*
  * Lists of clients, by address and verified name: smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts,
- * smtpd_client_event_limit_exceptions (no limits), smtpd_forbid_bare_newline_exclusions
+ * smtpd_authorized_verp_clients, smtpd_client_event_limit_exceptions (no limits), smtpd_forbid_bare_newline_exclusions
  */
 bool policy_may_xclient(const struct policy *p, const struct policy_facts *facts);
 bool policy_may_xforward(const struct policy *p, const struct policy_facts *facts);
+bool policy_may_verp(const struct policy *p, const struct policy_facts *facts);
 bool policy_is_unlimited(const struct policy *p, const struct policy_facts *facts);
 /*
  * debug_peer_list with debug_peer_level over 0: is what is said with this peer to be logged? `name` is verified, or that of a

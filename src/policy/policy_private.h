@@ -230,7 +230,7 @@ struct policy {
         size_t class_count;
 
         struct networks mynetworks, own, mx_backup, core_relays, hidden, balancers;
-        struct client_list xclient, xforward, unlimited, bare_newline, debug_peers;
+        struct client_list xclient, xforward, verp, unlimited, bare_newline, debug_peers;
 
         bool transport_has_parents; /* parent_domain_matches_subdomains has transport_maps */
         bool access_has_parents;    /* parent_domain_matches_subdomains has smtpd_access_maps */

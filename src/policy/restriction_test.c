@@ -434,6 +434,19 @@ static void clients_are_known_by_name_too(void **state)
         }
         rig_done(&r);
         rig_init(&r);
+        rig_load(&r, RIG_MAIN_CF "authorized_verp_clients = !10.0.0.9, 10.0.0.0/24, .lists.test\n");
+        rig_client(&r, "unknown", "10.0.0.1");
+        assert_true(policy_may_verp(r.policy, &r.facts));
+        assert_false(policy_may_xclient(r.policy, &r.facts));
+        rig_client(&r, "unknown", "10.0.0.9");
+        assert_false(policy_may_verp(r.policy, &r.facts));
+        rig_client(&r, "mx.lists.test", "192.0.2.9");
+        r.facts.client_name_status = CLIENT_NAME_OK;
+        assert_true(policy_may_verp(r.policy, &r.facts));
+        r.facts.client_name_status = CLIENT_NAME_FORGED;
+        assert_false(policy_may_verp(r.policy, &r.facts));
+        rig_done(&r);
+        rig_init(&r);
         rig_load(&r, RIG_MAIN_CF "smtpd_authorized_xforward_hosts = 10.0.0.1/24 192.0.2.1\n");
         assert_non_null(rig_finding(&r, "bad-network"));
         rig_client(&r, "unknown", "10.0.0.1");

@@ -79,6 +79,9 @@ struct smtp_offers session_offers(const struct session *s)
                 .smtputf8 = session_offers_keyword(s, STR("SMTPUTF8")),
                 .report = s->is_local,
                 .refuses_dsn = !offers_dsn,
+                .verp = s->may_verp || s->is_local, /* also where the keyword is left out */
+                .verp_delimiters = s->params->default_verp_delimiters,
+                .verp_filter = s->params->verp_delimiter_filter,
         };
 }
 
@@ -638,6 +641,7 @@ void session_set_address(struct session *s)
         if (!network_address_parse(s->facts.client_address, s->facts.client_bits))
                 memset(s->facts.client_bits, 0, sizeof(s->facts.client_bits));
         s->may_xclient = policy_may_xclient(s->policy, &s->facts);
+        s->may_verp = policy_may_verp(s->policy, &s->facts);
 }
 
 /* How long all lists in the DNS together may keep this session waiting. */
@@ -695,6 +699,7 @@ static bool await_meet_client(struct session *s)
         if (!s->is_check && policy_lets_in(s->policy, s->facts.client_bits))
                 await_session_client_name(s);
         s->may_xclient = policy_may_xclient(s->policy, &s->facts);
+        s->may_verp = policy_may_verp(s->policy, &s->facts);
         s->may_xforward = policy_may_xforward(s->policy, &s->facts);
         return true;
 }

@@ -31,6 +31,9 @@ static struct smtp_reply offer(struct session *s)
                 add_keyword(s, &text, "ETRN");
         if (s->service->parts.tls && !wire_has_tls(s->wire))
                 add_keyword(s, &text, "STARTTLS");
+        if (s->may_verp && session_offers_keyword(s, STR("VERP")))
+                buf_append_str(&text,
+                               STR("\nXVERP")); /* its name in lists of keywords is the other */
         if (s->may_xclient)
                 add_keyword(
                         s, &text,

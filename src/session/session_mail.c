@@ -58,6 +58,8 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         struct smtp_reply reply = check_size(s, &mail);
         if (smtp_reply_refuses(&reply))
                 return reply;
+        if (mail.verp.len && mail.sender.text.len == 0)
+                return smtp_reply_make(503, "5.5.4", STR("Error: XVERP requires non-null sender"));
         if (await_session_login_refuses(s, &mail.sender, &refusal))
                 return refusal;
 

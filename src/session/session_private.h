@@ -117,6 +117,7 @@ struct session {
         bool is_postscreen; /* the service's command: postscreen_* says what smtpd_* says elsewhere */
         bool may_xclient;
         bool may_xforward;
+        bool may_verp;
         bool is_local; /* a user of this machine: */
         unsigned local_uid;
         bool is_check;     /* a balancer's own connection, not logged before it begins a message */

@@ -26,6 +26,7 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .ret = mail->ret,
                 .report = mail->report,
                 .envid = arena_str(a, mail->envid),
+                .verp = arena_str(a, mail->verp),
                 .client_name = s->facts.client_name,
                 .client_address = s->facts.client_address,
                 .client_port = arena_str(a, str_from(port)),

@@ -123,8 +123,11 @@ enum smtp_report {
 /* What the server offers now; a parameter of an extension that is not offered is refused (555). */
 struct smtp_offers {
         bool size, eightbitmime, smtputf8, dsn;
-        bool report;      /* XREPORT, our own: for users of this machine */
-        bool refuses_dsn; /* this client is not to have it: 501 5.7.1, as in Postfix */
+        bool report;                /* XREPORT, our own: for users of this machine */
+        bool refuses_dsn;           /* this client is not to have it: 501 5.7.1, as in Postfix */
+        bool verp;                  /* XVERP, of Postfix: a sender for each recipient */
+        struct str verp_delimiters; /* of XVERP alone */
+        struct str verp_filter;     /* what delimiters may be */
 };
 
 struct smtp_mail_command {
@@ -135,6 +138,7 @@ struct smtp_mail_command {
         enum smtp_ret ret;
         enum smtp_report report;
         struct str envid; /* xtext, printable, at most 100 bytes; a bare "=" came out as "+3D" */
+        struct str verp;  /* two delimiters; empty: not said */
 };
 
 struct smtp_rcpt_command {
@@ -155,6 +159,10 @@ int smtp_mail_parse(struct str args, const struct smtp_path_rules *rules,
 int smtp_rcpt_parse(struct str args, const struct smtp_path_rules *rules,
                     const struct smtp_offers *offers, struct arena *arena,
                     struct smtp_rcpt_command *out, struct smtp_reply *refusal);
+
+/* The delimiters of XVERP: two characters, both of `filter` (verp_delimiter_filter)? */
+enum { SMTP_VERP_BYTES = 2 };
+bool smtp_verp_is_valid(struct str delimiters, struct str filter);
 
 /* "1000 LAST" (RFC 3030). 0, or -EBADMSG with *refusal (501 5.5.4). */
 int smtp_bdat_parse(struct str args, int64_t *bytes, bool *is_last, struct smtp_reply *refusal);

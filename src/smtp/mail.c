@@ -8,6 +8,7 @@
  *      RET=    "FULL" / "HDRS"                                         (RFC 3461 4.3)
  *      ENVID=  xtext, at most 100 characters                           (RFC 3461 4.4)
  *      XREPORT=  "VERIFY" / "DELIVERY", our own, from sendmail(1) on this machine alone
+ *      XVERP, XVERP=  two characters of those that verp_delimiter_filter allows (Postfix's VERP_README)
  *      AUTH=   taken and forgotten: here nobody is believed who vouches for a sender (RFC 4954 5)
  */
 #include "smtp/grammar.h"
@@ -26,11 +27,31 @@ static int size_parse(struct str value, int64_t *size)
         return code == -EINVAL ? -EBADMSG : 0;
 }
 
+bool smtp_verp_is_valid(struct str delimiters, struct str filter)
+{
+        return delimiters.len == SMTP_VERP_BYTES && str_find(filter, delimiters.ptr[0]) >= 0 &&
+               str_find(filter, delimiters.ptr[1]) >= 0;
+}
+
 struct parsing {
         const struct smtp_offers *offers;
         struct arena *arena;
         struct smtp_mail_command *out;
 };
+
+/* Said twice, the last one counts. */
+static int verp_apply(const struct str *value, const struct parsing *parsing,
+                      struct smtp_reply *refusal)
+{
+        struct str filter = parsing->offers->verp_filter;
+        if (!smtp_verp_is_valid(*value, filter))
+                return smtp_refuse(refusal, 501, "5.5.4",
+                                   arena_printf(parsing->arena,
+                                                "Error: XVERP needs two characters from %.*s",
+                                                STR_ARG(filter)));
+        parsing->out->verp = arena_str(parsing->arena, *value);
+        return 0;
+}
 
 static int parameter_apply(void *context, const struct smtp_parameter *p, unsigned *bit,
                            struct smtp_reply *refusal)
@@ -74,6 +95,10 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                         out->report = SMTP_REPORT_DELIVERY;
                 else
                         return smtp_parameter_refuse(p, arena, refusal);
+        } else if (offers->verp && smtp_parameter_is_flag(p, STR("XVERP"))) {
+                out->verp = offers->verp_delimiters;
+        } else if (offers->verp && smtp_parameter_has(p, STR("XVERP"))) {
+                return verp_apply(&p->value, parsing, refusal);
         } else if (!smtp_parameter_has(p, STR("AUTH"))) {
                 return smtp_parameter_refuse(p, arena, refusal);
         }

@@ -72,6 +72,52 @@ static void takes_mail(void **state)
         arena_done(&a);
 }
 
+static void takes_verp(void **state)
+{
+        static const struct {
+                const char *args, *verp;
+                int code;
+        } cases[] = {
+                {"FROM:<a@b.example>", "", 250},
+                {"FROM:<a@b.example> XVERP", "+=", 250},
+                {"FROM:<a@b.example> xverp=-+", "-+", 250},
+                {"FROM:<a@b.example> XVERP==-", "=-", 250},
+                {"FROM:<a@b.example> XVERP=-+ SIZE=1 XVERP", "+=", 250},
+                {"FROM:<a@b.example> XVERP=", "", 501},
+                {"FROM:<a@b.example> XVERP=+", "", 501},
+                {"FROM:<a@b.example> XVERP=+=-", "", 501},
+                {"FROM:<a@b.example> XVERP=*=", "", 501},
+                {"FROM:<a@b.example> XVERP=+*", "", 501},
+                {"FROM:<a@b.example> XVERPS", "", 555},
+                {"FROM:<a@b.example> XVERP+=", "", 555},
+        };
+        struct smtp_offers offers = all;
+        struct smtp_mail_command c;
+        struct smtp_reply refusal;
+        struct arena a;
+        arena_init(&a, 0);
+        offers.verp = true;
+        offers.verp_delimiters = STR("+=");
+        offers.verp_filter = STR("-=+");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                refusal = smtp_reply_make(250, NULL, STR(""));
+                int rc =
+                        smtp_mail_parse(str_from(cases[i].args), &rules, &offers, &a, &c, &refusal);
+                assert_int_equal(rc, cases[i].code == 250 ? 0 : -EBADMSG);
+                assert_int_equal(refusal.code, cases[i].code);
+                if (rc == 0)
+                        assert_true(str_eq(c.verp, str_from(cases[i].verp)));
+                else
+                        assert_string_equal(refusal.enhanced, "5.5.4");
+        }
+        /* not for this client */
+        assert_int_equal(
+                smtp_mail_parse(STR("FROM:<a@b.example> XVERP"), &rules, &all, &a, &c, &refusal),
+                -EBADMSG);
+        assert_int_equal(refusal.code, 555);
+        arena_done(&a);
+}
+
 static void refuses_mail(void **state)
 {
         static const struct {
@@ -323,6 +369,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(takes_mail),
+                cmocka_unit_test(takes_verp),
                 cmocka_unit_test(refuses_mail),
                 cmocka_unit_test(refuses_in_one_line),
                 cmocka_unit_test(refuses_what_is_not_offered),

@@ -97,6 +97,14 @@ def test_mail_waits_for_the_server(core, names):
     await_true(lambda: left(core) == [], 10, 'nothing is left')
 
 
+def test_a_sender_for_each_recipient(core, names):
+    assert names('sendmail', '-XV-+', '-f', 'boss@relay.test', 'editor', '1user@relay.test', input=TEXT).returncode == OK
+    assert b'MAIL FROM:<boss@relay.test> XVERP=-+\r\n' in (drop(core) / left(core)[0]).read_bytes()
+    core.start()
+    assert box(core, 'editor', 1)[0]['return-path'] == '<boss-editor+relay.test@relay.test>'
+    assert box(core, 'box1', 1)[0]['return-path'] == '<boss-1user+relay.test@relay.test>'
+
+
 def test_while_the_server_runs(core, names):
     names('sendmail', '-f', 'boss@relay.test', 'editor', input=TEXT)
     name, = left(core)

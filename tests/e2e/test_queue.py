@@ -8,11 +8,11 @@ from harness import places
 from harness.dialogue import Dialogue
 
 
-def send(port, sender='sender@client.test', recipient='editor@relay.test', body='Hello.'):
+def send(port, sender='sender@client.test', recipient='editor@relay.test', body='Hello.', options=''):
     talk = Dialogue(port)
     talk.reply()
     talk.ask('EHLO client.test', '250 ')
-    talk.ask(f'MAIL FROM:<{sender}>', '250 ')
+    talk.ask(f'MAIL FROM:<{sender}>{options}', '250 ')
     talk.ask(f'RCPT TO:<{recipient}>', '250 ')
     talk.ask('DATA', '354 ')
     talk.send(f'Subject: {sender} {recipient}\r\n\r\n{body}\r\n.\r\n'.encode())
@@ -181,10 +181,11 @@ def test_moving_to_another_host(network):
     sink = network.sink().start()
     port = sink.port
     sink.stop()
-    old = network.relay(port, name='old', main=LONG).start()
+    old = network.relay(port, name='old', main={**LONG, 'smtpd_authorized_verp_clients': '127.0.0.0/8'}).start()
     new = network.relay(port, name='new', main=LONG)
     for n in range(6):
-        send(old.port, recipient=f'u{n}@relay.test', body='x' * (400 + n) if n else 'large ' * 100000)
+        send(old.port, recipient=f'u{n}@relay.test', body='x' * (400 + n) if n else 'large ' * 100000,
+             options=' XVERP=-+' if n == 5 else '')
     await_lines(old, 'status=deferred', 6)
     assert changed(old, 'hold', '--recipient', 'u5@relay.test') == 1
 
@@ -219,9 +220,12 @@ def test_moving_to_another_host(network):
     new.start()
     places.await_true(lambda: len(sink.messages) == 5, 10, 'what was not held is delivered')
     new.await_queue_count(1)
-    assert len(listed(new, '--queue', 'hold')) == 1
+    held, = listed(new, '--queue', 'hold')
+    assert held['verp_delimiters'] == '-+'
+    assert 'verp_delimiters: -+\n' in new.command('queue', 'show', held['queue_id']).stdout
     assert changed(new, 'release', 'ALL') == 1
     places.await_true(lambda: len(sink.messages) == 6, 10, 'and the held one')
+    assert sink.messages[-1].sender.startswith('<sender-u5+relay.test@client.test>'), sink.messages[-1].sender
     assert sorted(len(m.data) for m in sink.messages)[-1] > 600000
     new.stop()
     with open(whole, 'rb') as source:

@@ -80,8 +80,8 @@ def test_options_of_sendmail(core, names):
                  input='Subject: x\n\nx\n')
     assert done.returncode == OK, done.stderr
     assert received(core, 1)[0]['return-path'] == '<>'
-    for wrong in (['-N', 'sometimes', 'editor'], ['-R', 'none', 'editor'], ['-bd'], ['-XV', 'editor'],
-                  ['-qSx'], [], ['-\x7f'], ['a\nb@relay.test'], ['-f', 'a\r\nDATA', 'editor']):
+    for wrong in (['-N', 'sometimes', 'editor'], ['-R', 'none', 'editor'], ['-bd'], ['-Xlog', 'editor'], ['-XVab', 'editor'],
+                  ['-XV+', 'editor'], ['-V+*', 'editor'], ['-XV', '-f', '<>', 'editor'], ['-qSx'], [], ['-\x7f'], ['a\nb@relay.test'], ['-f', 'a\r\nDATA', 'editor']):
         done = names('sendmail', *wrong, input='Subject: x\n\nx\n')
         assert done.returncode == USAGE and 'sendmail: fatal: ' in done.stderr, (wrong, done.stderr)
     core.await_queue_count(0)
@@ -90,6 +90,18 @@ def test_options_of_sendmail(core, names):
     assert names('sendmail', '-qI4nothing0here').returncode == OK
     assert names('sendmail', '-qRrelay.test').returncode == OK
     assert names('sendmail', '-q15m', 'editor', input='Subject: y\n\n').returncode == OK
+
+
+def test_a_sender_for_each_recipient(core, names):
+    for n, (options, senders) in enumerate([
+            (['-XV'], 'boss+{}=relay.test'), (['-XV-='], 'boss-{}=relay.test'), (['-V+-'], 'boss+{}-relay.test'),
+            (['-V', '-i'], 'boss+{}=relay.test'), (['-Vids'], 'boss'), (['-V', 'a bc'], 'boss')], 1):
+        done = names('sendmail', '-f', 'boss@relay.test', *options, f'{n}user', 'editor', input='Subject: x\n\nx\n')
+        assert done.returncode == OK, done.stderr
+        assert ('is deprecated' in done.stderr) == (options[0][:2] == '-V' and '{' in senders)
+        message, = received(core, 1, f'relay.test/box{n}')
+        assert message['return-path'] == f"<{senders.format(f'{n}user')}@relay.test>"
+        assert f"<{senders.format('editor')}@relay.test>" in [m['return-path'] for m in received(core, n)]
 
 
 def test_smtp_on_standard_input(core, names):
