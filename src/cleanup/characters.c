@@ -1,13 +1,15 @@
 /*
  * characters.c - message_reject_characters and message_strip_characters
  *
- * Of the text as it comes, header and body alike; what MIME has encoded is not looked into. Characters are
- * taken out in front of all else, so that no check is misled by them; a message is refused at the field or
- * line that has one it may not have. A character in both sets refuses.
+ * Of the text as it comes, header and body alike; what MIME has encoded is not looked into. A line goes through both sets
+ * before anything else sees it, so that no check is misled by characters that are taken out. A character in both sets refuses.
  *
- * Line ends are never characters of a message here: a set may name \r and \n, which then do nothing. (Every
- * bare one became a line end on the way in.) PASS ends the refusing, not the taking out, as it does in Postfix: what
- * came in one piece with the field that passes is stripped already, and chance must not decide.
+ * PASS, and whatever else ends the checks, ends both, as in Postfix: what it finds is told when the line behind it is there, and
+ * that line has been through the sets by then. So lines are taken one at a time, however they came; one that is longer than Postfix's
+ * records is taken in pieces of that size. (With force_mime_input_conversion all that is there is taken at once.)
+ *
+ * Line ends are never characters of a message here: a set may name \r and \n, which then do nothing. (Every bare one became a
+ * line end on the way in.)
  */
 #include "cleanup/cleanup_private.h"
 
@@ -75,28 +77,70 @@ void cleanup_characters_read(struct cleanup_rules *r, struct findings *findings)
                 r->has_rejected = r->has_stripped = false;
 }
 
-void cleanup_strip(struct cleanup *c)
+static bool wants_characters(const struct cleanup *c)
 {
-        const bool *is_stripped = c->rules->is_stripped;
-        struct buf *in = &c->input;
-        if (!c->rules->has_stripped)
-                return;
-        size_t from = c->stripped < in->len ? c->stripped : in->len; /* it may have been emptied */
-        size_t kept = from;
-        for (size_t i = from; i < in->len; i++)
-                if (!is_stripped[(unsigned char)in->ptr[i]])
-                        in->ptr[kept++] = in->ptr[i];
-        in->len = c->stripped = kept;
+        return !c->is_passed && (c->rules->has_rejected || c->rules->has_stripped);
 }
 
-void cleanup_check_characters(struct cleanup *c, struct str text)
+/* Of a line with its end, or of a piece of it; 0: it has not come whole. */
+static size_t line_bytes(struct str raw, bool is_all)
 {
-        if (!c->rules->has_rejected || c->is_passed)
-                return;
-        for (size_t i = 0; i < text.len; i++)
-                if (c->rules->is_rejected[(unsigned char)text.ptr[i]]) {
-                        cleanup_refuse_text(c, "message_reject_characters", text, "5.7.1",
+        enum { PIECE_BYTES = 2048 };
+        ptrdiff_t end = str_find(str_part(raw, 0, PIECE_BYTES + 2), '\n');
+        if (end >= 0)
+                return (size_t)end + 1;
+        if (raw.len >= PIECE_BYTES + 2)
+                return PIECE_BYTES;
+        return is_all ? raw.len : 0;
+}
+
+static void check_line(struct cleanup *c, struct str line)
+{
+        for (size_t i = 0; c->rules->has_rejected && i < line.len; i++)
+                if (c->rules->is_rejected[(unsigned char)line.ptr[i]]) {
+                        cleanup_refuse_text(c, "message_reject_characters",
+                                            field_without_line_end(line), "5.7.1",
                                             STR("disallowed character"));
                         return;
                 }
+}
+
+void cleanup_input_begin(struct cleanup *c)
+{
+        if (c->seen > c->input.len)
+                c->seen = c->input.len; /* it may have been emptied */
+        c->raw = c->seen;
+}
+
+bool cleanup_input_take(struct cleanup *c, bool is_all)
+{
+        struct buf *in = &c->input;
+        struct str raw = str_tail(buf_str(in), c->raw);
+        bool wants = wants_characters(c);
+        size_t len = wants ? line_bytes(raw, is_all) : raw.len;
+        if (len == 0)
+                return false;
+        if (wants)
+                check_line(c, str_part(raw, 0, len));
+        if (!wants || !c->rules->has_stripped) {
+                if (c->seen != c->raw)
+                        memmove(in->ptr + c->seen, raw.ptr, len);
+                c->seen += len;
+        }
+        for (size_t i = 0; wants && c->rules->has_stripped && i < len; i++)
+                if (!c->rules->is_stripped[(unsigned char)raw.ptr[i]])
+                        in->ptr[c->seen++] = raw.ptr[i];
+        c->raw += len;
+        return true;
+}
+
+void cleanup_input_end(struct cleanup *c, size_t left)
+{
+        struct buf *in = &c->input;
+        size_t raw = in->len - c->raw;
+        if (raw && c->raw != c->seen)
+                memmove(in->ptr + c->seen, in->ptr + c->raw, raw);
+        in->len = c->seen + raw;
+        buf_consume(in, c->seen - left);
+        c->seen = c->raw = left;
 }

@@ -52,7 +52,21 @@ static void sets_hold(void **state)
                 {"message_reject_characters = x\nheader_checks = pcre:{{/^S:/ DISCARD}}\n",
                  STR_INIT("S: 1\r\n\r\nx\r\n"), "S: 1\r\n\r\nx\r\n"},
                 {"message_strip_characters = x\nheader_checks = pcre:{{/^S:/ PASS}}\n",
-                 STR_INIT("S: 1\r\n\r\nxy\r\n"), "S: 1\r\n\r\ny\r\n"},
+                 STR_INIT("S: 1\r\n\r\nxy\r\n"), "S: 1\r\n\r\nxy\r\n"},
+                /* the line behind has been read when a field passes; no other has */
+                {"message_strip_characters = x\nheader_checks = pcre:{{/^S:/ PASS}}\n",
+                 STR_INIT("T: x1\r\nS: 1\r\n x\r\n x\r\nT: x2\r\n x3\r\n\r\nxy\r\n"),
+                 "T: 1\r\nS: 1\r\n \r\n \r\nT: 2\r\n x3\r\n\r\nxy\r\n"},
+                {"message_reject_characters = x\nheader_checks = pcre:{{/^S:/ PASS}}\n",
+                 STR_INIT("S: 1\r\nT: x\r\n\r\n"), REFUSED},
+                {"message_reject_characters = x\nheader_checks = pcre:{{/^S:/ REDIRECT a@b.example}}\n",
+                 STR_INIT("S: 1\r\nT: 1\r\n x\r\n\r\n"), "S: 1\r\nT: 1\r\n x\r\n\r\n"},
+                {"message_strip_characters = x\nbody_checks = pcre:{{/^p/ PASS}}\n",
+                 STR_INIT("S: x\r\n\r\n x\r\nxp\r\nx\r\n"), "S: \r\n\r\n \r\np\r\nx\r\n"},
+                {"message_strip_characters = x\nforce_mime_input_conversion = yes\n",
+                 STR_INIT("S: x1\r\n\r\nx2\r\nx"), "S: 1\r\n\r\n2\r\n"},
+                {"message_reject_characters = x\nforce_mime_input_conversion = yes\n",
+                 STR_INIT("S: 1\r\n\r\n2\r\nx"), REFUSED},
                 {"soft_bounce = yes\nmessage_reject_characters = x\n", STR_INIT("S: x\r\n\r\n"),
                  "450 4.7.1 disallowed character"},
                 /* left out */
@@ -64,6 +78,30 @@ static void sets_hold(void **state)
         };
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 assert_string_equal(run(rows[i].lines, rows[i].text), rows[i].expected);
+}
+
+/* A line that is longer than a piece is taken in pieces, wherever the text is cut. */
+static void long_lines_hold(void **state)
+{
+        static const size_t sizes[] = {2046, 2047, 2048, 2049, 2050,
+                                       2051, 4095, 4096, 9000, 100000};
+        static char text[300000], expected[300000];
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+                struct mill m;
+                mill_init(&m);
+                mill_load(&m, "message_strip_characters = x\nbody_checks = pcre:{{/^p/ PASS}}\n");
+                size_t len = (size_t)snprintf(text, sizeof(text), "S: 1\r\n\r\n");
+                for (size_t n = 0; n < sizes[i]; n++)
+                        text[len++] = n % 2 ? 'x' : 'y';
+                snprintf(text + len, sizeof(text) - len, "\r\npx\r\nx\r\n");
+                len = (size_t)snprintf(expected, sizeof(expected), "S: 1\r\n\r\n");
+                for (size_t n = 0; n < sizes[i]; n += 2)
+                        expected[len++] = 'y';
+                snprintf(expected + len, sizeof(expected) - len, "\r\np\r\nx\r\n");
+                assert_string_equal(mill_run_in(&m, str_from(text), 65536), expected);
+                assert_string_equal(mill_run_in(&m, str_from(text), 61), expected);
+                mill_done(&m);
+        }
 }
 
 static void wrong_words_are_errors(void **state)
@@ -128,6 +166,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(sets_hold),
+                cmocka_unit_test(long_lines_hold),
                 cmocka_unit_test(wrong_words_are_errors),
                 cmocka_unit_test(an_encoding_says_8bit),
         };

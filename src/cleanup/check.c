@@ -211,6 +211,7 @@ static enum check_result act_redirect(struct match *m)
                 return fail_action(m, "user@domain must follow");
         log_match(m, "redirect", m->rest);
         m->c->work.effects->redirect = address;
+        m->c->is_passed = true;
         return CHECK_KEEPS;
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "cleanup/cleanup_private.h"
+#include "smtp/grammar.h"
 
 #include <stdlib.h>
 
@@ -36,19 +37,18 @@ static void end_conversion(struct cleanup *c)
         buf_done(&c->converted);
 }
 
-/* The text that is to be taken apart: the input, or what it is converted to. */
-static struct buf *text_of(struct cleanup *c, bool is_all)
+/* What can be taken of the input is converted. */
+static void convert(struct cleanup *c, bool is_all)
 {
-        if (!c->converter)
-                return &c->input;
-        if (!c->is_converted) {
-                int rc = to_7bit_feed(c->converter, buf_str(&c->input), is_all, &c->converted);
-                check(rc == 0);
-                c->is_converted = is_all;
-                c->stripped = 0;
-                buf_clear(&c->input);
-        }
-        return &c->converted;
+        if (c->is_converted)
+                return;
+        while (!c->is_refused && cleanup_input_take(c, is_all))
+                ;
+        struct str clean = str_part(buf_str(&c->input), 0, c->seen);
+        int rc = to_7bit_feed(c->converter, clean, is_all, &c->converted);
+        check(rc == 0);
+        c->is_converted = is_all;
+        cleanup_input_end(c, 0);
 }
 
 struct cleanup *cleanup_new(const struct cleanup_work *work)
@@ -181,7 +181,6 @@ static void await_clean_unit(struct cleanup *c, const struct mime_unit *unit)
         check_faults(c, unit);
         if (unit->kind != MIME_HEADER_END)
                 put_owed_blank(c);
-        cleanup_check_characters(c, field_without_line_end(unit->raw));
         if (!c->has_header && !smtp_text_is_ascii(unit->raw))
                 c->has_utf8_header = true;
         if (unit->kind != MIME_FIELD_REST)
@@ -225,7 +224,8 @@ static bool is_past_checks(const struct cleanup *c)
 
 struct buf *cleanup_input(struct cleanup *c)
 {
-        bool is_done = is_past_checks(c) && !c->rules->has_stripped;
+        bool has_sets = c->rules->has_stripped || c->rules->has_rejected;
+        bool is_done = is_past_checks(c) && (c->is_passed || !has_sets);
         return is_done && !c->owes_blank && c->input.len == 0 ? NULL : &c->input;
 }
 
@@ -244,80 +244,86 @@ static enum cleanup_progress refused(struct cleanup *c, struct smtp_reply *refus
         buf_clear(&c->input);
         if (c->converter)
                 buf_clear(&c->converted);
-        c->stripped = 0;
+        c->seen = c->raw = 0;
         *refusal = c->refusal;
         return CLEANUP_REFUSED;
 }
 
 void cleanup_expect_chunks(struct cleanup *c)
 {
-        c->has_begun = true;
+        c->mailbox.is_past = true;
 }
 
 /*
- * A mailbox's "From " line in front of the header (any number of ">" before it) is kept as X-Mailbox-Line, as Postfix
- * does: else it would end the header. False: the first line is not all here yet.
+ * More of the input, behind *text. In a header all lines of a fold come at once: they make nothing whole, and a field of many
+ * lines is not looked at again for each. False: there is no more.
  */
-static bool begin(struct cleanup *c, bool is_all)
+static bool take(struct cleanup *c, bool is_all, struct str *text)
 {
-        static const struct str name = STR_INIT("X-Mailbox-Line: ");
-        enum { LINE_BYTES_MAX = 4096 };
-        struct str text = buf_str(&c->input);
-        bool has_line =
-                text.len > LINE_BYTES_MAX || memchr(text.ptr ? text.ptr : "", '\n', text.len);
-        if (!has_line && !is_all)
-                return false;
-        c->has_begun = true;
-        size_t at = 0;
-        while (at < text.len && text.ptr[at] == '>')
-                at++;
-        if (!str_starts(str_tail(text, at), STR("From ")))
-                return true;
-        struct str line = arena_str(c->arena, text);
-        buf_clear(&c->input);
-        buf_append_str(&c->input, name);
-        buf_append_str(&c->input, line);
-        return true;
+        size_t from = c->seen - text->len;
+        size_t line;
+        bool has_any = false;
+        bool is_fold = true;
+        while (!c->converter && !c->is_refused && is_fold) {
+                line = c->seen;
+                if (!cleanup_input_take(c, is_all))
+                        break;
+                has_any = true;
+                is_fold = c->mime.place != MIME_BODY_LINE &&
+                          (c->seen == line || char_is_blank(c->input.ptr[line]));
+        }
+        if (has_any)
+                *text = str_make(c->input.ptr + from, c->seen - from);
+        return has_any;
 }
 
-enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, bool is_all,
-                                            struct smtp_reply *refusal)
+/* All that is there is taken apart, or as much as is put out at once. */
+static enum cleanup_progress await_clean_units(struct cleanup *c, struct str *text, bool is_all)
 {
-        size_t before = out->len;
-        enum cleanup_progress progress = CLEANUP_DONE;
+        size_t before = c->out->len;
         struct mime_unit unit;
-        c->out = out;
-        cleanup_strip(c);
-        if (!c->has_begun && !begin(c, is_all))
-                return CLEANUP_DONE;
-        struct buf *in = text_of(c, is_all);
-        struct str text = buf_str(in);
         while (!c->is_refused) {
+                bool is_last = is_all && (c->converter || c->raw == c->input.len);
                 if (is_past_checks(c)) {
-                        struct str part = str_part(text, 0, CLEANUP_STEP_BYTES);
+                        if (text->len == 0 && !take(c, is_all, text))
+                                break;
+                        struct str part = str_part(*text, 0, CLEANUP_STEP_BYTES);
                         if (part.len)
                                 put_owed_blank(c);
                         cleanup_put(c, part);
-                        text = str_tail(text, part.len);
-                        if (text.len == 0)
-                                break;
-                } else if (!mime_next(&c->mime, &text, is_all, &unit)) {
-                        break;
-                } else {
+                        *text = str_tail(*text, part.len);
+                } else if (mime_next(&c->mime, text, is_last, &unit)) {
                         await_clean_unit(c, &unit);
+                } else if (!take(c, is_all, text)) {
+                        break;
                 }
                 if (header_is_too_big(c))
                         cleanup_refuse_size(c);
                 if (arena_is_over(c->arena))
                         cleanup_refuse(c, 452, "4.3.1", STR("Insufficient system storage"));
-                if (out->len - before >= CLEANUP_STEP_BYTES) {
-                        progress = CLEANUP_MORE;
-                        break;
-                }
+                if (c->out->len - before >= CLEANUP_STEP_BYTES)
+                        return CLEANUP_MORE;
         }
+        return CLEANUP_DONE;
+}
+
+enum cleanup_progress await_cleanup_content(struct cleanup *c, struct buf *out, bool is_all,
+                                            struct smtp_reply *refusal)
+{
+        c->out = out;
+        if (!mailbox_lines_keep(&c->mailbox, &c->input, is_all))
+                return CLEANUP_DONE;
+        cleanup_input_begin(c);
+        if (c->converter)
+                convert(c, is_all);
+        struct str text =
+                c->converter ? buf_str(&c->converted) : str_part(buf_str(&c->input), 0, c->seen);
+        enum cleanup_progress progress = await_clean_units(c, &text, is_all);
         if (c->is_refused)
                 return refused(c, refusal);
-        buf_consume(in, in->len - text.len);
-        c->stripped = c->input.len;
+        if (c->converter)
+                buf_consume(&c->converted, c->converted.len - text.len);
+        else
+                cleanup_input_end(c, text.len);
         return progress;
 }

@@ -5,6 +5,7 @@
 #include "cleanup/cleanup.h"
 #include "cleanup/field.h"
 #include "config/receive_override.h"
+#include "message/mailbox_line.h"
 #include "message/to_7bit.h"
 
 /* What is rewritten by a map or by masquerading: canonical_classes and its kin. */
@@ -80,13 +81,13 @@ struct cleanup {
         struct buf scratch;        /* a field without CR, or decoded */
         struct mime mime;
         enum rewrite_context context;
-        bool has_begun;       /* the first line has been looked at */
+        struct mailbox_lines mailbox;
         bool has_header;      /* the first header is over */
         bool owes_blank;      /* no blank line has ended it: one is put in front of the body */
         bool has_utf8_header; /* and had bytes beyond ASCII */
         bool is_composite;    /* multipart or message: its parts' encodings are wanted */
-        bool is_passed;       /* PASS, DISCARD: nothing is checked any more */
-        size_t stripped;      /* bytes of the input that have had their characters taken out */
+        bool is_passed;       /* PASS, REDIRECT, DISCARD: nothing is checked any more */
+        size_t seen, raw;     /* of the input: characters.c */
         bool drops_rest;      /* of a long field or line that was taken out */
         bool has_message_id, has_date, has_from, has_visible_recipient, is_resent;
         bool has_resent_message_id, has_resent_date, has_resent_from;
@@ -110,10 +111,14 @@ void cleanup_put(struct cleanup *c, struct str text);
 
 /* ---- characters.c: message_reject_characters, message_strip_characters ---- */
 void cleanup_characters_read(struct cleanup_rules *r, struct findings *findings);
-/* Takes characters out of what is new in the input. */
-void cleanup_strip(struct cleanup *c);
-/* Refuses the message when this text has a character that none may have. */
-void cleanup_check_characters(struct cleanup *c, struct str text);
+/*
+ * The input has two parts: up to `seen` lines have been through the sets, from `raw` on they have not. begin, any number of take, end:
+ * of what was seen `left` bytes stay, and only then more may be appended.
+ */
+void cleanup_input_begin(struct cleanup *c);
+/* One line more, or all that is there when no set is asked any more. False: there is none. The message may be refused. */
+bool cleanup_input_take(struct cleanup *c, bool is_all);
+void cleanup_input_end(struct cleanup *c, size_t left);
 
 /* ---- check.c: one field or line against its table ---- */
 enum check_result { CHECK_KEEPS, CHECK_DROPS, CHECK_REPLACES };

@@ -188,8 +188,7 @@ static void read_limits(struct cleanup_rules *r)
                 !p->disable_mime_input_processing &&
                 (is_used(r->mime_header_checks) || is_used(r->nested_header_checks) ||
                  is_used(r->decoded_header_checks));
-        r->looks_at_parts =
-                has_part_checks || is_used(r->body_checks) || r->faults_refused || r->has_rejected;
+        r->looks_at_parts = has_part_checks || is_used(r->body_checks) || r->faults_refused;
         /* where nobody looks, depth does no harm */
         if (r->looks_at_parts)
                 r->faults_refused |= MIME_FAULT_NESTING;

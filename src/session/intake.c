@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "message/header.h"
+#include "message/mailbox_line.h"
 #include "session/proxy.h"
 #include "session/session_private.h"
 #include "smtp/dot.h"
@@ -21,6 +22,8 @@ struct intake {
         struct buf rubbish;        /* where content goes that is not wanted any more */
         size_t ours;               /* bytes in front that are not the client's */
         bool has_bare_lf;
+        struct mailbox_lines
+                mailbox; /* for a filter in front of the queue; else the cleanup has it */
 };
 
 enum { RUBBISH_BYTES_MAX = 64 * 1024, FRONT_BYTES_MAX = 1 << 20 };
@@ -128,6 +131,13 @@ void await_intake_begin(struct session *s)
         buf_init(&t->intake->rubbish, RUBBISH_BYTES_MAX);
         await_put_lines_in_front(s);
         t->intake->ours = spool_draft_buf(t->draft)->len;
+        t->intake->mailbox.at = t->intake->ours;
+}
+
+void intake_expect_chunks(struct session *s)
+{
+        s->transaction->intake->mailbox.is_past = true;
+        cleanup_expect_chunks(s->transaction->cleanup);
 }
 
 void intake_free(struct intake **inp)
@@ -168,10 +178,13 @@ static void refuse_for(struct session *s, int error, const struct why *why)
 }
 
 /* What is there goes to the filter in front of the queue. */
-static void await_pass(struct session *s)
+static void await_pass(struct session *s, bool is_all)
 {
+        struct transaction *t = s->transaction;
         struct why why;
-        int rc = is_refused(s->transaction->intake) ? 0 : await_session_proxy_text(s, &why);
+        if (!mailbox_lines_keep(&t->intake->mailbox, spool_draft_buf(t->draft), is_all))
+                return;
+        int rc = is_refused(t->intake) ? 0 : await_session_proxy_text(s, &why);
         if (rc == -EPIPE) /* that was logged */
                 intake_refuse(s, proxy_failure());
         else if (rc < 0)
@@ -184,7 +197,7 @@ static void await_clean(struct session *s, bool is_all)
         struct transaction *t = s->transaction;
         struct intake *in = t->intake;
         if (t->proxy) {
-                await_pass(s);
+                await_pass(s, is_all);
                 return;
         }
         enum cleanup_progress progress = CLEANUP_MORE;

@@ -86,8 +86,8 @@ struct smtp_reply await_session_bdat(struct session *s, struct str args)
         if (!smtp_reply_refuses(&reply) && !t->intake &&
             !await_session_refuses(s, POLICY_AT_DATA, &reply) &&
             !await_session_milters_data(s, &reply) && !await_session_proxy_data(s, &reply)) {
-                cleanup_expect_chunks(t->cleanup);
                 await_intake_begin(s);
+                intake_expect_chunks(s);
         }
         if (!t || !t->intake || smtp_reply_refuses(&reply)) {
                 int rc = await_chunk(s, count, NULL); /* the chunk comes all the same */

@@ -373,6 +373,8 @@ struct smtp_reply await_session_proxy_end(struct session *s);
 
 /* Writes PREPENDed lines and Received: in front. */
 void await_intake_begin(struct session *s);
+/* The text comes by BDAT: a mailbox's line in front of it ends the header (Postfix). */
+void intake_expect_chunks(struct session *s);
 void intake_free(struct intake **in);
 /* The content goes in here; then tell. */
 struct buf *intake_buf(struct session *s);
