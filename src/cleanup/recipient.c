@@ -139,15 +139,16 @@ static void add(struct cleanup *c, struct str address, struct str original,
 }
 
 /*
- * An alias of several takes the wish to hear of success upon itself: "expanded" is said of it, and nothing of its
- * members (RFC 3461 5.2.7.3, as Postfix). One of a single address passes it on (5.2.7.2). *members is what the members get.
+ * An alias takes the wish to hear of success upon itself: "expanded" is said of it, and nothing of its members (RFC 3461 5.2.7.3). One
+ * of a single address could pass it on (5.2.7.2), but does as one of several, as in Postfix: how many readers an address has is
+ * then not told. An address that stands for itself alone is none. *members is what the members get.
  */
-static void take_success(struct cleanup *c, struct str original, size_t count,
+static void take_success(struct cleanup *c, struct str original, bool is_alias,
                          const struct smtp_rcpt_command *rcpt, struct smtp_rcpt_command *members)
 {
         const struct envelope *e = c->work.envelope;
         *members = *rcpt;
-        if (count < 2 || !(rcpt->notify & SMTP_NOTIFY_SUCCESS))
+        if (!is_alias || !(rcpt->notify & SMTP_NOTIFY_SUCCESS))
                 return;
         members->notify &= ~(unsigned)SMTP_NOTIFY_SUCCESS;
         if (members->notify == 0)
@@ -182,7 +183,9 @@ static int await_expand(struct cleanup *c, const struct smtp_rcpt_command *rcpt,
                 return rc;
         struct str original = arena_str(c->arena, rcpt->recipient.text);
         struct smtp_rcpt_command members;
-        take_success(c, original, expansion.count, rcpt, &members);
+        bool is_alias = expansion.count != 1 ||
+                        (clean->domain.len && !str_eq(expansion.addresses[0].text, clean->text));
+        take_success(c, original, is_alias, rcpt, &members);
         for (size_t i = 0; i < expansion.count; i++) {
                 struct str text = expansion.addresses[i].text;
                 bool is_same = str_eq(text, original);

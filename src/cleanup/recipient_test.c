@@ -248,7 +248,11 @@ static void aliases_take_the_wish_to_hear_of_success(void **state)
                  "=two@d.example 6, x@d.example 4, y@d.example 4"},
                 {"two@d.example", FAILURE, "x@d.example 4, y@d.example 4"},
                 {"two@d.example", 0, "x@d.example 0, y@d.example 0"},
-                {"one@d.example", SUCCESS, "x@d.example 2"},
+                {"one@d.example", SUCCESS, "=one@d.example 2, x@d.example 1"},
+                {"one@d.example", FAILURE, "x@d.example 4"},
+                {"letters@d.example", SUCCESS, "=letters@d.example 2, Letters@d.example 1"},
+                {"itself@d.example", SUCCESS, "itself@d.example 2"},
+                {"none@d.example", SUCCESS, "none@d.example 2"},
                 {"self@d.example", SUCCESS, "=self@d.example 2, self@d.example 1, y@d.example 1"},
                 {"deep@d.example", SUCCESS,
                  "=deep@d.example 2, x@d.example 1, z@d.example 1, y@d.example 1"},
@@ -259,9 +263,11 @@ static void aliases_take_the_wish_to_hear_of_success(void **state)
         assert_int_equal(FAILURE, 4);
         assert_int_equal(SMTP_NOTIFY_NEVER, 1);
         mill_init(&m);
-        mill_load(&m, "virtual_alias_maps = inline:{ {two@d.example = x@d.example y@d.example} "
-                      "{one@d.example = x@d.example} {self@d.example = self@d.example y@d.example} "
-                      "{deep@d.example = two@d.example z@d.example} }\n");
+        mill_load(&m,
+                  "virtual_alias_maps = inline:{ {two@d.example = x@d.example y@d.example} "
+                  "{one@d.example = x@d.example} {self@d.example = self@d.example y@d.example} "
+                  "{itself@d.example = itself@d.example} {letters@d.example = Letters@d.example} "
+                  "{deep@d.example = two@d.example z@d.example} }\n");
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 struct smtp_rcpt_command rcpt = {.notify = rows[i].notify};
                 mill_begin(&m);
