@@ -28,7 +28,8 @@ enum {
         ADDRESS_SHOWN_MAX = 900,
         ADDRESS_IN_TEXT_MAX = 600,
         NAME_SHOWN_MAX = 255,
-        TYPE_SHOWN_MAX = 50
+        TYPE_SHOWN_MAX = 50,
+        OWN_NAME_BYTES_MAX = 40,
 };
 
 struct dsn_words {
@@ -82,6 +83,8 @@ struct report {
         bool has_8bit_text;    /* the part for the person */
         bool has_8bit_content; /* what comes back */
         char boundary[BOUNDARY_BYTES_MAX + 1];
+        char own_name[OWN_NAME_BYTES_MAX + 1]; /* in names of fields that are ours */
+        char own_type[OWN_NAME_BYTES_MAX + 5]; /* "X-Forepost; " */
 };
 
 /* Where the sender sent it; where an alias took it from there is for reports alone. */
@@ -152,7 +155,7 @@ static void put_from(struct put *p, const struct report *r, enum put_charset cha
         struct str template = r->template.from;
         struct str from = str_part(r->dsn->from, 0, ADDRESS_SHOWN_MAX);
         if (template.len == 0) {
-                put_str(p, STR("\"Mail Delivery System\" <"));
+                put_str(p, STR("Mail Delivery System <"));
                 put_clean(p, from, charset, NULL);
                 put_char(p, '>');
                 return;
@@ -220,18 +223,15 @@ static void put_header(struct put *p, const struct report *r)
         put_str(p, STR("\r\nSubject: "));
         put_clean(p, str_part(subject, 0, ADDRESS_SHOWN_MAX), PUT_ASCII, NULL);
         put_str(p, STR("\r\nTo: "));
-        if (to.len <= ADDRESS_SHOWN_MAX) {
-                put_char(p, '<');
+        if (to.len <= ADDRESS_SHOWN_MAX)
                 put_clean(p, to, charset, NULL);
-                put_char(p, '>');
-        } else {
+        else
                 put_str(p, STR("undisclosed-recipients:;"));
-        }
         if (d->is_threaded)
                 put_thread(p, r, charset);
         put_str(p, STR("\r\nAuto-Submitted: "));
         put_str(p, is_copy ? STR("auto-generated") : STR("auto-replied")); /* RFC 3834 5.2 */
-        put_str(p, STR("\r\nMessage-ID: <"));
+        put_str(p, STR("\r\nMessage-Id: <"));
         put_clean(p, d->boundary_id, PUT_ASCII, NULL);
         put_char(p, '@');
         put_clean(p, d->reporting_mta, PUT_ASCII, NULL);
@@ -400,9 +400,33 @@ static void put_status_recipient(struct put *p, const struct report *r,
         put_field(p, "Action", "", str_from(dsn_words[one->action].action));
         put_field(p, "Status", "", one->status);
         put_field(p, "Remote-MTA", "dns; ", one->remote_mta);
-        put_field(p, "Diagnostic-Code", one->is_smtp ? "smtp; " : "X-Forepost; ", one->diagnostic);
+        put_field(p, "Diagnostic-Code", one->is_smtp ? "smtp; " : r->own_type, one->diagnostic);
         if (one->action == DSN_DELAYED && one->will_retry_until_us)
                 put_date_field(p, "Will-Retry-Until", one->will_retry_until_us);
+}
+
+/* "X-Forepost-Queue-ID: " */
+static void put_own_name(struct put *p, const struct report *r, const char *name)
+{
+        put_str(p, STR("X-"));
+        put_str(p, str_from(r->own_name));
+        put_char(p, '-');
+        put_name(p, name);
+}
+
+static void put_own_field(struct put *p, const struct report *r, const char *name, struct str value)
+{
+        put_own_name(p, r, name);
+        put_clean(p, value, PUT_ASCII, NULL);
+        put_str(p, STR("\r\n"));
+}
+
+static void put_sender(struct put *p, const struct report *r)
+{
+        struct str sender = chosen(r->dsn->original->sender, r->dsn->from);
+        put_own_name(p, r, "Sender");
+        put_str(p, smtp_text_is_ascii(sender) ? STR("rfc822; ") : STR("utf-8; "));
+        put_address_text(p, sender, r->is_global);
 }
 
 static void put_status(struct put *p, const struct report *r)
@@ -415,7 +439,8 @@ static void put_status(struct put *p, const struct report *r)
                  r->is_global);
         put_field(p, "Original-Envelope-Id", "", smtp_xtext_decode(d->original->envid, &arena));
         put_field(p, "Reporting-MTA", "dns; ", d->reporting_mta);
-        put_field(p, "X-Forepost-Queue-ID", "", d->original_id);
+        put_own_field(p, r, "Queue-ID", d->original_id);
+        put_sender(p, r);
         put_date_field(p, "Arrival-Date", d->original->arrival_us);
         for (size_t i = 0; i < d->recipient_count; i++)
                 put_status_recipient(p, r, &d->recipients[i]);
@@ -456,6 +481,20 @@ static void put_returned(struct put *p, const struct report *r)
         put_str(p, STR("--\r\n"));
 }
 
+/* mail_name, as Postfix has it there; what a field's name cannot have is left out. */
+static void name_ourselves(struct report *r)
+{
+        size_t len = 0;
+        for (size_t i = 0; i < r->dsn->mail_name.len && len < OWN_NAME_BYTES_MAX; i++) {
+                char c = r->dsn->mail_name.ptr[i];
+                if (char_is_alnum(c) || c == '-')
+                        r->own_name[len++] = c;
+        }
+        if (len == 0)
+                snprintf(r->own_name, sizeof(r->own_name), "Forepost");
+        snprintf(r->own_type, sizeof(r->own_type), "X-%s; ", r->own_name);
+}
+
 static void report_init(struct report *r, const struct dsn *d)
 {
         *r = (struct report){
@@ -468,6 +507,7 @@ static void report_init(struct report *r, const struct dsn *d)
         if (d->template)
                 r->template = *d->template;
         r->has_8bit_text = !smtp_text_is_ascii(r->template.text);
+        name_ourselves(r);
         for (size_t i = 0; i < d->recipient_count; i++) {
                 const struct dsn_recipient *one = &d->recipients[i];
                 check(d->is_report || one->action == d->recipients[0].action);

@@ -58,11 +58,11 @@ static struct dsn make_dsn(void)
 
 static const char failed_text[] =
         "Date: Sun, 22 Nov 2026 10:53:02 +0000\r\n"
-        "From: \"Mail Delivery System\" <MAILER-DAEMON@mx1.example>\r\n"
+        "From: Mail Delivery System <MAILER-DAEMON@mx1.example>\r\n"
         "Subject: Undelivered Mail Returned to Sender\r\n"
-        "To: <s@t.example>\r\n"
+        "To: s@t.example\r\n"
         "Auto-Submitted: auto-replied\r\n"
-        "Message-ID: <4jXQt10sf8zw@mx1.example>\r\n"
+        "Message-Id: <4jXQt10sf8zw@mx1.example>\r\n"
         "MIME-Version: 1.0\r\n"
         "Content-Type: multipart/report; report-type=delivery-status;\r\n"
         "\tboundary=\"4jXQt10sf8zw.0/mx1.example\"\r\n"
@@ -95,6 +95,7 @@ static const char failed_text[] =
         "Original-Envelope-Id: id+1\r\n"
         "Reporting-MTA: dns; mx1.example\r\n"
         "X-Forepost-Queue-ID: 4jXQs90sf8zv\r\n"
+        "X-Forepost-Sender: rfc822; s@t.example\r\n"
         "Arrival-Date: Sun, 22 Nov 2026 10:53:01 +0000\r\n"
         "\r\n"
         "Original-Recipient: rfc822; o+x@b.example\r\n"
@@ -234,7 +235,7 @@ static void speaks_utf8(void **state)
         utf8.sender = STR("\xc3\xb6@t.example");
         d.original = &utf8;
         assert_int_equal(dsn_format(&d, &out), 0);
-        assert_has(&out, "To: <\xc3\xb6@t.example>\r\n");
+        assert_has(&out, "To: \xc3\xb6@t.example\r\n");
         assert_has(&out, "Content-Type: message/global-delivery-status\r\n"
                          "Content-Transfer-Encoding: 8bit\r\n");
         assert_has(&out, "Final-Recipient: utf-8; \xc3\xa4@\xe6\x97\xa5.example\r\n");

@@ -229,7 +229,7 @@ static void put_header(struct put *p, const struct transcript_notice *n)
         put_name(p, n->mail_name);
         put_str(p, STR(" SMTP server: errors from "));
         put_name(p, n->client);
-        put_str(p, STR("\r\nAuto-Submitted: auto-generated\r\nMessage-ID: <"));
+        put_str(p, STR("\r\nAuto-Submitted: auto-generated\r\nMessage-Id: <"));
         put_name(p, n->id);
         put_char(p, '@');
         put_name(p, n->by);

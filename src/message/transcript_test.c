@@ -197,7 +197,7 @@ static void the_notice_has_all(void **state)
                            "To: Postmaster <postmaster@example.com>\r\n"
                            "Subject: Forepost SMTP server: errors from client.test[192.0.2.1]\r\n"
                            "Auto-Submitted: auto-generated\r\n"
-                           "Message-ID: <4xyz@mx1.example.com>\r\n"
+                           "Message-Id: <4xyz@mx1.example.com>\r\n"
                            "MIME-Version: 1.0\r\n"
                            "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
                            "Transcript of session follows.\r\n\r\n"

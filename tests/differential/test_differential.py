@@ -23,6 +23,7 @@ A case begins with a comment that says what it is. Sections:
     == each NAME        a conversation a line, its steps parted by " ; "
     == use NAME         all that is in talks/NAME.talks, as if it stood here
     == texts            of refusals the texts are compared too
+    == notices          of notices (RFC 3464) more of the header is compared, and all their parts' own header lines
 
 @DIR@, @PORT@, @PORT2@, @SINK@ (the port of the scripted next hop, which listens on all of 127.0.0.0/8: each address is another
 host), @CERT@ and @KEY@ (a certificate of mx1.relay.test), @CA@ (who signed that of the next hop), @FINGERPRINT@ (of the
@@ -132,6 +133,7 @@ class Case:
         self.name = path.stem
         self.main, self.files, self.master, self.talks = dict(COMMON), {}, MASTER, {}
         self.zone, self.policy, self.tables, self.sink, self.compares_texts = '', [], {}, [], False
+        self.compares_notices = False
         self.head, self.sink_name, self.database = '', None, None
         self.read(path, path.read_text())
 
@@ -180,6 +182,8 @@ class Case:
                 self.talks[f'{prefix}{name} {number}'] = line.split(' ; ')
         elif kind == 'texts':
             self.compares_texts = True
+        elif kind == 'notices':
+            self.compares_notices = True
         elif kind == 'use':
             other = HERE / 'talks' / f'{name}.talks'
             self.read(other, other.read_text(), f'{name}, ')
@@ -279,7 +283,7 @@ MESSAGE = '\r\n'.join(['From: "Some Body" <a@example.org>', 'To: <editor@relay.t
                        'Date: Thu, 1 Jan 2015 00:00:00 +0000', 'Message-ID: <1@example.org>', '', 'Hello.', '.', ''])
 
 
-def act(talk, server, sink):
+def act(talk, server, sink, whole_notices=False):
     """Holds the conversation with one server: its steps with their replies, and what the next hop got."""
     source, steps, dialogue, keys = None, [], None, []
     words, port = server.words, server.port
@@ -376,7 +380,7 @@ def act(talk, server, sink):
             sink.reply(key, None)
     came = [f'{m.host}: {" ".join(m.recipients)}' for m in sink.messages[before:]]
     assert len(came) == delivered, f'not {delivered} messages of {type(server).__name__} reached the next hop: {came}'
-    mail = sorted((plainly(m, 'ORCPT' in ' '.join(talk)) for m in sink.messages[before:]), key=repr)
+    mail = sorted((plainly(m, 'ORCPT' in ' '.join(talk), whole_notices) for m in sink.messages[before:]), key=repr)
     if verbs:
         mail.append({'commands': [OWN_WORDS.sub(r'\1=OWN', l) for l in sink.heard[heard_before:] if l.split(' ')[0] in verbs]})
     return steps, mail
@@ -426,7 +430,7 @@ def ordered(path):
     return ' '.join([path, *sorted(parameters)])
 
 
-def plainly(message, has_orcpt):
+def plainly(message, has_orcpt, whole_notices=False):
     """What is compared of a message at the next hop. Left out: ids, dates, how lines are folded, the order of recipients
     (Postfix sorts them) and of parameters, and ORCPT unless the client gave one: Postfix adds it to each RCPT, and we only together with
     NOTIFY (RFC 3461 5.2.1: it "MAY be added")."""
@@ -439,7 +443,10 @@ def plainly(message, has_orcpt):
     found = REPORT.search(header)
     recipients = sorted(ordered(r if has_orcpt and not found else re.sub(r' ORCPT=\S+', '', r)) for r in message.recipients)
     lines = header.decode('utf-8', 'replace').split('\r\n')
-    if found:
+    if found and whole_notices:
+        kept = [l for l in lines if l.split(':')[0] not in ('Received', 'Content-Transfer-Encoding')]
+        lines, body = sorted(kept), parts(body.decode('utf-8', 'replace'), found.group(1).decode())
+    elif found:
         lines = [l for l in lines if l.split(':')[0] in KEPT_OF_REPORTS]
         body = report(body.decode('utf-8', 'replace'), found.group(1).decode())
     else:
@@ -451,6 +458,17 @@ def plainly(message, has_orcpt):
 
 KEPT_OF_REPORTS = ('Subject', 'Auto-Submitted', 'MIME-Version', 'References', 'In-Reply-To')
 REPORT = re.compile(rb'(?i)^Content-Type: multipart/report;.*boundary="([^"]*)"', re.M)
+
+
+def parts(body, boundary):
+    """Header lines of a notice's parts, and the names of the fields of its second. Left out, on purpose: Content-Transfer-Encoding
+    (Postfix says 8bit of what came without a word, we of what has such bytes), us-ascii (Postfix says utf-8 wherever SMTPUTF8 is
+    on), Original-Recipient where the sender gave none (RFC 3464 2.3.1: it must not be there), and Remote-MTA, which names a next hop."""
+    body = body.replace('\r\n', '\n').replace('X-Forepost-', 'X-Postfix-').replace('charset=us-ascii', 'charset=utf-8')
+    heads = [part.lstrip('\n').partition('\n\n') for part in body.split('--' + boundary)[1:4]]
+    lines = [line for head in heads for line in head[0].split('\n')]
+    return [*(l for l in lines if not l.startswith('Content-Transfer-Encoding')),
+            *(f for f in re.findall(r'(?m)^([\w-]+):', heads[1][2]) if f not in ('Original-Recipient', 'Remote-MTA'))]
 
 
 def report(body, boundary):
@@ -669,8 +687,8 @@ def pairs(namespace):
 def test_talk(pairs, case, talk):
     pair = pairs(case)
     lines = ALL[case].talks[talk]
-    theirs, their_mail = act(lines, pair.postfix, pair.sinks[0])
-    ours, our_mail = act(lines, pair.forepost, pair.sinks[1])
+    theirs, their_mail = act(lines, pair.postfix, pair.sinks[0], ALL[case].compares_notices)
+    ours, our_mail = act(lines, pair.forepost, pair.sinks[1], ALL[case].compares_notices)
     wrong = []
     for a, b in zip(theirs, ours):
         differs = a.reply.differs_from(b.reply)
