@@ -177,9 +177,6 @@ static int check_left(const struct config *c, const struct submission *s)
                 return name_fatal(EX_DATAERR,
                                   "message of %zu bytes is over message_size_limit = %lld",
                                   s->content.len, (long long)p->message_size_limit);
-        if (s->recipient_count > (size_t)p->smtpd_recipient_limit)
-                return name_fatal(EX_TEMPFAIL, "more than smtpd_recipient_limit = %lld recipients",
-                                  (long long)p->smtpd_recipient_limit);
         return EX_OK;
 }
 

@@ -166,8 +166,11 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
         struct smtp_reply reply;
         if (smtp_rcpt_parse(args, &rules, &offers, &s->arena, &rcpt, &reply) < 0)
                 return reply;
-        if (t->rcpt_count >= (size_t)s->params->smtpd_recipient_limit)
+        /* a user of this machine may have more, as in Postfix, up to what a transaction may take */
+        if (!s->is_local && t->rcpt_count >= (size_t)s->params->smtpd_recipient_limit)
                 return too_many(s);
+        if (arena_is_over(&t->arena))
+                return smtp_reply_make(452, "4.3.1", STR("Insufficient system storage"));
 
         s->facts.recipient = rcpt.recipient;
         s->asked = rcpt.recipient.text;

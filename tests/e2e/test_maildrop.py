@@ -116,6 +116,16 @@ def test_while_the_server_runs(core, names):
     await_true(lambda: left(core) == [], 10, 'nothing is left')
 
 
+def test_more_recipients_than_strangers_may_have(core, names):
+    core.write_configuration(smtpd_recipient_limit='2')
+    users = [f'{n}user@relay.test' for n in range(1, 7)]
+    assert names('sendmail', '-f', 'boss@relay.test', *users, input=TEXT).returncode == OK
+    core.start()
+    for n in range(1, 7):
+        box(core, f'box{n}', 1)
+    await_true(lambda: left(core) == [], 10, 'nothing is left')
+
+
 def test_who_may_and_how_much(core, names):
     me = (places.user() or pwd.getpwuid(os.getuid())).pw_name
     core.write_configuration(authorized_submit_users=f'!{me}, static:anyone', message_size_limit='20000')

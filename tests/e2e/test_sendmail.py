@@ -114,6 +114,24 @@ def test_smtp_on_standard_input(core, names):
     assert received(core)[0]['subject'] == 'bs'
 
 
+def test_more_recipients_than_strangers_may_have(core, names):
+    core.write_configuration(smtpd_recipient_limit='2')
+    assert core.command('reload').returncode == 0
+    users = [f'{n}user@relay.test' for n in range(1, 7)]
+    assert names('sendmail', '-f', 'boss@relay.test', *users, input='Subject: to many\n\nx\n').returncode == OK
+    for n in range(1, 7):
+        assert received(core, 1, f'relay.test/box{n}')[0]['subject'] == 'to many'
+
+
+def test_more_recipients_than_there_is_room_for(core, names):
+    """The memory of a transaction is bounded, whoever fills it, and the session goes on."""
+    recipients = ''.join(f'RCPT TO:<{"x" * 60}.{n}@{".".join(["y" * 60] * 3)}.test>\r\n' for n in range(40000))
+    done = names('sendmail', '-bs', input=f'EHLO here\r\nMAIL FROM:<a@relay.test>\r\n{recipients}RSET\r\nNOOP\r\nQUIT\r\n')
+    codes = [l[:9] for l in done.stdout.splitlines() if l[3:4] == ' ']
+    assert codes[3] == '250 2.1.5' and codes[-4] == '452 4.3.1' and len(codes) == 40006
+    assert [c[:3] for c in codes[-3:]] == ['250', '250', '221']
+
+
 def test_a_wrong_recipient_bounces_and_a_route_is_no_matter(core, names):
     """As with Postfix: what is wrong with a recipient is told by mail, not to the script."""
     assert names('sendmail', '-f', 'editor@relay.test', 'nobody@relay.test', input='Subject: x\n\n').returncode == OK
