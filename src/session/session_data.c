@@ -34,7 +34,7 @@ struct smtp_reply await_session_data(struct session *s, struct str args)
 {
         struct transaction *t = s->transaction;
         if (!t)
-                return smtp_reply_make(503, "5.5.1", STR("Error: need MAIL command"));
+                return smtp_reply_make(503, "5.5.1", STR("Error: need RCPT command"));
         if (session_is_within_bdat(s))
                 return smtp_reply_make(503, "5.5.1", STR("Error: DATA after BDAT"));
         if (t->rcpt_count == 0)

@@ -23,6 +23,17 @@ static bool await_begin(struct session *s, struct str args, const struct smtp_ma
                        : await_cleanup_sender(s->transaction->cleanup, &mail->sender, refusal);
 }
 
+/* smtpd_delay_open_until_valid_rcpt = no: the message has its id, and the filter in front of the queue hears of it, before recipients come. */
+static bool await_open_refuses(struct session *s, struct smtp_reply *refusal)
+{
+        if (s->params->smtpd_delay_open_until_valid_rcpt)
+                return false;
+        if (await_session_proxy_mail(s, refusal))
+                return true;
+        session_open_draft(s);
+        return false;
+}
+
 struct smtp_reply await_session_mail(struct session *s, struct str args)
 {
         if (s->greeting == NOT_GREETED && s->params->smtpd_helo_required)
@@ -70,7 +81,7 @@ struct smtp_reply await_session_mail(struct session *s, struct str args)
         session_transaction_begin(s, &mail);
         if (await_session_refuses(s, POLICY_AT_MAIL, &refusal) ||
             await_session_milters_mail(s, args, &refusal) ||
-            !await_begin(s, args, &mail, &refusal)) {
+            !await_begin(s, args, &mail, &refusal) || await_open_refuses(s, &refusal)) {
                 /* the text of a refusal may lie in the transaction that ends now */
                 refusal.text = arena_str(&s->arena, refusal.text);
                 if (refusal.enhanced)

@@ -323,6 +323,8 @@ void await_session_filter_refusal(struct session *s, struct smtp_reply *refusal)
 struct str await_session_footer_add(struct session *s, const struct smtp_reply *refusal);
 
 void session_transaction_begin(struct session *s, const struct smtp_mail_command *mail);
+/* Its message gets an id, unless it has one, and the log tells of it: at MAIL or at the first recipient (smtpd_delay_open_until_valid_rcpt). */
+void session_open_draft(struct session *s);
 /* Ends it, accepted or not; NULL is fine. */
 void session_transaction_end(struct session *s);
 
@@ -356,6 +358,8 @@ const struct proxy_filter *session_proxy_filter(const struct session *s);
 /* MAIL was taken: the filter will hear of it with the first recipient. False: it must not; *reply says why. */
 bool session_proxy_begin(struct session *s, struct str args, struct smtp_reply *reply);
 void session_proxy_free(struct session_proxy **p);
+/* MAIL, before there is a recipient (smtpd_delay_open_until_valid_rcpt). True: the filter does not take it, logged, with what to say. */
+bool await_session_proxy_mail(struct session *s, struct smtp_reply *reply);
 /* A recipient that we take; DATA. True: the filter does not, logged, with what to say. */
 bool await_session_proxy_rcpt(struct session *s, struct str args, struct smtp_reply *reply);
 bool await_session_proxy_data(struct session *s, struct smtp_reply *reply);

@@ -120,6 +120,18 @@ static bool await_open(struct session *s, struct smtp_reply *reply)
         return false;
 }
 
+bool await_session_proxy_mail(struct session *s, struct smtp_reply *reply)
+{
+        struct session_proxy *p = s->transaction->proxy;
+        if (!p || p->filter->adjusts_speed)
+                return false;
+        bool is_taken = await_open(s, reply);
+        note_answer(s, "MAIL", reply);
+        if (!is_taken)
+                note_refusal(s, POLICY_AT_MAIL, reply);
+        return !is_taken;
+}
+
 bool await_session_proxy_rcpt(struct session *s, struct str args, struct smtp_reply *reply)
 {
         struct session_proxy *p = s->transaction->proxy;

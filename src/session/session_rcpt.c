@@ -95,26 +95,6 @@ static struct smtp_reply too_many(struct session *s)
         return smtp_reply_make(452, "4.5.3", STR("Error: too many recipients"));
 }
 
-static void log_client(struct session *s)
-{
-        struct str name = s->facts.client_name;
-        struct str address = s->facts.client_address;
-        const char *id = s->transaction->proxy ? "NOQUEUE" : spool_draft_id(s->transaction->draft);
-        struct str forwarded = session_forward_log(s);
-        if (s->is_local) {
-                log_mail(LOG_LEVEL_INFO, "pickup", id, "uid=%u from=<%.*s>", s->local_uid,
-                         STR_ARG(smtp_address_log(s->transaction->sender.text,
-                                                  s->facts.logs_internal, &s->arena)));
-                return;
-        }
-        if (s->params->smtpd_client_port_logging)
-                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]:%u%.*s", STR_ARG(name),
-                         STR_ARG(address), s->peer.port, STR_ARG(forwarded));
-        else
-                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]%.*s", STR_ARG(name),
-                         STR_ARG(address), STR_ARG(forwarded));
-}
-
 /* May it not be a recipient of this transaction? Whom we send probes from is never asked about (state/verify.h). */
 static bool await_is_refused(struct session *s, const struct smtp_address *recipient,
                              struct smtp_reply *reply)
@@ -194,11 +174,7 @@ struct smtp_reply await_session_rcpt(struct session *s, struct str args)
                         .local = arena_str(&t->arena, rcpt.recipient.local),
                         .domain = arena_str(&t->arena, rcpt.recipient.domain),
                 };
-                t->draft = spool_draft_new(s->service->parts.spool);
-                if (!t->proxy) /* that message has an id of the filter's, or of who is behind it */
-                        s->facts.queue_id =
-                                arena_str(&t->arena, str_from(spool_draft_id(t->draft)));
-                log_client(s);
+                session_open_draft(s);
         } else {
                 t->first_rcpt =
                         (struct smtp_address){0}; /* later rules see it only while it is the one */

@@ -1,6 +1,7 @@
 /* transaction.c - from MAIL to the end of data, RSET, or the end of the session */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "session/session_private.h"
 
 enum { ARENA_BYTES_MAX = 16 * 1024 * 1024 }; /* some ten thousand long recipients */
@@ -51,6 +52,37 @@ void session_transaction_begin(struct session *s, const struct smtp_mail_command
                 .context = s,
         };
         t->cleanup = cleanup_new(&work);
+}
+
+static void log_client(struct session *s)
+{
+        struct str name = s->facts.client_name;
+        struct str address = s->facts.client_address;
+        const char *id = s->transaction->proxy ? "NOQUEUE" : spool_draft_id(s->transaction->draft);
+        struct str forwarded = session_forward_log(s);
+        if (s->is_local) {
+                log_mail(LOG_LEVEL_INFO, "pickup", id, "uid=%u from=<%.*s>", s->local_uid,
+                         STR_ARG(smtp_address_log(s->transaction->sender.text,
+                                                  s->facts.logs_internal, &s->arena)));
+                return;
+        }
+        if (s->params->smtpd_client_port_logging)
+                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]:%u%.*s", STR_ARG(name),
+                         STR_ARG(address), s->peer.port, STR_ARG(forwarded));
+        else
+                log_mail(LOG_LEVEL_INFO, "smtpd", id, "client=%.*s[%.*s]%.*s", STR_ARG(name),
+                         STR_ARG(address), STR_ARG(forwarded));
+}
+
+void session_open_draft(struct session *s)
+{
+        struct transaction *t = s->transaction;
+        if (t->draft)
+                return;
+        t->draft = spool_draft_new(s->service->parts.spool);
+        if (!t->proxy) /* that message has an id of the filter's, or of who is behind it */
+                s->facts.queue_id = arena_str(&t->arena, str_from(spool_draft_id(t->draft)));
+        log_client(s);
 }
 
 void session_transaction_end(struct session *s)
