@@ -67,6 +67,7 @@ static void print_doubts(const struct findings *findings)
 {
         for (const struct finding *f = findings->first; f; f = f->next)
                 if (strcmp(f->code, "unknown-parameter") == 0 ||
+                    strcmp(f->code, "unknown-transport") == 0 ||
                     strcmp(f->code, "undefined-name") == 0 || strcmp(f->code, "syntax") == 0 ||
                     strcmp(f->code, "stray-continuation") == 0)
                         name_warning("%.*s:%d: %.*s", STR_ARG(f->file), f->line, STR_ARG(f->text));

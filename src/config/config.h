@@ -124,6 +124,8 @@ bool config_is_set(const struct config *c, const char *parameter);
  * other the place is empty.
  */
 struct place config_place_of(const struct config *c, struct str part);
+/* The same, or `at` where that is empty. */
+struct place config_place_or(const struct config *c, struct str part, struct place at);
 
 /*
  * The value of any parameter, known or made up by the user ($name), as text. `expand`: with $name

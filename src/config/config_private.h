@@ -177,7 +177,7 @@ void expand_names(struct str text, void (*each)(void *context, struct str name),
 
 /*
  * Gives `text` its type and stores it in *params. -EINVAL or -ERANGE with *why, which says what is
- * allowed. KIND_STR keeps the view: the caller has put it where it lives.
+ * allowed; 1: stored, but *why says what of the text was not read. KIND_STR keeps the view: the caller has put it where it lives.
  */
 int value_store(const struct declaration *d, struct str text, struct params *params,
                 struct why *why);

@@ -203,7 +203,8 @@ static void transports_have_their_own_limits(void **state)
         const struct finding *bad = fixture_find(&f, "bad-value");
         assert_non_null(bad);
         assert_int_equal(bad->line, 1);
-        assert_non_null(fixture_find(&f, "unknown-parameter"));
+        assert_non_null(fixture_find(&f, "unknown-transport"));
+        assert_int_equal(f.count[SEVERITY_ERROR], 1);
         fixture_done(&c, &f);
 }
 

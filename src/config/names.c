@@ -3,13 +3,14 @@
  *
  * Known: those of the two tables; NAME_destination_... of a service. Accepted, as in Postfix: a name
  * that a user made up, when something that counts refers to it by $name, a restriction class, and the
- * settings of a table on a server (pgsql:name: name_hosts...). All else is a mistake, most often of spelling.
+ * settings of a table on a server (pgsql:name: name_hosts...). NAME_destination_... of a transport that is not there
+ * is let by with a warning. All else is a mistake, most often of spelling.
  */
 #include "config/config_private.h"
 
 #include "base/check.h"
 
-enum { SUGGESTIONS_MAX = 50 };
+enum { SUGGESTIONS_MAX = 50, SHOWN_BYTES_MAX = 120 };
 
 void names_add(struct names *n, struct str name)
 {
@@ -162,6 +163,19 @@ static void note_made_up(struct walk *w, const struct settings *settings)
                         names_add(&w->private->user_names, s->name);
 }
 
+/* NAME_destination_... that a transport left behind when it went from master.cf: it says nothing about anybody's mail. */
+static bool is_of_some_transport(struct str name)
+{
+        static const char *const marks[] = {"_destination_", "_transport_rate_delay",
+                                            "_time_limit"};
+        const char *suffix;
+        for (size_t i = 0; (suffix = service_suffix(i)); i++)
+                for (size_t k = 0; k < sizeof(marks) / sizeof(marks[0]); k++)
+                        if (strstr(suffix, marks[k]) && str_ends(name, str_from(suffix)))
+                                return true;
+        return false;
+}
+
 static void complain(struct walk *w, const struct settings *settings)
 {
         unsigned count = 0;
@@ -172,9 +186,15 @@ static void complain(struct walk *w, const struct settings *settings)
                 const char *nearest =
                         count++ < SUGGESTIONS_MAX ? declaration_nearest(s->name) : NULL;
                 const char *text = closest(nearest, cure, sizeof(cure));
-                findings_add(w->findings, SEVERITY_ERROR, "unknown-parameter", s->at,
-                             text ? text : "remove the line", "unknown parameter %.*s",
-                             s->name.len < 120 ? (int)s->name.len : 120, s->name.ptr);
+                struct str shown = str_part(s->name, 0, SHOWN_BYTES_MAX);
+                if (!nearest && is_of_some_transport(s->name))
+                        findings_add(w->findings, SEVERITY_WARNING, "unknown-transport", s->at,
+                                     "remove the line, or have the transport in master.cf",
+                                     "%.*s: there is no such transport", STR_ARG(shown));
+                else
+                        findings_add(w->findings, SEVERITY_ERROR, "unknown-parameter", s->at,
+                                     text ? text : "remove the line", "unknown parameter %.*s",
+                                     STR_ARG(shown));
         }
 }
 

@@ -19,6 +19,19 @@ static void mistyped(void **state)
                 {"something_else_altogether = x\n",
                  "dir/main.cf:1: error: unknown parameter something_else_altogether (remove the "
                  "line) [unknown-parameter]"},
+                {"dovecot_destination_recipient_limit = 1\n",
+                 "dir/main.cf:1: warning: dovecot_destination_recipient_limit: there is no such "
+                 "transport (remove the line, or have the transport in master.cf) "
+                 "[unknown-transport]"},
+                {"filter_time_limit = 3600\n",
+                 "dir/main.cf:1: warning: filter_time_limit: there is no such transport (remove the "
+                 "line, or have the transport in master.cf) [unknown-transport]"},
+                {"defalt_destination_recipient_limit = 1\n",
+                 "dir/main.cf:1: error: unknown parameter defalt_destination_recipient_limit (did "
+                 "you mean default_destination_recipient_limit?) [unknown-parameter]"},
+                {"sntpd_recipient_limit = 1\n",
+                 "dir/main.cf:1: error: unknown parameter sntpd_recipient_limit (did you mean "
+                 "smtpd_recipient_limit?) [unknown-parameter]"},
                 {"smtpd_banner = $mynmae\n", "dir/main.cf:1: warning: $mynmae is not set anywhere, "
                                              "and stands for nothing [undefined-name]"},
                 {"smtpd_banner = a\n $mail_nam\n",

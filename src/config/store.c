@@ -63,11 +63,16 @@ static void store(struct reading *r, const struct scope *scope, const struct dec
                              NULL, "%s: %s", d->name, why.text);
         } else {
                 code = value_store(d, text, params, &why);
-                if (code)
+                if (code < 0)
                         findings_add(r->findings, SEVERITY_ERROR, "bad-value", place_or_file(r, at),
                                      NULL, "%s", why.text);
+                else if (code)
+                        findings_add(r->findings, SEVERITY_WARNING, "time-unit",
+                                     place_or_file(r, at),
+                                     "write one letter behind the number: s, m, h, d or w", "%s",
+                                     why.text);
         }
-        if (code)
+        if (code < 0)
                 store_default(r, scope, d, params);
 }
 

@@ -63,3 +63,9 @@ struct place config_place_of(const struct config *c, struct str part)
         size_t offset = (size_t)(part.ptr - found->text.ptr);
         return offset < found->text.len ? marks_find(&found->marks, offset, nowhere) : nowhere;
 }
+
+struct place config_place_or(const struct config *c, struct str part, struct place at)
+{
+        struct place found = config_place_of(c, part);
+        return found.line ? found : at;
+}

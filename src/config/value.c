@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+enum { SHOWN_BYTES_MAX = 80 };
+
 static const struct {
         char letter;
         int64_t seconds;
@@ -139,7 +141,7 @@ static int refuse(const struct declaration *d, struct str text, int code, struct
         char range[256];
         value_range(d, range, sizeof(range));
         return why_set(why, code, "%s = %.*s: allowed is %s%s%s", d->name,
-                       text.len < 80 ? (int)text.len : 80, text.ptr, wanted[d->kind],
+                       STR_ARG(str_part(text, 0, SHOWN_BYTES_MAX)), wanted[d->kind],
                        *wanted[d->kind] ? " " : "", range);
 }
 
@@ -155,15 +157,30 @@ static int store_number(const struct declaration *d, struct str text, int64_t *o
         return str_to_int64(text, d->min, d->max, out);
 }
 
-static int store_time(const struct declaration *d, struct str text, int64_t *out)
+/* Postfix reads one letter behind the number, and no more: "5days" are five days to it, "5mh" five minutes. */
+static struct str part_that_is_read(struct str time)
+{
+        size_t digits = 0;
+        while (digits < time.len && char_is_digit(time.ptr[digits]))
+                digits++;
+        return digits ? str_part(time, 0, digits + 1) : time;
+}
+
+/* 1: taken, but *why tells what of it was not read. */
+static int store_time(const struct declaration *d, struct str text, int64_t *out, struct why *why)
 {
         int64_t ms = 0;
-        int code = config_parse_time(text, d->unit, &ms);
+        struct str read = part_that_is_read(text);
+        int code = config_parse_time(read, d->unit, &ms);
         if (code == 0 && (ms < d->min * 1000 || ms > d->max * 1000))
                 code = -ERANGE;
-        if (code == 0)
-                *out = ms;
-        return code;
+        if (code)
+                return code;
+        *out = ms;
+        return read.len == text.len
+                       ? 0
+                       : why_set(why, 1, "%s = %.*s is read as %.*s, as in Postfix", d->name,
+                                 STR_ARG(str_part(text, 0, SHOWN_BYTES_MAX)), STR_ARG(read));
 }
 
 int value_store(const struct declaration *d, struct str text, struct params *params,
@@ -181,7 +198,7 @@ int value_store(const struct declaration *d, struct str text, struct params *par
                 code = store_number(d, trimmed, field(d, params));
                 break;
         case KIND_TIME:
-                code = store_time(d, trimmed, field(d, params));
+                code = store_time(d, trimmed, field(d, params), why);
                 break;
         case KIND_BOOL:
                 word = find_word("no|yes", trimmed);
@@ -200,5 +217,5 @@ int value_store(const struct declaration *d, struct str text, struct params *par
         case KIND_SECTION:
                 break;
         }
-        return code ? refuse(d, trimmed, code, why) : 0;
+        return code < 0 ? refuse(d, trimmed, code, why) : code;
 }

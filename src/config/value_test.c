@@ -128,6 +128,49 @@ static void bad_values(void **state)
         }
 }
 
+/* One letter behind a number is read, as in Postfix; what else there is brings a warning. */
+static void time_with_more_behind_it(void **state)
+{
+        static const struct {
+                const char *line, *finding;
+                int64_t ms;
+        } cases[] = {
+                {"smtpd_timeout = 2days",
+                 "dir/main.cf:1: warning: smtpd_timeout = 2days is read as 2d, as in Postfix (write "
+                 "one letter behind the number: s, m, h, d or w) [time-unit]",
+                 2 * 86400000LL},
+                {"smtpd_timeout = 5m # minutes",
+                 "dir/main.cf:1: warning: smtpd_timeout = 5m # minutes is read as 5m, as in Postfix "
+                 "(write one letter behind the number: s, m, h, d or w) [time-unit]",
+                 300000},
+                {"smtpd_timeout = 1h30m",
+                 "dir/main.cf:1: warning: smtpd_timeout = 1h30m is read as 1h, as in Postfix (write "
+                 "one letter behind the number: s, m, h, d or w) [time-unit]",
+                 3600000},
+                {"smtpd_timeout = 5 d",
+                 "dir/main.cf:1: error: smtpd_timeout = 5 d: allowed is a time like 30s, 5m, 2h or "
+                 "1d, from 1s to 3650d [bad-value]",
+                 300000},
+                {"smtpd_timeout = 0seconds",
+                 "dir/main.cf:1: error: smtpd_timeout = 0seconds: allowed is a time like 30s, 5m, 2h "
+                 "or 1d, from 1s to 3650d [bad-value]",
+                 300000},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct findings f;
+                struct config *c = fixture_read(cases[i].line, NULL, &f);
+                assert_true(fixture_has(&f, cases[i].finding));
+                assert_int_equal(c->params.smtpd_timeout, cases[i].ms);
+                fixture_done(&c, &f);
+        }
+        /* Its default is made of postscreen_dnsbl_ttl and an "h". */
+        struct findings f;
+        struct config *c = fixture_read("postscreen_dnsbl_ttl = 5m", NULL, &f);
+        assert_int_equal(f.count[SEVERITY_ERROR], 0);
+        assert_int_equal(c->params.postscreen_dnsbl_max_ttl, 300000);
+        fixture_done(&c, &f);
+}
+
 /* The enums of config.h are in the order of the words in params.def. */
 static void words_have_their_numbers(void **state)
 {
@@ -167,6 +210,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(times),
+                cmocka_unit_test(time_with_more_behind_it),
                 cmocka_unit_test(lists),
                 cmocka_unit_test(bad_values),
                 cmocka_unit_test(words_have_their_numbers),

@@ -175,13 +175,13 @@ static void check_options(struct str words, const char *name, struct place at,
                                      "%s: there is no option \"%.*s\"", name, STR_ARG(word));
 }
 
-void sasl_read(struct transport *t, struct table_set *tables, struct place at,
+void sasl_read(struct transport *t, struct table_set *tables, struct place maps_at, struct place at,
                struct findings *findings)
 {
         const struct params *p = t->params;
         if (!p->smtp_sasl_auth_enable)
                 return;
-        t->sasl_passwords = table_list_open(tables, p->smtp_sasl_password_maps, at, findings);
+        t->sasl_passwords = table_list_open(tables, p->smtp_sasl_password_maps, maps_at, findings);
         if (!str_is_empty(p->smtp_sasl_mechanism_filter))
                 t->sasl_mechanisms = match_list_open(tables, p->smtp_sasl_mechanism_filter,
                                                      MATCH_STRING, false, at, findings);

@@ -67,8 +67,11 @@ void sasl_refusal_note(const struct params *p, struct str host, const struct sas
 bool sasl_refusal_find(const struct params *p, struct str host, const struct sasl_login *login,
                        int64_t now_us, struct arena *arena, struct sasl_refusal *out);
 
-/* Opens the tables of a transport, and tells what is wrong in its smtp_sasl_ parameters. */
-void sasl_read(struct transport *t, struct table_set *tables, struct place at,
+/*
+ * Opens the tables of a transport, and tells what is wrong in its smtp_sasl_ parameters: of smtp_sasl_password_maps at
+ * `maps_at`, of others at `at`.
+ */
+void sasl_read(struct transport *t, struct table_set *tables, struct place maps_at, struct place at,
                struct findings *findings);
 
 /* ---- one exchange (libgsasl) ---- */

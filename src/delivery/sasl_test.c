@@ -28,7 +28,7 @@ static void open_transport(const char *passwords, const char *filter)
                 (struct transport){.name = STR("smtp"), .command = STR("smtp"), .params = &params};
         tables = table_set_new("/");
         findings_init(&findings);
-        sasl_read(&transport, tables, (struct place){0}, &findings);
+        sasl_read(&transport, tables, (struct place){0}, (struct place){0}, &findings);
 }
 
 static void close_transport(void)
@@ -144,14 +144,14 @@ static void mistakes_are_found(void **state)
         open_transport("inline:{x=y}", "");
         params.smtp_sasl_security_options = STR("noplain");
         params.smtp_tls_security_level = TLS_LEVEL_MAY;
-        sasl_read(&transport, tables, (struct place){0}, &findings);
+        sasl_read(&transport, tables, (struct place){0}, (struct place){0}, &findings);
         assert_true(has_finding("bad-sasl-option"));
         assert_true(has_finding("password-in-clear"));
         close_transport();
         open_transport("inline:{x=y}", "");
         params.smtp_sasl_security_options = STR("noanonymous");
         params.smtp_tls_security_level = TLS_LEVEL_ENCRYPT;
-        sasl_read(&transport, tables, (struct place){0}, &findings);
+        sasl_read(&transport, tables, (struct place){0}, (struct place){0}, &findings);
         assert_false(has_finding("password-in-clear"));
         close_transport();
 }

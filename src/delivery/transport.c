@@ -190,8 +190,8 @@ static void read_policies(struct transport *t, struct table_set *tables, struct 
         }
 }
 
-static void read_tls(struct transport *t, struct table_set *tables, struct place at,
-                     struct arena *arena, struct findings *findings)
+static void read_tls(struct transport *t, const struct config *c, struct table_set *tables,
+                     struct place at, struct arena *arena, struct findings *findings)
 {
         const struct params *p = t->params;
         struct tls_rule rule;
@@ -214,7 +214,8 @@ static void read_tls(struct transport *t, struct table_set *tables, struct place
                         "transport %.*s: certificates are to be checked, but no authority is known: all mail waits",
                         STR_ARG(t->name));
         if (p->smtp_tls_policy_maps.len)
-                read_policies(t, tables, at, arena, findings);
+                read_policies(t, tables, config_place_or(c, p->smtp_tls_policy_maps, at), arena,
+                              findings);
         if (rule.level == TLS_LEVEL_NONE && !t->tls_policies)
                 return;
         bool has_chain = p->smtp_tls_chain_files.len > 0;
@@ -313,11 +314,12 @@ static void transport_add(struct transport_set *set, const struct config *c,
         if (!is_lmtp && !str_eq(t->command, STR("smtp")))
                 return;
         open_hearing(t, c, tables, findings);
-        read_tls(t, tables, s->at, arena, findings);
+        read_tls(t, c, tables, s->at, arena, findings);
         t->dns_filter =
                 dns_filter_open(c, is_lmtp ? "lmtp_dns_reply_filter" : "smtp_dns_reply_filter",
                                 t->params->smtp_dns_reply_filter, tables, arena, findings);
-        sasl_read(t, tables, s->at, findings);
+        sasl_read(t, tables, config_place_or(c, t->params->smtp_sasl_password_maps, s->at), s->at,
+                  findings);
         t->outgoing = outgoing_rules_new(c, t->params, is_lmtp, t->log_name, tables, policy, arena,
                                          findings);
 }
