@@ -21,7 +21,7 @@
 
 enum {
         PATH_BYTES_MAX = QUEUE_DIRECTORY_BYTES_MAX + 64,
-        LISTED_MAX = 10000,
+        LISTED_MAX = 10000, /* at a time */
         STALE_S = 24 * 3600,
         SPARE_BYTES = 16 << 20, /* envelope and doubled dots, over twice the largest content */
         BYTES_MAX = 1 << 30,
@@ -240,9 +240,12 @@ int maildrop_read(const char *directory, const char *id, int64_t bytes_max,
         snprintf(path, sizeof(path), "%s/%s", directory, id);
         int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0) {
-                /* ELOOP: a link; ENXIO: a socket; EACCES: its owner shut the server out */
-                int rc = errno == ELOOP || errno == ENXIO || errno == EACCES ? -EBADMSG : -errno;
-                return why_set(why, rc, "%s", why_errno(errno));
+                int error = errno;
+                if (error == ELOOP || error == ENXIO) /* a link; a socket */
+                        return why_set(why, -EBADMSG, "it is no plain file with one name");
+                if (error == EACCES)
+                        return why_set(why, -EBADMSG, "its owner has shut the server out");
+                return why_set(why, -error, "%s", why_errno(error));
         }
         int rc = read_checked(fd, bytes_max, out, why);
         close(fd);
@@ -277,37 +280,44 @@ static void remove_if_stale(int dir, const char *name)
                 unlinkat(dir, name, 0);
 }
 
-size_t maildrop_scan(const char *directory, char (*ids)[QUEUE_ID_BYTES_MAX], size_t max)
+size_t maildrop_scan(const char *directory, const char *after, char (*ids)[QUEUE_ID_BYTES_MAX],
+                     size_t max)
 {
         DIR *d = opendir(directory);
         const struct dirent *entry;
         size_t count = 0;
         if (!d)
                 return 0;
-        while (count < max && (entry = readdir(d))) {
-                if (is_id(entry->d_name))
-                        snprintf(ids[count++], QUEUE_ID_BYTES_MAX, "%s", entry->d_name);
-                else
+        while ((entry = readdir(d))) {
+                if (!is_id(entry->d_name))
                         remove_if_stale(dirfd(d), entry->d_name);
+                else if (strcmp(entry->d_name, after) > 0)
+                        snprintf(ids[count++], QUEUE_ID_BYTES_MAX, "%s", entry->d_name);
+                if (count == 2 * max) {
+                        qsort(ids, count, QUEUE_ID_BYTES_MAX, compare);
+                        count = max;
+                }
         }
         closedir(d);
         qsort(ids, count, QUEUE_ID_BYTES_MAX, compare);
-        return count;
+        return count < max ? count : max;
 }
 
-int maildrop_set_aside(const char *directory, const char *id, struct why *why)
+int maildrop_set_aside(const char *directory, const char *id, char kept[MAILDROP_KEPT_BYTES],
+                       struct why *why)
 {
         char from[PATH_BYTES_MAX];
         char to[PATH_BYTES_MAX];
         const char *slash = strrchr(directory, '/');
         check(slash);
         snprintf(from, sizeof(from), "%s/%s", directory, id);
-        snprintf(to, sizeof(to), "%.*s/corrupt/maildrop-%s", (int)(slash - directory), directory,
-                 id);
+        snprintf(kept, MAILDROP_KEPT_BYTES, "corrupt/maildrop-%s", id);
+        snprintf(to, sizeof(to), "%.*s/%s", (int)(slash - directory), directory, kept);
         if (rename(from, to) == 0)
                 return 0;
         /* somebody's directory can be renamed by its neighbours' owner, not moved */
-        snprintf(to, sizeof(to), "%s/bad.%s", directory, id);
+        snprintf(kept, MAILDROP_KEPT_BYTES, "maildrop/bad.%s", id);
+        snprintf(to, sizeof(to), "%.*s/%s", (int)(slash - directory), directory, kept);
         if (rename(from, to) < 0)
                 return why_set(why, -errno, "cannot move %s to %s: %s", from, to, why_errno(errno));
         return 0;
@@ -341,43 +351,81 @@ static void list_one(const struct maildrop_file *f, const char *id,
         arena_done(&arena);
 }
 
+/* What is there, a piece after the other. False: `act` wants no more. */
+static bool for_all(const char *directory, bool (*act)(void *context, const char *id),
+                    void *context)
+{
+        static char ids[2 * LISTED_MAX][QUEUE_ID_BYTES_MAX];
+        char after[QUEUE_ID_BYTES_MAX] = "";
+        size_t count;
+        do {
+                count = maildrop_scan(directory, after, ids, LISTED_MAX);
+                for (size_t i = 0; i < count; i++)
+                        if (!act(context, ids[i]))
+                                return false;
+                if (count)
+                        snprintf(after, sizeof(after), "%s", ids[count - 1]);
+        } while (count == LISTED_MAX);
+        return true;
+}
+
+struct listing {
+        const char *directory;
+        int64_t bytes_max;
+        void (*each)(void *context, const struct spool_info *info);
+        void *context;
+        size_t count;
+};
+
+static bool list_if_whole(void *context, const char *id)
+{
+        struct listing *l = context;
+        struct maildrop_file f;
+        struct why why;
+        if (maildrop_read(l->directory, id, l->bytes_max, &f, &why) < 0)
+                return true;
+        list_one(&f, id, l->each, l->context);
+        maildrop_file_done(&f);
+        l->count++;
+        return true;
+}
+
 size_t maildrop_list(const struct config *c,
                      void (*each)(void *context, const struct spool_info *info), void *context)
 {
         char path[QUEUE_DIRECTORY_BYTES_MAX];
-        static char ids[LISTED_MAX][QUEUE_ID_BYTES_MAX];
         maildrop_find(c, path);
-        size_t count = maildrop_scan(path, ids, LISTED_MAX);
-        size_t listed = 0;
-        for (size_t i = 0; i < count; i++) {
-                struct maildrop_file f;
-                struct why why;
-                if (maildrop_read(path, ids[i], maildrop_bytes_max(&c->params), &f, &why) < 0)
-                        continue;
-                list_one(&f, ids[i], each, context);
-                maildrop_file_done(&f);
-                listed++;
-        }
-        return listed;
+        struct listing l = {path, maildrop_bytes_max(&c->params), each, context, 0};
+        for_all(path, list_if_whole, &l);
+        return l.count;
+}
+
+struct deletion {
+        const char *directory;
+        const char *id; /* NULL: all */
+        struct why *why;
+        int result; /* how many, or what went wrong */
+};
+
+static bool delete_if_meant(void *context, const char *id)
+{
+        struct deletion *d = context;
+        char file[PATH_BYTES_MAX];
+        if (d->id && strcmp(id, d->id) != 0)
+                return true;
+        snprintf(file, sizeof(file), "%s/%s", d->directory, id);
+        if (unlink(file) == 0)
+                d->result++;
+        else if (errno != ENOENT)
+                d->result = why_set(d->why, -errno, "%s: %s", file, why_errno(errno));
+        return d->result >= 0;
 }
 
 int maildrop_delete(const struct config *c, const char *id, struct why *why)
 {
         char path[QUEUE_DIRECTORY_BYTES_MAX];
-        static char ids[LISTED_MAX][QUEUE_ID_BYTES_MAX];
-        bool wants_all = strcmp(id, "ALL") == 0;
-        int removed = 0;
         maildrop_find(c, path);
-        size_t count = maildrop_scan(path, ids, LISTED_MAX);
-        for (size_t i = 0; i < count; i++) {
-                char file[PATH_BYTES_MAX];
-                snprintf(file, sizeof(file), "%s/%s", path, ids[i]);
-                if (!wants_all && strcmp(ids[i], id) != 0)
-                        continue;
-                if (unlink(file) == 0)
-                        removed++;
-                else if (errno != ENOENT)
-                        return why_set(why, -errno, "%s: %s", file, why_errno(errno));
-        }
-        return removed;
+        struct deletion d = {path, strcmp(id, "ALL") == 0 ? NULL : id, why, 0};
+        for_all(path, delete_if_meant, &d);
+        return d.result;
 }

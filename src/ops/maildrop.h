@@ -35,6 +35,8 @@ int maildrop_write(const struct config *c, struct str dialogue, char id[QUEUE_ID
 
 /* ---- for the server and the administrator, who may list it ---- */
 
+enum { MAILDROP_KEPT_BYTES = QUEUE_ID_BYTES_MAX + 32 };
+
 struct maildrop_file {
         struct buf text; /* all of it; the views below point into it */
         uid_t uid;
@@ -54,10 +56,18 @@ void maildrop_file_done(struct maildrop_file *f);
 int64_t maildrop_bytes_max(const struct params *p);
 
 void maildrop_find(const struct config *c, char out[QUEUE_DIRECTORY_BYTES_MAX]);
-/* Ids of what is there, the oldest first, up to `max`: how many. Left-overs of writers that ended long ago are removed. */
-size_t maildrop_scan(const char *directory, char (*ids)[QUEUE_ID_BYTES_MAX], size_t max);
-/* Moves it to corrupt/maildrop-ID; what cannot be moved becomes bad.ID where it is, and is not looked at any more. */
-int maildrop_set_aside(const char *directory, const char *id, struct why *why);
+/*
+ * The first `max` ids of what is there behind `after` ("": from the front), in their order, which is the oldest first: how many.
+ * Left-overs of writers that ended long ago are removed. `ids` has room for 2 * max.
+ */
+size_t maildrop_scan(const char *directory, const char *after, char (*ids)[QUEUE_ID_BYTES_MAX],
+                     size_t max);
+/*
+ * Moves it to corrupt/maildrop-ID; what cannot be moved becomes maildrop/bad.ID where it is, and is not looked at any more. `kept`
+ * says where it is now, below the queue's directory.
+ */
+int maildrop_set_aside(const char *directory, const char *id, char kept[MAILDROP_KEPT_BYTES],
+                       struct why *why);
 
 /* Calls `each` for all, as messages of the queue. How many; 0 also when it cannot be read. */
 size_t maildrop_list(const struct config *c,

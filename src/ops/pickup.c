@@ -28,7 +28,7 @@ enum {
         LATER_MS = 30 * 1000,
         REPLY_MS = 600 * 1000, /* filters may take their time */
         REPLY_BYTES_MAX = 4096,
-        FILES_MAX = 1000, /* in one look */
+        FILES_MAX = 1000, /* at a time */
         PUT_BYTES = 64 * 1024,
         HEADER_SHOWN_MAX = 64 * 1024,
 };
@@ -38,10 +38,12 @@ enum outcome { TAKEN, REFUSED, LATER };
 /* What the pool's threads are given. */
 struct look {
         char directory[QUEUE_DIRECTORY_BYTES_MAX];
+        char after[QUEUE_ID_BYTES_MAX]; /* the last that was looked at */
         char (*ids)[QUEUE_ID_BYTES_MAX];
         size_t count;
         const char *id;
         struct config *config;
+        char kept[MAILDROP_KEPT_BYTES];
         struct maildrop_file file;
         bool is_permitted;
         char user[USER_NAME_BYTES];
@@ -52,7 +54,7 @@ struct look {
 static int scan(void *arg)
 {
         struct look *l = arg;
-        l->count = maildrop_scan(l->directory, l->ids, FILES_MAX);
+        l->count = maildrop_scan(l->directory, l->after, l->ids, FILES_MAX);
         return 0;
 }
 
@@ -70,7 +72,7 @@ static int read_one(void *arg)
 static int set_aside(void *arg)
 {
         struct look *l = arg;
-        l->rc = maildrop_set_aside(l->directory, l->id, &l->why);
+        l->rc = maildrop_set_aside(l->directory, l->id, l->kept, &l->why);
         return 0;
 }
 
@@ -270,10 +272,11 @@ static bool await_return(struct worker *w, const struct look *l, const char *rep
 
 static void await_keep(struct look *l, const char *reason)
 {
-        log_warning("pickup", "%s: %s; it is kept in corrupt/maildrop-%s", l->id, reason, l->id);
         await_pool_run("setting aside", str_from(l->id), set_aside, l);
-        if (l->rc < 0)
-                log_warning("pickup", "%s", l->why.text);
+        if (l->rc == 0)
+                log_warning("pickup", "%s: %s; it is kept in %s", l->id, reason, l->kept);
+        else
+                log_warning("pickup", "%s: %s; %s", l->id, reason, l->why.text);
 }
 
 static enum outcome await_file(struct worker *w, struct look *l)
@@ -314,16 +317,21 @@ static enum outcome await_file(struct worker *w, struct look *l)
         return outcome;
 }
 
-/* False: some have to wait. */
+/* All of them, those behind many that have to wait too. False: some have to. */
 static bool await_look(struct worker *w, struct look *l)
 {
         bool is_done = true;
-        if (await_pool_run("looking into", STR("maildrop"), scan, l) < 0)
-                return true;
-        for (size_t i = 0; i < l->count && !w->is_stopping; i++) {
-                l->id = l->ids[i];
-                is_done = await_file(w, l) != LATER && is_done;
-        }
+        l->after[0] = '\0';
+        do {
+                if (await_pool_run("looking into", STR("maildrop"), scan, l) < 0)
+                        return true;
+                for (size_t i = 0; i < l->count && !w->is_stopping; i++) {
+                        l->id = l->ids[i];
+                        is_done = await_file(w, l) != LATER && is_done;
+                }
+                if (l->count)
+                        snprintf(l->after, sizeof(l->after), "%s", l->ids[l->count - 1]);
+        } while (l->count == FILES_MAX && !w->is_stopping);
         return is_done;
 }
 
@@ -333,7 +341,7 @@ void await_pick_up(void *arg)
         bool is_done = true;
         struct look *l = calloc(1, sizeof(*l));
         check(l);
-        l->ids = calloc(FILES_MAX, sizeof(*l->ids));
+        l->ids = calloc((size_t)2 * FILES_MAX, sizeof(*l->ids)); /* as maildrop_scan() wants it */
         check(l->ids);
         w->picker = task_self();
         do {

@@ -207,7 +207,8 @@ def test_what_no_sendmail_wrote(core, names):
     box(core, 'editor', 1)
     await_true(lambda: aside(core) == sorted(f'maildrop-{name}' for name in kept if kept[name] != 'directory'), 20, 'all are set aside')
     for name, what in kept.items():
-        core.await_log(rf'pickup\[\d+\]: warning: {name}: .*; it is kept in corrupt/')
+        line = core.await_log(rf'pickup\[\d+\]: warning: {name}: .*; it is kept in (\S+)$')
+        assert os.path.lexists(core.directory / 'queue' / line[1]), what
     directory = next(name for name in kept if kept[name] == 'directory')
     await_true(lambda: left(core) in (['README', 'new.1.2'], ['README', f'bad.{directory}', 'new.1.2']), 10, 'the rest is left alone')
     assert (core.directory / 'elsewhere').exists()
