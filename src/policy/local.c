@@ -29,6 +29,7 @@ struct user {
         const struct smtp_address *address;
         const struct params *params;
         struct str name, extension;
+        struct str whole; /* the address without quotes */
         struct arena *arena;
 };
 
@@ -65,7 +66,7 @@ static struct str value_of(void *context, struct str name)
                 {"local", u->address->local},
                 {"extension", u->extension},
                 {"domain", u->address->domain},
-                {"recipient", u->address->text},
+                {"recipient", u->whole},
                 {"recipient_delimiter",
                  u->extension.len ? str_part(u->params->recipient_delimiter, 0, 1) : STR("")},
         };
@@ -73,6 +74,25 @@ static struct str value_of(void *context, struct str name)
                 if (str_eq(name, str_from(values[i].name)))
                         return values[i].value;
         return STR("");
+}
+
+/*
+ * The address that luser_relay means for this user. Names of strangers come in unquoted, and may have blanks, commas and quotes: what
+ * they make is one address all the same, never two.
+ */
+static struct str luser_address(struct user *u)
+{
+        struct str text = u->params->luser_relay;
+        if (str_find(text, '$') < 0)
+                return text;
+        struct str value = template_expand(text, value_of, u, u->arena);
+        ptrdiff_t at = str_find_last(value, '@');
+        struct str domain = at < 0 ? STR("") : str_tail(value, (size_t)at + 1);
+        if (!smtp_domain_is_valid(domain) && !smtp_domain_is_literal(domain))
+                return smtp_address_make(value, STR(""), u->arena).text;
+        if (at == 0) /* a domain for everybody */
+                return value;
+        return smtp_address_make(str_part(value, 0, (size_t)at), domain, u->arena).text;
 }
 
 static bool is_required(struct str name)
@@ -88,6 +108,8 @@ int await_policy_local(struct policy *p, const struct smtp_address *recipient, s
         struct user u = {.address = recipient,
                          .params = params,
                          .name = arena_str_lower(arena, recipient->local),
+                         .whole = arena_printf(arena, "%.*s@%.*s", STR_ARG(recipient->local),
+                                               STR_ARG(recipient->domain)),
                          .arena = arena};
         *out = (struct policy_local){LOCAL_MAILBOX, "", {"", 0}};
         if (!policy_local_sends_on(params))
@@ -119,8 +141,6 @@ int await_policy_local(struct policy *p, const struct smtp_address *recipient, s
         *out = (struct policy_local){
                 is_required(u.name) ? LOCAL_MAILBOX : LOCAL_UNKNOWN, "", {"", 0}};
         if (!str_is_empty(params->luser_relay) && out->end == LOCAL_UNKNOWN)
-                *out = (struct policy_local){
-                        LOCAL_BY_ADDRESS, "luser_relay",
-                        template_expand(params->luser_relay, value_of, &u, arena)};
+                *out = (struct policy_local){LOCAL_BY_ADDRESS, "luser_relay", luser_address(&u)};
         return 0;
 }

@@ -324,6 +324,12 @@ static void names_that_are_nobody_expand(void **state)
         } rows[] = {
                 {"No.One+x.y@local.example", "no.one=No.One+x.y=x.y=local.example@c.example"},
                 {"no.one@local.example", "no.one=no.one==local.example@c.example"},
+                {"\"no one\"@local.example",
+                 "\"no one=no one==local.example\"@c.example"}, /* one address, not six */
+                {"\"a,b\"@local.example", "\"a,b=a,b==local.example\"@c.example"},
+                {"\"a@b.example c\"@local.example",
+                 "\"a@b.example c=a@b.example c==local.example\"@c.example"},
+                {"\"a\\\" <b>\"@local.example", "\"a\\\" <b>=a\\\" <b>==local.example\"@c.example"},
                 {"bob@local.example", "bob@c.example"},
                 {"ann@local.example", "ann@local.example"},
                 {"root@local.example", "root@local.example"},
@@ -344,6 +350,40 @@ static void names_that_are_nobody_expand(void **state)
                                  rows[i].expected);
         }
         rig_done(&r);
+}
+
+/* What a stranger writes into a name makes neither a second address nor a domain that is none. */
+static void luser_relay_makes_one_address(void **state)
+{
+        static const struct {
+                const char *luser_relay, *address, *expected;
+        } rows[] = {
+                {"$local", "\"no one\"@local.example", "\"no one\"@c.example"},
+                {"$user@c.example", "\"x+tag one\"@local.example", "x@c.example"},
+                {"$user@$extension", "x+c.example@local.example", "x@c.example"},
+                {"$user@$extension", "\"x+c.example y@d.example\"@local.example",
+                 "\"x@c.example y\"@d.example"},
+                {"$user@$extension", "\"x+c.example y\"@local.example",
+                 "\"x@c.example y\"@c.example"},
+                {"@${extension?c}.example", "x+y@local.example", "x+y@c.example"},
+                {"one@c.example, two@c.example", "x@local.example", "one@c.example two@c.example"},
+                {"${extension?some@c.example}", "x+y@local.example", "some@c.example"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct rig r;
+                char main_cf[2000];
+                rig_init(&r);
+                snprintf(main_cf, sizeof(main_cf),
+                         RIG_MAIN_CF "mydestination = local.example\nmyorigin = c.example\n"
+                                     "local_transport = local\nalias_maps =\nluser_relay = %s\n",
+                         rows[i].luser_relay);
+                rig_load(&r, main_cf);
+                const char *found = expand(&r, rows[i].address);
+                if (strcmp(found, rows[i].expected) != 0)
+                        fail_msg("%s, %s: \"%s\", not \"%s\"", rows[i].luser_relay, rows[i].address,
+                                 found, rows[i].expected);
+                rig_done(&r);
+        }
 }
 
 static void aliases_have_limits(void **state)
@@ -421,6 +461,7 @@ int main(void)
                 cmocka_unit_test(aliases_expand),
                 cmocka_unit_test(aliases_of_local_users_expand),
                 cmocka_unit_test(names_that_are_nobody_expand),
+                cmocka_unit_test(luser_relay_makes_one_address),
                 cmocka_unit_test(aliases_have_limits),
                 cmocka_unit_test(one_address_too_many),
                 cmocka_unit_test(without_maps_nothing_changes),
