@@ -12,7 +12,7 @@
  * Taken beyond that, always, as Postfix does: blanks inside the brackets, brackets in brackets,
  * dots anywhere in a local part ("a..b" lives at large providers; it is quoted on the way out),
  * words and quoted words mixed with dots between them, no domain. Taken when not strict: no brackets, a display name in
- * front of the bracket ("Name<a@b>"), comments, quoted pairs outside of quotes.
+ * front of the bracket ("Name<a@b>"), comments, quoted pairs outside of quotes, and any route (4.1.2: it should be ignored).
  *
  * Never taken: control characters, wherever they stand; a local part that is empty, since unquoted
  * it cannot be told from none; a domain that is no name (domain.c); what follows the path without a
@@ -29,6 +29,7 @@ struct scan {
         struct arena *arena;
         bool is_strict;
         bool is_cut; /* a quoted word or a comment that does not end */
+        bool has_comment;
         char *local; /* room for as many bytes as the text has */
         size_t local_bytes;
 };
@@ -63,6 +64,7 @@ static void skip_unit(struct scan *s)
         char first = *s->p++;
         char last = first == '"' ? '"' : first == '(' && !s->is_strict ? ')' : '\0';
         size_t depth = 1;
+        s->has_comment = s->has_comment || last == ')';
         if (first == '\\' && s->p < s->end)
                 s->p++;
         while (last && depth && s->p < s->end) {
@@ -186,6 +188,30 @@ static bool take_mailbox_domain(struct scan *s, struct str *domain)
         return true;
 }
 
+/*
+ * Not strict: what stands before the ":" is not looked at, as Postfix does. (Behind a comment a comma is taken for the end of an
+ * address there, and two are one too many.) Without brackets a blank ends the path.
+ */
+static bool skip_route(struct scan *s, bool has_brackets)
+{
+        bool had_comment = s->has_comment;
+        bool has_comma = false;
+        while (s->p < s->end && !next_is(s, ':')) {
+                if (next_is(s, '<') || next_is(s, '>') || (char_is_blank(*s->p) && !has_brackets))
+                        return false;
+                has_comma = has_comma || next_is(s, ',');
+                if (next_is(s, '[')) {
+                        const char *close = memchr(s->p, ']', (size_t)(s->end - s->p));
+                        s->p = close ? close : s->p;
+                }
+                skip_unit(s);
+        }
+        if (!take(s, ':') || (had_comment && has_comma))
+                return false;
+        skip_blanks(s);
+        return true;
+}
+
 /* [ A-d-l ":" ], which is read and forgotten; a comma may stand at its end, as in RFC 822 */
 static bool take_route(struct scan *s)
 {
@@ -218,13 +244,16 @@ static bool take_path(struct scan *s, struct str *domain)
                 return false;
         bool is_null = brackets ? next_is(s, '>') : s->p == s->end;
         if (!is_null) {
-                if (!take_route(s) || !take_local(s))
+                bool is_lenient = !s->is_strict && next_is(s, '@');
+                if (!(is_lenient ? skip_route(s, brackets > 0) : take_route(s)) || !take_local(s))
                         return false;
                 if (brackets)
                         skip_blanks(s);
                 if (take(s, '@')) {
                         if (brackets)
                                 skip_blanks(s);
+                        else
+                                skip_comments(s);
                         if (!take_mailbox_domain(s, domain))
                                 return false;
                 }
