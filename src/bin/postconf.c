@@ -1,11 +1,7 @@
 /*
  * postconf.c - postconf(1): what holds, and what main.cf says
- *
- * Not here: templates of bounces (-b, -t), SASL plug-ins (-a, -A), OpenSSL's data (-T), changes of master.cf
- * (-e with -M, -F or -P): these say so and fail.
  */
 #include "bin/postconf.h"
-#include "table/table.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -73,21 +69,6 @@ static void print_doubts(const struct findings *findings)
                         name_warning("%.*s:%d: %.*s", STR_ARG(f->file), f->line, STR_ARG(f->text));
 }
 
-static int list_types(void)
-{
-        const char *names[64];
-        size_t count = 0;
-        for (size_t i = 0; table_type_name(i) && count < 64; i++) {
-                size_t at = count++;
-                for (; at && strcmp(names[at - 1], table_type_name(i)) > 0; at--)
-                        names[at] = names[at - 1];
-                names[at] = table_type_name(i);
-        }
-        for (size_t i = 0; i < count; i++)
-                puts(names[i]);
-        return EXIT_DONE;
-}
-
 static int list_parameters(const struct postconf *p, char *const *words, size_t count)
 {
         struct postconf copy = *p;
@@ -124,121 +105,141 @@ static int class_of(const char *words, unsigned *classes)
 static int usage(void)
 {
         return name_fatal(
-                1, "usage: postconf [-dfhHMnPFxv] [-c config_dir] [-C class] [-o name=value] "
-                   "[name...] | -e name=value... | -X name... | -# name... | -m");
+                1, "usage: postconf [-aAbdefhHlmMnPFptvxX#] [-c config_dir] [-C class] "
+                   "[-o name=value] [-T compile-version|run-version|public-key-algorithms] "
+                   "[name...] | [-e] name=value... | [-e] -M|-P|-F service/type...=value...");
 }
 
-static int set_mode(struct postconf *p, char mode)
+/* What of `options` was given and is not `but`, or 0. */
+static char find_option(const char *given, const char *options, char but)
 {
-        bool is_change = mode == 'e' || mode == 'X' || mode == '#';
-        bool was_change = p->mode == 'e' || p->mode == 'X' || p->mode == '#';
-        if ((is_change && p->mode && !was_change) || (was_change && !is_change))
-                return name_fatal(1, "master.cf is not changed by this command: edit it");
-        if (p->mode && p->mode != mode)
-                return name_fatal(1, "specify one of -e, -m, -F, -M, -P, -X and -#");
-        p->mode = mode;
+        for (; *options; options++)
+                if (*options != but && strchr(given, *options))
+                        return *options;
         return 0;
+}
+
+static int check_options(const char *given)
+{
+        static const struct {
+                const char *these, *those; /* none of these goes with another of those */
+        } rules[] = {{"aAblmtTMFP", "aAblmtTMFPdC"},
+                     {"eX#", "aAblmtTeX#dfhHnox"},
+                     {"aAblmtT", "n"},
+                     {"dn", "dnp"},
+                     {"h", "H"},
+                     {"M", "hHn"}};
+        for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
+                for (const char *one = rules[i].these; *one; one++) {
+                        char other = find_option(given, rules[i].those, *one);
+                        if (strchr(given, *one) && other)
+                                return name_fatal(1, "specify one of -%c -%c", *one, other);
+                }
+        return 0;
+}
+
+static int change(const struct postconf *p, char *const *words, size_t count)
+{
+        if (count == 0)
+                return name_fatal(1, p->mode == 'e' ? "-e requires name=value argument"
+                                                    : "missing service argument");
+        return p->table ? postconf_edit_master(p, words, count) : postconf_edit(p, words, count);
 }
 
 static int run(struct postconf *p, struct config_override *overrides, char *const *words,
                size_t count)
 {
-        if (p->mode == 'e' || p->mode == 'X' || p->mode == '#')
-                return postconf_edit(p, words, count);
+        if (p->mode && strchr("eX#", p->mode))
+                return change(p, words, count);
         struct findings findings;
         findings_init(&findings);
         p->config = name_config(p->directory, overrides, &findings);
         int code = EXIT_FAILED;
-        if (p->config && strchr("MPF", p->mode) && p->mode)
+        if (p->config && p->mode)
+                code = postconf_templates(p, count ? words[0] : NULL);
+        else if (p->config && p->table)
                 code = postconf_master(p, words, count);
         else if (p->config)
                 code = list_parameters(p, words, count);
-        if (p->config && !p->wants_defaults)
+        if (p->config && !p->wants_defaults && !p->mode)
                 print_doubts(&findings);
         config_unref(&p->config);
         findings_done(&findings);
         return code;
 }
 
+struct given {
+        struct config_override overrides[OVERRIDES_MAX + 1]; /* the first is that of -c */
+        size_t override_count;
+        const char *directory;
+        char options[128]; /* each once */
+};
+
+static int take_value(struct postconf *p, struct given *g, int option, const char *value)
+{
+        if (option == 'c') {
+                g->directory = value;
+        } else if (option == 'C' && class_of(value, &p->classes) < 0) {
+                return name_fatal(1, "no such class: %s", value);
+        } else if (option == 'T') {
+                p->about = value;
+                p->mode = 'T';
+        } else if (option == 'o') {
+                if (g->override_count > OVERRIDES_MAX)
+                        return name_fatal(1, "more than %d times -o", OVERRIDES_MAX);
+                g->overrides[g->override_count].name_value = value;
+                g->overrides[g->override_count - 1].next = &g->overrides[g->override_count];
+                g->override_count++;
+        }
+        return 0;
+}
+
+static int take_option(struct postconf *p, struct given *g, int option)
+{
+        const struct {
+                char option;
+                bool *flag;
+        } flags[] = {{'d', &p->wants_defaults}, {'n', &p->is_set_only}, {'x', &p->expands},
+                     {'f', &p->folds},          {'h', &p->hides_names}, {'H', &p->hides_values}};
+        if (option == '?')
+                return usage();
+        if (!strchr(g->options, option))
+                g->options[strlen(g->options)] = (char)option;
+        for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+                if (flags[i].option == option)
+                        *flags[i].flag = true;
+        if (strchr("MPF", option))
+                p->table = (char)option;
+        if (strchr("eX#aAblmt", option))
+                p->mode = (char)option;
+        return strchr("cCoT", option) ? take_value(p, g, option, optarg) : 0;
+}
+
 int name_postconf(int argc, char **argv)
 {
-        static struct config_override overrides[OVERRIDES_MAX + 1];
+        static struct given g = {.override_count = 1};
         static char own_directory[4200];
         struct postconf p = {.classes = CONFIG_BUILTIN | CONFIG_OF_SERVICE | CONFIG_OF_USER};
-        size_t override_count = 1;
-        const char *directory = NULL;
-        bool wants_change = false;
         int option, rc = 0;
-        while (rc == 0 && (option = getopt(argc, argv, "+aAbc:C:deEfFhHlmMno:pPtT:vxX#")) >= 0) {
-                switch (option) {
-                case 'c':
-                        directory = optarg;
-                        break;
-                case 'C':
-                        if (class_of(optarg, &p.classes) < 0)
-                                return name_fatal(1, "no such class: %s", optarg);
-                        break;
-                case 'o':
-                        if (override_count > OVERRIDES_MAX)
-                                return name_fatal(1, "more than %d times -o", OVERRIDES_MAX);
-                        overrides[override_count].name_value = optarg;
-                        overrides[override_count - 1].next = &overrides[override_count];
-                        override_count++;
-                        break;
-                case 'd':
-                        p.wants_defaults = true;
-                        break;
-                case 'n':
-                        p.is_set_only = true;
-                        break;
-                case 'x':
-                        p.expands = true;
-                        break;
-                case 'f':
-                        p.folds = true;
-                        break;
-                case 'h':
-                        p.hides_names = true;
-                        break;
-                case 'H':
-                        p.hides_values = true;
-                        break;
-                case 'p':
-                case 'v':
-                        break;
-                case 'e':
-                case 'X':
-                case '#':
-                        wants_change = true;
-                        rc = set_mode(&p, (char)option);
-                        break;
-                case 'm':
-                case 'M':
-                case 'P':
-                case 'F':
-                        rc = set_mode(&p, (char)option);
-                        break;
-                case '?':
-                        return usage();
-                default:
-                        return name_fatal(1, "-%c is not here: there is no such thing in Forepost",
-                                          option);
-                }
-        }
-        if (rc)
-                return rc;
+        while (rc == 0 && (option = getopt(argc, argv, "+aAbc:C:deEfFhHlmMno:pPtT:vxX#")) >= 0)
+                rc = take_option(&p, &g, option);
         char *const *words = argv + optind;
         size_t count = (size_t)(argc - optind);
-        if (p.mode == 0 && count && strchr(words[0], '=') && !wants_change)
-                p.mode = 'e'; /* as Postfix since 2.8 */
-        if (p.mode == 'm')
-                return list_types();
-        p.directory = name_directory(directory);
-        struct config_override *first = overrides[0].next;
-        if (directory || getenv("MAIL_CONFIG")) {
+        /* as Postfix since 2.8 */
+        if (rc == 0 && count && strchr(words[0], '=') && (!p.mode || strchr("X#", p.mode)))
+                rc = take_option(&p, &g, 'e');
+        if (rc == 0)
+                rc = check_options(g.options);
+        if (rc)
+                return rc;
+        if (p.mode && strchr("aAlmT", p.mode))
+                return postconf_built_in(&p);
+        p.directory = name_directory(g.directory);
+        struct config_override *first = g.overrides[0].next;
+        if (g.directory || getenv("MAIL_CONFIG")) {
                 snprintf(own_directory, sizeof(own_directory), "config_directory=%s", p.directory);
-                overrides[0].name_value = own_directory;
-                first = overrides;
+                g.overrides[0].name_value = own_directory;
+                first = g.overrides;
         }
         return run(&p, first, words, count);
 }

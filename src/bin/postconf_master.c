@@ -4,113 +4,30 @@
  * A pattern is service/type, service/type/parameter or service/type/field; what is left out, and "*", is any.
  */
 #include "bin/postconf.h"
+#include "bin/postconf_entry.h"
 
-enum { FIELDS = MASTER_COLUMNS, PARAMETERS_MAX = 1000, ARGUMENTS_BYTES_MAX = 1024 * 1024 };
+#include <stdlib.h>
 
-static const char *const field_names[FIELDS] = {"service",       "type",   "private",
-                                                "unprivileged",  "chroot", "wakeup",
-                                                "process_limit", "command"};
+enum { TEXT_BYTES_MAX = 1024 * 1024 };
 
-/* The columns in which the fields begin, when those before them leave the room. */
-static const size_t field_columns[FIELDS] = {0, 11, 17, 25, 33, 41, 49, 57};
-
-static bool is_any(struct str pattern)
+bool postconf_is_any(struct str pattern)
 {
         return str_is_empty(pattern) || str_eq(pattern, STR("*"));
 }
 
-/* *rest is the third part. */
-static bool matches(const struct master_entry *e, const char *pattern, struct str *rest)
-{
-        struct str all = str_from(pattern);
-        struct str service = str_cut(&all, '/');
-        struct str type = str_cut(&all, '/');
-        *rest = all;
-        return (is_any(service) || str_eq(service, e->columns[0])) &&
-               (is_any(type) || str_eq(type, e->columns[1]));
-}
-
-/* "{ a = b c }" as Postfix prints it: "{a=b c}" */
-static void append_argument(struct buf *out, struct str argument)
-{
-        struct str name, value;
-        struct why why;
-        if (argument.len && argument.ptr[0] == '{' &&
-            config_master_override(argument, &name, &value, &why) == 0)
-                buf_printf(out, "{%.*s=%.*s}", STR_ARG(name), STR_ARG(value));
-        else
-                buf_append_str(out, argument);
-}
-
-/* An option and its value stand together: "-o name=value". */
-static bool next_group(struct str *rest, struct buf *group)
-{
-        struct str argument;
-        buf_clear(group);
-        if (!config_master_argument(rest, &argument))
-                return false;
-        append_argument(group, argument);
-        bool is_option = str_eq(argument, STR("-o"));
-        if (is_option && config_master_argument(rest, &argument)) {
-                buf_append_char(group, ' ');
-                append_argument(group, argument);
-        }
-        return true;
-}
-
-/* Behind a fold only words that are no -o stand on one line. */
-static void print_arguments(const struct postconf *p, struct str rest, size_t column)
-{
-        struct buf group;
-        buf_init(&group, ARGUMENTS_BYTES_MAX);
-        bool was_option = false;
-        while (next_group(&rest, &group)) {
-                struct str text = buf_str(&group);
-                bool is_option = str_starts(text, STR("-o "));
-                if (p->folds && (is_option || was_option || column + 1 + text.len > 80)) {
-                        printf("\n    ");
-                        column = 4;
-                } else {
-                        putchar(' ');
-                        column++;
-                }
-                printf("%.*s", STR_ARG(text));
-                column += text.len;
-                was_option = is_option;
-        }
-        buf_done(&group);
-}
-
-static void print_entry(const struct postconf *p, const struct master_entry *e)
-{
-        size_t column = 0;
-        for (int i = 0; i < FIELDS; i++) {
-                size_t blanks = i == 0                      ? 0
-                                : column < field_columns[i] ? field_columns[i] - column
-                                                            : 1;
-                printf("%*s%.*s", (int)blanks, "", STR_ARG(e->columns[i]));
-                column += blanks + e->columns[i].len;
-        }
-        print_arguments(p, e->arguments, column);
-        putchar('\n');
-}
-
 /* ---- -F ---- */
 
-static void print_field(const struct postconf *p, const struct master_entry *e, int field)
+static void print_field(const struct postconf *p, const struct entry *e, size_t field)
 {
         struct buf text;
         char name[600];
-        buf_init(&text, ARGUMENTS_BYTES_MAX);
-        buf_append_str(&text, e->columns[field]);
-        struct str rest = e->arguments;
-        struct buf group;
-        buf_init(&group, ARGUMENTS_BYTES_MAX);
-        while (field == FIELDS - 1 && next_group(&rest, &group))
-                buf_printf(&text, " %.*s", STR_ARG(buf_str(&group)));
-        buf_done(&group);
+        buf_init(&text, TEXT_BYTES_MAX);
+        if (field == ENTRY_COMMAND)
+                entry_print_command(e, &text);
+        else
+                buf_append_str(&text, e->columns[field]);
         snprintf(name, sizeof(name), "%.*s/%.*s/%s", STR_ARG(e->columns[0]), STR_ARG(e->columns[1]),
-                 field_names[field]);
+                 entry_column_names[field]);
         if (p->hides_values)
                 printf("%s\n", name);
         else if (p->hides_names)
@@ -120,10 +37,10 @@ static void print_field(const struct postconf *p, const struct master_entry *e, 
         buf_done(&text);
 }
 
-static void print_fields(const struct postconf *p, const struct master_entry *e, struct str wanted)
+static void print_fields(const struct postconf *p, const struct entry *e, struct str wanted)
 {
-        for (int i = 0; i < FIELDS; i++)
-                if (is_any(wanted) || str_eq(wanted, str_from(field_names[i])))
+        for (size_t i = 0; i < MASTER_COLUMNS; i++)
+                if (postconf_is_any(wanted) || str_eq(wanted, str_from(entry_column_names[i])))
                         print_field(p, e, i);
 }
 
@@ -139,38 +56,22 @@ static int compare_parameters(const void *a, const void *b)
         return str_cmp(((const struct parameter *)a)->name, ((const struct parameter *)b)->name);
 }
 
-static void print_parameters(const struct postconf *p, const struct master_entry *e,
-                             struct str wanted)
+static void print_parameters(const struct postconf *p, const struct entry *e, struct str wanted)
 {
-        static struct parameter list[PARAMETERS_MAX];
-        size_t count = 0;
-        struct str rest = e->arguments, argument;
-        while (config_master_argument(&rest, &argument)) {
-                struct parameter *one = &list[count];
-                struct why why;
-                if (str_eq(argument, STR("-o"))) {
-                        if (!config_master_argument(&rest, &argument))
-                                break;
-                } else if (str_starts(argument, STR("-o"))) {
-                        argument = str_tail(argument, 2);
-                } else {
-                        continue;
-                }
-                if (count == PARAMETERS_MAX ||
-                    config_master_override(argument, &one->name, &one->value, &why) < 0)
-                        continue;
-                size_t at = 0;
-                while (at < count && !str_eq(list[at].name, one->name))
-                        at++;
-                if (at == count)
-                        count++;
-                else
-                        list[at] = *one; /* the last counts */
+        static struct parameter list[ENTRY_ARGUMENTS_MAX];
+        size_t count = 0, at = 0, index;
+        struct parameter one;
+        while (entry_next_setting(e, &at, &index, &one.name, &one.value)) {
+                size_t i = 0;
+                while (i < count && !str_eq(list[i].name, one.name))
+                        i++;
+                list[i] = one; /* the last counts */
+                count += i == count;
         }
         qsort(list, count, sizeof(*list), compare_parameters);
         for (size_t i = 0; i < count; i++) {
                 char name[1200];
-                if (!is_any(wanted) && !str_eq(wanted, list[i].name))
+                if (!postconf_is_any(wanted) && !str_eq(wanted, list[i].name))
                         continue;
                 snprintf(name, sizeof(name), "%.*s/%.*s/%.*s", STR_ARG(e->columns[0]),
                          STR_ARG(e->columns[1]), STR_ARG(list[i].name));
@@ -180,26 +81,70 @@ static void print_parameters(const struct postconf *p, const struct master_entry
 
 /* ---- all of them ---- */
 
+static void print_entry(const struct postconf *p, const struct entry *e)
+{
+        struct buf text;
+        buf_init(&text, 2 * TEXT_BYTES_MAX);
+        entry_print(e, p->folds, &text);
+        fwrite(text.ptr, 1, text.len, stdout);
+        buf_done(&text);
+}
+
+static void print_one(const struct postconf *p, const struct master_entry *m, struct str rest)
+{
+        static struct entry e;
+        struct arena arena;
+        struct why why;
+        arena_init(&arena, 0);
+        memcpy(e.columns, m->columns, sizeof(e.columns));
+        if (entry_parse_arguments(&e, &arena, m->arguments, &why) < 0)
+                name_warning("%.*s/%.*s: %s", STR_ARG(e.columns[0]), STR_ARG(e.columns[1]),
+                             why.text);
+        else if (p->table == 'M')
+                print_entry(p, &e);
+        else if (p->table == 'P')
+                print_parameters(p, &e, rest);
+        else
+                print_fields(p, &e, rest);
+        arena_done(&arena);
+}
+
 static bool print_matching(const struct postconf *p, const char *pattern)
 {
         bool is_found = false;
-        for (const struct master_entry *e = config_master(p->config); e; e = e->next) {
-                struct str rest;
-                if (!matches(e, pattern, &rest))
+        struct str rest = str_from(pattern);
+        struct str service = str_cut(&rest, '/');
+        struct str type = str_cut(&rest, '/');
+        for (const struct master_entry *m = config_master(p->config); m; m = m->next) {
+                if ((!postconf_is_any(service) && !str_eq(service, m->columns[0])) ||
+                    (!postconf_is_any(type) && !str_eq(type, m->columns[1])))
                         continue;
                 is_found = true;
-                if (p->mode == 'M')
-                        print_entry(p, e);
-                else if (p->mode == 'P')
-                        print_parameters(p, e, rest);
-                else
-                        print_fields(p, e, rest);
+                print_one(p, m, rest);
         }
         return is_found;
 }
 
+/* A pattern has no more parts than its option wants, and names a field that there is. */
+static int check_pattern(const struct postconf *p, const char *pattern)
+{
+        struct str rest = str_from(pattern);
+        str_cut(&rest, '/');
+        str_cut(&rest, '/');
+        if (p->table == 'M' && !str_is_empty(rest))
+                return name_fatal(1, "-M option requires service_name[/type]");
+        bool is_known = p->table != 'F' || postconf_is_any(rest);
+        for (size_t i = 0; i < MASTER_COLUMNS; i++)
+                is_known = is_known || str_eq(rest, str_from(entry_column_names[i]));
+        return is_known ? 0
+                        : name_fatal(1, "invalid service attribute name: \"%.*s\"", STR_ARG(rest));
+}
+
 int postconf_master(const struct postconf *p, char *const *patterns, size_t count)
 {
+        for (size_t i = 0; i < count; i++)
+                if (check_pattern(p, patterns[i]))
+                        return EXIT_FAILED;
         if (count == 0)
                 print_matching(p, "");
         for (size_t i = 0; i < count; i++)

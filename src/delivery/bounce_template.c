@@ -65,6 +65,18 @@ static void expand_one(const struct config *c, struct str *rest, struct buf *out
                              STR_ARG(name));
 }
 
+void bounce_template_expand(const struct config *c, struct str text, struct buf *out,
+                            struct arena *arena, struct place at, struct findings *findings)
+{
+        while (text.len) {
+                ptrdiff_t dollar = str_find(text, '$');
+                buf_append_str(out, dollar < 0 ? text : str_part(text, 0, (size_t)dollar));
+                text = dollar < 0 ? STR("") : str_tail(text, (size_t)dollar + 1);
+                if (dollar >= 0)
+                        expand_one(c, &text, out, arena, at, findings);
+        }
+}
+
 /* ---- a template ---- */
 
 struct reader {
@@ -135,14 +147,11 @@ static void read_template(struct reader *r, struct dsn_template *t, struct str e
                 is_header = false;
                 if (was_header && line.len == 0)
                         continue;
-                while (line.len) {
-                        ptrdiff_t dollar = str_find(line, '$');
-                        buf_append_str(&text,
-                                       dollar < 0 ? line : str_part(line, 0, (size_t)dollar));
-                        line = dollar < 0 ? STR("") : str_tail(line, (size_t)dollar + 1);
-                        if (dollar >= 0)
-                                expand_one(r->config, &line, &text, r->arena, r->at, r->findings);
-                }
+                if (r->config)
+                        bounce_template_expand(r->config, line, &text, r->arena, r->at,
+                                               r->findings);
+                else
+                        buf_append_str(&text, line);
                 buf_append(&text, "\r\n", 2);
         }
         t->text = arena_str(r->arena, buf_str(&text));
@@ -158,7 +167,7 @@ void bounce_templates_parse(struct bounce_templates *t, const struct config *c, 
         } names[] = {{STR_INIT("failure_template"), BOUNCE_FAILURE},
                      {STR_INIT("delay_template"), BOUNCE_DELAY},
                      {STR_INIT("success_template"), BOUNCE_SUCCESS},
-                     {STR_INIT("verify_template"), BOUNCE_KINDS}};
+                     {STR_INIT("verify_template"), BOUNCE_VERIFY}};
         struct reader r = {c, arena, findings, text, {file, 0}};
         struct str line;
         *t = (struct bounce_templates){0};
@@ -176,20 +185,24 @@ void bounce_templates_parse(struct bounce_templates *t, const struct config *c, 
                         wrong(&r, "wanted is a line like: failure_template = <<EOF");
                         return;
                 }
-                struct dsn_template unused = {0};
-                read_template(&r, kind == BOUNCE_KINDS ? &unused : &t->of[kind],
-                              str_trim(str_tail(value, 2)));
+                read_template(&r, &t->of[kind], str_trim(str_tail(value, 2)));
         }
 }
 
 void bounce_templates_load(struct bounce_templates *t, const struct config *c, struct arena *arena,
                            struct findings *findings)
 {
-        struct str name = c->params.bounce_template_file;
+        bounce_templates_read(t, c, c->params.bounce_template_file, true,
+                              config_place(c, "bounce_template_file"), arena, findings);
+}
+
+void bounce_templates_read(struct bounce_templates *t, const struct config *c, struct str name,
+                           bool expands, struct place at, struct arena *arena,
+                           struct findings *findings)
+{
         *t = (struct bounce_templates){0};
         if (str_is_empty(name))
                 return;
-        struct place at = config_place(c, "bounce_template_file");
         struct str path = name.ptr[0] == '/' ? arena_str(arena, name)
                                              : arena_printf(arena, "%.*s/%.*s", STR_ARG(c->dir),
                                                             STR_ARG(name));
@@ -213,7 +226,7 @@ void bounce_templates_load(struct bounce_templates *t, const struct config *c, s
                              "%s cannot be read, or is over %d bytes", path.ptr,
                              BOUNCE_TEMPLATE_BYTES_MAX);
         else
-                bounce_templates_parse(t, c, arena_str(arena, buf_str(&text)), path, arena,
-                                       findings);
+                bounce_templates_parse(t, expands ? c : NULL, arena_str(arena, buf_str(&text)),
+                                       path, arena, findings);
         buf_done(&text);
 }

@@ -10,8 +10,8 @@
  *      This is the mail system at host $myhostname. ...
  *      EOF
  *
- * Also delay_template, success_template and verify_template, which nothing here uses. All at load; pure but for reading the
- * file.
+ * Also delay_template, success_template and verify_template, which only postconf(1) shows. All at load; pure but for reading
+ * the file.
  */
 #ifndef DELIVERY_BOUNCE_TEMPLATE_H
 #define DELIVERY_BOUNCE_TEMPLATE_H
@@ -21,7 +21,7 @@
 
 enum { BOUNCE_TEMPLATE_BYTES_MAX = 256 << 10 };
 
-enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS, BOUNCE_KINDS };
+enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS, BOUNCE_VERIFY, BOUNCE_KINDS };
 
 struct bounce_templates {
         struct dsn_template
@@ -31,9 +31,17 @@ struct bounce_templates {
 /* Without bounce_template_file all are empty. What is wrong is an error in *findings. In `arena`. */
 void bounce_templates_load(struct bounce_templates *t, const struct config *c, struct arena *arena,
                            struct findings *findings);
-/* The same from the file's text. */
+/* The same from `file`; without `expands` the $names stay as they stand there. */
+void bounce_templates_read(struct bounce_templates *t, const struct config *c, struct str file,
+                           bool expands, struct place at, struct arena *arena,
+                           struct findings *findings);
+/* The same from the file's text. `c` may be NULL: then $names stay. */
 void bounce_templates_parse(struct bounce_templates *t, const struct config *c, struct str text,
                             struct str file, struct arena *arena, struct findings *findings);
+
+/* Appends `text` with its $names replaced, as in a template's text. */
+void bounce_template_expand(const struct config *c, struct str text, struct buf *out,
+                            struct arena *arena, struct place at, struct findings *findings);
 
 /* Those of a configuration's routes. */
 struct routes;

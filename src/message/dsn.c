@@ -75,6 +75,18 @@ static const struct dsn_words report_words = {"", "Mail Delivery Status Report",
         "Message", ""};
 /* clang-format on */
 
+void dsn_own_words(enum dsn_action action, bool is_report, struct dsn_template *out)
+{
+        const struct dsn_words *w = is_report ? &report_words : &dsn_words[action];
+        *out = (struct dsn_template){
+                .charset = STR("us-ascii"),
+                .from = STR("\"Mail Delivery System\" <MAILER-DAEMON>"),
+                .subject = str_from(w->subject),
+                .postmaster_subject = str_from(w->postmaster_subject),
+                .text = str_from(w->text),
+        };
+}
+
 struct report {
         const struct dsn *dsn;
         const struct dsn_words *words;
@@ -301,7 +313,7 @@ static void put_text(struct put *p, const struct report *r)
         if (r->template.text.len) {
                 put_str(p, r->template.text);
         } else {
-                put_str(p, STR("This is the mail system of "));
+                put_str(p, STR(DSN_OPENING));
                 put_clean(p, d->reporting_mta, PUT_ASCII, NULL);
                 put_str(p, STR(".\r\n\r\n"));
                 put_str(p, str_from(r->words->text));

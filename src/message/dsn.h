@@ -41,6 +41,11 @@ struct dsn_template {
         struct str text; /* in front of the recipients; lines ending in CR LF */
 };
 
+/* What stands in front of the text, and outside_name, without a template. */
+#define DSN_OPENING "This is the mail system of "
+/* Our own words as a template, its text without DSN_OPENING: of a notice on this action, or of a report. */
+void dsn_own_words(enum dsn_action action, bool is_report, struct dsn_template *out);
+
 struct dsn {
         const struct envelope *original;
         struct str original_id;   /* queue id */
