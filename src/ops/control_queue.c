@@ -4,8 +4,10 @@
  * Each loop is asked in its turn, a page at a time, so that a queue of a million messages stops nobody.
  */
 #include "base/clock.h"
+#include "loop/pool.h"
 #include "ops/chosen.h"
 #include "ops/errand.h"
+#include "ops/maildrop.h"
 #include "ops/queue_print.h"
 
 #include <errno.h>
@@ -60,6 +62,37 @@ static void await_list_page(void *arg)
         arena_done(&arena);
 }
 
+/* What is refused for now in maildrop/ waits too. */
+struct left {
+        struct page *page;
+        struct config *config;
+        char id[QUEUE_ID_BYTES_MAX];
+};
+
+static int list_left(void *arg)
+{
+        struct left *l = arg;
+        maildrop_list_one(l->config, l->id, print_one, l->page);
+        return 0;
+}
+
+static int await_list_left(struct conversation *c, struct page *p)
+{
+        struct worker *w = conversation_worker(c);
+        struct left l = {.page = p, .config = config_ref(w->site->config)};
+        int rc = 0;
+        /* a look between changes the list */
+        for (size_t i = 0; i < w->left_ids.len && rc == 0; i += sizeof(l.id)) {
+                memcpy(l.id, w->left_ids.ptr + i, sizeof(l.id));
+                rc = await_pool_run("reading", str_from(l.id), list_left, &l);
+                if (rc == 0)
+                        rc = await_conversation_put(c, '|', buf_str(&p->text));
+                buf_clear(&p->text);
+        }
+        config_unref(&l.config);
+        return rc;
+}
+
 static void await_list(struct conversation *c, const struct request *request)
 {
         struct worker *w = conversation_worker(c);
@@ -79,6 +112,8 @@ static void await_list(struct conversation *c, const struct request *request)
                         buf_clear(&p.text);
                 }
         }
+        if (rc == 0 && !queue_select_is_nexthop(p.select))
+                rc = await_list_left(c, &p);
         if (rc == 0) {
                 queue_print_end(&p.print);
                 await_conversation_put(c, '|', buf_str(&p.text));
@@ -210,7 +245,8 @@ static void await_count(struct conversation *c)
         struct spool_counts counts;
         spool_count(conversation_worker(c)->spool, &counts);
         char text[32];
-        snprintf(text, sizeof(text), "%zu\n", counts.active + counts.deferred + counts.held);
+        snprintf(text, sizeof(text), "%zu\n", counts.active + counts.deferred + counts.held +
+                         conversation_worker(c)->left_ids.len / QUEUE_ID_BYTES_MAX);
         await_conversation_put(c, '|', str_from(text));
 }
 

@@ -330,7 +330,7 @@ static struct str address_of(struct str line)
         return str_cut(&line, '>');
 }
 
-static void list_one(const struct maildrop_file *f, const char *id,
+static void show_one(const struct maildrop_file *f, const char *id,
                      void (*each)(void *, const struct spool_info *), void *context)
 {
         struct arena arena;
@@ -384,7 +384,7 @@ static bool list_if_whole(void *context, const char *id)
         struct why why;
         if (maildrop_read(l->directory, id, l->bytes_max, &f, &why) < 0)
                 return true;
-        list_one(&f, id, l->each, l->context);
+        show_one(&f, id, l->each, l->context);
         maildrop_file_done(&f);
         l->count++;
         return true;

@@ -72,6 +72,9 @@ int maildrop_set_aside(const char *directory, const char *id, char kept[MAILDROP
 /* Calls `each` for all, as messages of the queue. How many; 0 also when it cannot be read. */
 size_t maildrop_list(const struct config *c,
                      void (*each)(void *context, const struct spool_info *info), void *context);
+/* Calls `each` for this one; false when it is not there any more, or cannot be read. */
+bool maildrop_list_one(const struct config *c, const char *id,
+                       void (*each)(void *context, const struct spool_info *info), void *context);
 /* Removes one, or ALL. How many were, or a negative errno value. */
 int maildrop_delete(const struct config *c, const char *id, struct why *why);
 

@@ -63,6 +63,7 @@ struct worker {
                 untold; /* a CHANNEL_LISTEN that was taken, which the supervisor could not be told yet; 0: none */
         struct task *verify_keeper;
         struct task *picker; /* of maildrop/ */
+        struct buf left_ids; /* what its last look left there, refused for now: QUEUE_ID_BYTES_MAX each */
 
         /* a reload under way */
         bool is_reloading;

@@ -6,7 +6,7 @@
  *
  * Who left it was told that it will be sent, so a refusal for good goes back to the sender by mail. What cannot be told to
  * anybody, and what no sendmail has written, is kept in corrupt/ with a line in the log. A refusal for now leaves the
- * file, and the next look is later.
+ * file, and the next look is later; after maximal_queue_lifetime it is one for good, as of any other mail.
  */
 #include "ops/pickup.h"
 
@@ -29,6 +29,7 @@ enum {
         REPLY_MS = 600 * 1000, /* filters may take their time */
         REPLY_BYTES_MAX = 4096,
         FILES_MAX = 1000, /* at a time */
+        LEFT_BYTES_MAX = 100000 * QUEUE_ID_BYTES_MAX,
         PUT_BYTES = 64 * 1024,
         HEADER_SHOWN_MAX = 64 * 1024,
 };
@@ -41,6 +42,7 @@ struct look {
         char after[QUEUE_ID_BYTES_MAX]; /* the last that was looked at */
         char (*ids)[QUEUE_ID_BYTES_MAX];
         size_t count;
+        struct buf left; /* those that have to wait, QUEUE_ID_BYTES_MAX each */
         const char *id;
         struct config *config;
         char kept[MAILDROP_KEPT_BYTES];
@@ -279,6 +281,16 @@ static void await_keep(struct look *l, const char *reason)
                 log_warning("pickup", "%s: %s; %s", l->id, reason, l->why.text);
 }
 
+/* Has it been refused for now for as long as any mail is tried (maximal_queue_lifetime, bounce_queue_lifetime)? */
+static bool is_too_old(const struct look *l, const char *reply)
+{
+        const struct params *p = &l->config->params;
+        bool is_null = str_starts(l->file.commands, STR("MAIL FROM:<>"));
+        int64_t age_us = clock_wall_us() - l->file.arrival_us;
+        return reply[0] == '4' &&
+               age_us / 1000 > (is_null ? p->bounce_queue_lifetime : p->maximal_queue_lifetime);
+}
+
 static enum outcome await_file(struct worker *w, struct look *l)
 {
         l->file = (struct maildrop_file){0};
@@ -298,6 +310,8 @@ static enum outcome await_file(struct worker *w, struct look *l)
         enum outcome outcome = REFUSED;
         if (l->is_permitted)
                 outcome = await_submit(w, l->file.uid, l->file.commands, l->file.content, reply);
+        if (outcome == LATER && is_too_old(l, reply))
+                outcome = REFUSED;
         if (!l->is_permitted) {
                 snprintf(reply, REPLY_BYTES_MAX, "User %s(%ld) is not allowed to submit mail",
                          l->user, (long)l->file.uid);
@@ -317,6 +331,21 @@ static enum outcome await_file(struct worker *w, struct look *l)
         return outcome;
 }
 
+/* Listings, which run on this loop too, show what waits here: of the last look that has ended. */
+static void show_left(struct worker *w, struct look *l)
+{
+        buf_done(&w->left_ids);
+        w->left_ids = l->left;
+        buf_init(&l->left, LEFT_BYTES_MAX);
+}
+
+static void note_left(struct look *l)
+{
+        char id[QUEUE_ID_BYTES_MAX] = "";
+        snprintf(id, sizeof(id), "%s", l->id);
+        buf_append(&l->left, id, sizeof(id)); /* those that find no room are not shown */
+}
+
 /* All of them, those behind many that have to wait too. False: some have to. */
 static bool await_look(struct worker *w, struct look *l)
 {
@@ -327,11 +356,15 @@ static bool await_look(struct worker *w, struct look *l)
                         return true;
                 for (size_t i = 0; i < l->count && !w->is_stopping; i++) {
                         l->id = l->ids[i];
-                        is_done = await_file(w, l) != LATER && is_done;
+                        if (await_file(w, l) != LATER)
+                                continue;
+                        note_left(l);
+                        is_done = false;
                 }
                 if (l->count)
                         snprintf(l->after, sizeof(l->after), "%s", l->ids[l->count - 1]);
         } while (l->count == FILES_MAX && !w->is_stopping);
+        show_left(w, l);
         return is_done;
 }
 
@@ -343,6 +376,7 @@ void await_pick_up(void *arg)
         check(l);
         l->ids = calloc((size_t)2 * FILES_MAX, sizeof(*l->ids)); /* as maildrop_scan() wants it */
         check(l->ids);
+        buf_init(&l->left, LEFT_BYTES_MAX);
         w->picker = task_self();
         do {
                 l->config = config_ref(w->site->config);
@@ -351,6 +385,8 @@ void await_pick_up(void *arg)
                 config_unref(&l->config);
         } while (!w->is_stopping && await_sleep(is_done ? LOOK_MS : LATER_MS) == 0);
         w->picker = NULL;
+        show_left(w, l); /* nothing */
+        buf_done(&w->left_ids);
         free(l->ids);
         free(l);
 }

@@ -159,6 +159,34 @@ def test_postsuper(core, names):
     assert left(core) == []
 
 
+def test_refused_for_now(core, names):
+    """It waits, and listings show it; once it is as old as mail may become, the sender is told."""
+    recipients = ('1user@relay.test',)
+    core.master += ('pickup unix n - - 60 1 pickup -o { smtpd_recipient_restrictions = '
+                    'check_recipient_access inline:{ { 1user@relay.test = 450 4.2.0 come again } } }\n')
+    core.write_configuration()
+    young = put(core, whole(dialogue(recipients=recipients)))
+    old = put(core, whole(dialogue('Subject: old\r\n\r\nx\r\n.\r\n', recipients=recipients, sender='editor@relay.test')))
+    nobodys = put(core, whole(dialogue('Subject: nobody\r\n\r\nx\r\n.\r\n', recipients=recipients, sender='')))
+    six_days_ago = time.time() - 6 * 86400
+    for path in (old, nobodys):
+        os.utime(path, (six_days_ago, six_days_ago))
+    core.start()
+    bounce, = box(core, 'editor', 1)
+    assert bounce['subject'] == 'Undelivered Mail Returned to Sender' and 'Subject: old' in bounce.as_string()
+    assert '450 4.2.0' in bounce.as_string() and 'Status: 4.2.0' in bounce.as_string() and 'Action: failed' in bounce.as_string()
+    await_true(lambda: left(core) == [young.name] and aside(core) == [f'maildrop-{nobodys.name}'], 10, 'the old ones have gone')
+    core.await_log(rf'{young.name}: has to wait: 450 4.2.0')
+    await_true(lambda: young.name in names('mailq').stdout, 10, 'it is listed')
+    shown = names('mailq').stdout
+    assert '1user@relay.test' in shown and shown.endswith('in 1 Request.\n')
+    line, = names('postqueue', '-j').stdout.splitlines()
+    assert f'"queue_id": "{young.name}"' in line and '"queue_name": "maildrop"' in line
+    assert core.command('queue', 'count').stdout == '1\n'
+    assert names('postsuper', '-d', young.name).returncode == 0
+    assert names('mailq').stdout == 'Mail queue is empty\n'
+
+
 def test_what_no_sendmail_wrote(core, names):
     good = dialogue()
     bad = {
