@@ -108,6 +108,24 @@ void delivery_agent_register(const char *command, delivery_agent *await_deliver)
  */
 void delivery_serve_probes(struct delivery *d, struct verify *v, struct cleanup_rules *rules);
 
+/* ---- what is under way, for who wants to see it ---- */
+
+enum { DELIVERY_WAIT_BYTES_MAX = 160 };
+
+/* A connection to a next hop, or an agent at work; views are valid during the call. */
+struct delivery_view {
+        struct str transport, nexthop;
+        const char *queue_id; /* NULL: it is idle, or a probe */
+        bool is_probe;
+        size_t recipients; /* of this delivery; 0: it is idle */
+        int64_t age_us;    /* since this delivery began */
+        char waits_for[DELIVERY_WAIT_BYTES_MAX];
+        int64_t waits_ms;
+};
+/* Shows `count` of them at most, on the delivery's loop; returns how many there are. */
+size_t delivery_each(const struct delivery *d, size_t count,
+                     void (*show)(void *context, const struct delivery_view *view), void *context);
+
 /* ---- figures for `status` ---- */
 struct delivery_counts {
         uint64_t sent; /* recipients, since the start */

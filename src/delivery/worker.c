@@ -86,6 +86,38 @@ static void worker_main(void *arg)
         delivery_look_again(d);
 }
 
+static void view(const struct worker *w, struct delivery_view *v)
+{
+        const struct delivery_job *job = w->job;
+        struct str nexthop = w->destination->key; /* "transport nexthop" */
+        str_cut(&nexthop, ' ');
+        *v = (struct delivery_view){.transport = w->destination->transport->name,
+                                    .nexthop = nexthop,
+                                    .waits_ms = task_waits_ms(w->task)};
+        if (job) {
+                v->nexthop = job->route->nexthop;
+                v->queue_id = job->message ? spool_message_id(job->message) : NULL;
+                v->is_probe = job->is_probe;
+                v->recipients = job->recipient_count;
+                v->age_us = job->begun_us ? clock_mono_us() - job->begun_us : 0;
+        }
+        task_describe(w->task, v->waits_for, sizeof(v->waits_for));
+}
+
+size_t delivery_each(const struct delivery *d, size_t count,
+                     void (*show)(void *context, const struct delivery_view *view), void *context)
+{
+        size_t seen = 0;
+        list_each (link, (struct list *)(uintptr_t)&d->workers) {
+                struct delivery_view v;
+                if (seen++ < count) {
+                        view(list_of(link, struct worker, link), &v);
+                        show(context, &v);
+                }
+        }
+        return seen;
+}
+
 void worker_start(struct destination *dest, struct delivery_job *job)
 {
         struct delivery *d = dest->delivery;

@@ -97,6 +97,7 @@ struct task {
         const char *doing;
         struct str what;
         int64_t deadline_ms;
+        int64_t since_ms; /* its present wait, or its present run */
         struct timer timer;
         bool is_waiting;
         bool is_woken; /* a wake that nobody has waited for yet */
@@ -374,6 +375,7 @@ struct task *task_start(struct loop *l, void (*fn)(void *arg), void *arg)
         t->fn = fn;
         t->arg = arg;
         t->doing = "starting";
+        t->since_ms = l->now_ms;
         t->parked = stack_prepare(t->map + GUARD_BYTES, STACK_BYTES, task_entry, t);
 #if TASK_TSAN
         t->fiber = __tsan_create_fiber(0);
@@ -429,12 +431,14 @@ static int wait_here(struct task *t, const char *doing, struct str what, int64_t
         t->what = what;
         t->has_timed_out = false;
         t->is_waiting = true;
+        t->since_ms = t->loop->now_ms;
         t->rest = REST_NOT;
         if (!t->loop->tasks.rest.item.at)
                 loop_timer_set(t->loop, &t->loop->tasks.rest, t->loop->now_ms + REST_MS);
         set_deadline(t, deadline_ms);
         park(t);
         t->is_waiting = false;
+        t->since_ms = t->loop->now_ms;
         t->doing = "running";
         t->what = STR("");
         bool is_woken = t->is_woken;
@@ -517,6 +521,12 @@ int await_sleep(int64_t ms)
 void task_describe(const struct task *t, char *out, size_t room)
 {
         snprintf(out, room, "%s%s%.*s", t->doing, t->what.len ? ": " : "", STR_ARG(t->what));
+}
+
+int64_t task_waits_ms(const struct task *t)
+{
+        int64_t ms = t->loop->now_ms - t->since_ms;
+        return ms > 0 ? ms : 0;
 }
 
 void task_each(struct loop *l, void (*each)(void *context, struct task *t), void *context)

@@ -50,6 +50,8 @@ int await_sleep(int64_t ms);
 
 /* What it waits for, for time-outs, crash reports: "waiting for: a command". */
 void task_describe(const struct task *t, char *out, size_t room);
+/* For how long it has waited for that. */
+int64_t task_waits_ms(const struct task *t);
 /* Calls `each` for all tasks of the loop; on its thread. */
 void task_each(struct loop *l, void (*each)(void *context, struct task *t), void *context);
 size_t task_count(const struct loop *l);

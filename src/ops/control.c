@@ -211,6 +211,9 @@ static void await_answer(struct conversation *c, const struct request *request)
         case REQUEST_SESSIONS:
                 await_control_sessions(c, request);
                 break;
+        case REQUEST_DELIVERIES:
+                await_control_deliveries(c, request);
+                break;
         case REQUEST_DNSBL:
                 await_control_lists(c, request);
                 break;

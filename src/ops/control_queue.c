@@ -245,7 +245,8 @@ static void await_count(struct conversation *c)
         struct spool_counts counts;
         spool_count(conversation_worker(c)->spool, &counts);
         char text[32];
-        snprintf(text, sizeof(text), "%zu\n", counts.active + counts.deferred + counts.held +
+        snprintf(text, sizeof(text), "%zu\n",
+                 counts.active + counts.deferred + counts.held +
                          conversation_worker(c)->left_ids.len / QUEUE_ID_BYTES_MAX);
         await_conversation_put(c, '|', str_from(text));
 }

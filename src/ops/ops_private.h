@@ -63,7 +63,8 @@ struct worker {
                 untold; /* a CHANNEL_LISTEN that was taken, which the supervisor could not be told yet; 0: none */
         struct task *verify_keeper;
         struct task *picker; /* of maildrop/ */
-        struct buf left_ids; /* what its last look left there, refused for now: QUEUE_ID_BYTES_MAX each */
+        struct buf
+                left_ids; /* what its last look left there, refused for now: QUEUE_ID_BYTES_MAX each */
 
         /* a reload under way */
         bool is_reloading;
@@ -134,6 +135,7 @@ void await_control_queue(struct conversation *c, const struct request *request);
 void await_control_status(struct conversation *c, const struct request *request);
 void await_control_explain(struct conversation *c, const struct request *request);
 void await_control_sessions(struct conversation *c, const struct request *request);
+void await_control_deliveries(struct conversation *c, const struct request *request);
 void await_control_lists(struct conversation *c, const struct request *request);
 /* A task of the office: lists in the DNS are tested when they are due (arg: the worker). */
 void await_keep_lists(void *arg);

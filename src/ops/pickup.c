@@ -351,6 +351,7 @@ static bool await_look(struct worker *w, struct look *l)
 {
         bool is_done = true;
         l->after[0] = '\0';
+        buf_clear(&l->left);
         do {
                 if (await_pool_run("looking into", STR("maildrop"), scan, l) < 0)
                         return true;

@@ -21,6 +21,7 @@ static const struct {
         {"status", REQUEST_STATUS, ID_NONE, true, false},
         {"dnsbl", REQUEST_DNSBL, ID_NONE, true, false},
         {"sessions", REQUEST_SESSIONS, ID_NONE, true, false},
+        {"deliveries", REQUEST_DELIVERIES, ID_NONE, true, false},
         {"explain", REQUEST_EXPLAIN, ID_MUST, true, false},
         {"submit", REQUEST_SUBMIT, ID_NONE, false, false},
         {"queue list", REQUEST_QUEUE_LIST, ID_NONE, true, true},

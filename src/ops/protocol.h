@@ -33,6 +33,7 @@ enum request_verb {
         REQUEST_STATUS,
         REQUEST_DNSBL,
         REQUEST_SESSIONS,
+        REQUEST_DELIVERIES,
         REQUEST_EXPLAIN,
         REQUEST_SUBMIT, /* on the public socket: what follows the answer is SMTP */
         REQUEST_QUEUE_LIST,

@@ -20,6 +20,7 @@ static void test_requests(void **state)
                 {"dnsbl json", REQUEST_DNSBL, true, ""},
                 {"sessions", REQUEST_SESSIONS, false, ""},
                 {"sessions json", REQUEST_SESSIONS, true, ""},
+                {"deliveries json", REQUEST_DELIVERIES, true, ""},
                 {"queue list", REQUEST_QUEUE_LIST, false, ""},
                 {"queue list json\n", REQUEST_QUEUE_LIST, true, ""},
                 {"queue show 4gXyZ12abcz9", REQUEST_QUEUE_SHOW, false, "4gXyZ12abcz9"},

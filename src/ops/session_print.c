@@ -42,6 +42,7 @@ static void print_json(struct session_print *p, const struct session_view *v)
         json_int(&j, "since", v->since_us / 1000000);
         json_str(&j, "command", v->command);
         json_str(&j, "waits_for", str_from(v->waits_for));
+        json_int(&j, "waits_since", p->now_us / 1000000 - v->waits_ms / 1000);
         json_close(&j, '}');
         json_end(&j);
 }
@@ -58,8 +59,9 @@ static void print_text(struct session_print *p, const struct session_view *v)
         buf_printf(p->out, "[%.*s]:%.*s", STR_ARG(v->client_address), STR_ARG(v->client_port));
         if (v->is_local)
                 buf_printf(p->out, " (user %u)", v->local_uid);
-        buf_printf(p->out, " since %s (%lld s), after %.*s: %s\n", when, (long long)age_s,
-                   STR_ARG(v->command), v->waits_for);
+        buf_printf(p->out, " since %s (%lld s), after %.*s: %s (for %lld s)\n", when,
+                   (long long)age_s, STR_ARG(v->command), v->waits_for,
+                   (long long)(v->waits_ms / 1000));
         buf_printf(p->out, "    %.*s, helo=<", STR_ARG(v->service));
         put_clean(p->out, v->helo);
         buf_printf(p->out, ">");

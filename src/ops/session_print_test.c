@@ -16,6 +16,7 @@ static struct session_view a_view(void)
                 .command = STR("CONNECT"),
                 .since_us = 1000000000LL * 1000000,
                 .waits_for = "waiting for a line",
+                .waits_ms = 7999,
         };
 }
 
@@ -36,7 +37,7 @@ static void test_text(void **state)
         print(&p, &v, &out);
         assert_str_equal(buf_str(&out),
                          "mail.example.org[192.0.2.7]:40000 since 2001-09-09 01:46:40 UTC (12 s), "
-                         "after CONNECT: waiting for a line\n"
+                         "after CONNECT: waiting for a line (for 7 s)\n"
                          "    smtpd, helo=<>, 0 messages so far, no TLS\n"
                          "-- 1 session.\n");
         buf_done(&out);
@@ -55,7 +56,7 @@ static void test_text(void **state)
         assert_str_equal(
                 buf_str(&out),
                 "mail.example.org[192.0.2.7]:40000 (user 1000) since 2001-09-09 01:46:40 UTC "
-                "(12 s), after RCPT: waiting for a line\n"
+                "(12 s), after RCPT: waiting for a line (for 7 s)\n"
                 "    smtpd, helo=<evil?[2J?host>, from=<a@b.example>, 2 recipients, 1 message so "
                 "far, TLSv1.3 with cipher X (256/256 bits)\n"
                 "-- 2 sessions.\n");
@@ -77,7 +78,7 @@ static void test_json(void **state)
                 "\"helo\": \"a\\\"b\\u000a\", \"protocol\": \"SMTP\", \"tls\": \"\", "
                 "\"in_transaction\": false, \"sender\": \"\", \"recipients\": 0, \"messages\": 0, "
                 "\"since\": 1000000000, \"command\": \"CONNECT\", "
-                "\"waits_for\": \"waiting for a line\"}\n");
+                "\"waits_for\": \"waiting for a line\", \"waits_since\": 1000000005}\n");
         buf_done(&out);
 }
 

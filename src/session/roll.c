@@ -66,6 +66,7 @@ static void view(const struct session *s, struct session_view *v)
                 v->recipients = t->rcpt_count;
         }
         task_describe(s->task, v->waits_for, sizeof(v->waits_for));
+        v->waits_ms = task_waits_ms(s->task);
 }
 
 static void enter(struct session_cursor *c)

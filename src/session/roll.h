@@ -34,6 +34,7 @@ struct session_view {
         bool is_local;       /* a user of this machine: */
         unsigned local_uid;
         char waits_for[SESSION_WAIT_BYTES_MAX]; /* what its task does: "waiting for a line" */
+        int64_t waits_ms;                       /* and for how long */
 };
 
 struct session_cursor {

@@ -1,9 +1,13 @@
 """forepost sessions: who is connected, and what each session waits for."""
 
 import json
+import re
+import socket
+import time
 
 from harness import places
 from harness.dialogue import Dialogue
+from test_outage import send
 from test_tls import tls_in
 
 
@@ -67,6 +71,9 @@ def test_each_in_its_state(network):
     shows(again, messages=1, in_transaction=False, sender='', recipients=0, waits_for=command)
     assert 'TLSv1.3' in seen[port(private)]['tls']
 
+    assert all(s['since'] - 5 <= s['waits_since'] <= time.time() + 5 for s in seen.values())
+    assert re.search(rf'\[127\.0\.0\.1\]:{port(silent)} since .*, after CONNECT: waiting for a line \(for \d+ s\)\n',
+                     relay.command('sessions').stdout)
     text = relay.command('sessions').stdout
     assert text.endswith('-- 7 sessions.\n') and len(text.splitlines()) == 15
     assert f'unknown[127.0.0.1]:{port(silent)} since ' in text
@@ -100,6 +107,31 @@ def test_more_than_a_page_and_who_is_retired(network):
                       'one is left')
     busy.close()
     relay.stop()
+
+
+def test_deliveries(network):
+    """A next hop that says nothing: what waits for it, and for what."""
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        next_hop = silent.getsockname()[1]
+        relay = network.relay(next_hop, main={'worker_threads': '2'}).start()
+        assert relay.command('sessions', '--deliveries').stdout == 'nothing is being delivered\n'
+        assert relay.command('sessions', '--deliveries', '--json').stdout == ''
+        send(relay.port)
+        queue_id, = places.await_true(lambda: re.findall(r'qmgr\[\d+\]: (\w+): .*queue active', relay.log()), 10, 'it is queued')
+
+        def seen():
+            lines = relay.command('sessions', '--deliveries', '--json').stdout.splitlines()
+            found = [json.loads(line) for line in lines]
+            return found if found and found[0]['waits_for'].startswith('waiting for a line') else None
+
+        one, = places.await_true(seen, 10, 'it waits for the greeting')
+        assert one['queue_id'] == queue_id and one['recipients'] == 1 and not one['is_probe']
+        assert one['nexthop'].endswith(f':{next_hop}') and one['loop'] in (0, 1)
+        assert one['since'] - 5 <= one['waits_since'] <= time.time() + 5
+        text = relay.command('sessions', '--deliveries').stdout
+        assert re.fullmatch(rf'{one["transport"]}:{re.escape(one["nexthop"])} {queue_id} for \d+ s, 1 recipient: '
+                            r'waiting for a line \(for \d+ s\)\n-- 1 delivery\.\n', text)
+        relay.stop()
 
 
 def test_nobody_to_ask(network):
