@@ -44,6 +44,7 @@ extern const struct command command_queue_delete;
 extern const struct command command_queue_hold;
 extern const struct command command_queue_release;
 extern const struct command command_queue_requeue;
+extern const struct command command_queue_expire;
 extern const struct command command_queue_drain;
 extern const struct command command_queue_accept;
 extern const struct command command_queue_verify;

@@ -15,11 +15,12 @@ static const struct command *const commands[] = {
         &command_map_import,   &command_queue_list,    &command_queue_show,
         &command_queue_count,  &command_queue_flush,   &command_queue_delete,
         &command_queue_hold,   &command_queue_release, &command_queue_requeue,
-        &command_queue_drain,  &command_queue_accept,  &command_queue_verify,
-        &command_queue_export, &command_queue_import,  &command_reload,
-        &command_stop,         &command_status,        &command_dnsbl,
-        &command_spf,          &command_dns,           &command_manual,
-        &command_explain,      &command_replay,        &command_sessions,
+        &command_queue_expire, &command_queue_drain,   &command_queue_accept,
+        &command_queue_verify, &command_queue_export,  &command_queue_import,
+        &command_reload,       &command_stop,          &command_status,
+        &command_dnsbl,        &command_spf,           &command_dns,
+        &command_manual,       &command_explain,       &command_replay,
+        &command_sessions,
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 

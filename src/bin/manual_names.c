@@ -70,8 +70,9 @@ static const struct page pages[] = {
         {"mailq",
          "lists the messages that wait",
          "mailq",
-         POSTFIX_LIKE "Behind the id: * is being delivered, ! is on hold. Who may is said by "
-                      "authorized_mailq_users.",
+         POSTFIX_LIKE
+         "Behind the id: * is being delivered, ! is on hold, # goes back to its sender (postsuper -e). Who may is said by "
+         "authorized_mailq_users.",
          {{NULL, NULL}},
          "0 done; others as postqueue(1)"},
         {"newaliases",
@@ -114,18 +115,21 @@ static const struct page pages[] = {
           {"-s SITE", "has those tried now that are for one domain or next hop"}},
          "0 done; 64 wrong usage; 65 bad id or site; 69 the server does not run; 77 not permitted"},
         {"postsuper",
-         "deletes, holds, releases and queues anew",
+         "deletes, gives up, holds, releases and queues anew",
          "postsuper [OPTION...] [QUEUE...]",
          POSTFIX_LIKE
          "For root and the user that the server runs as. An id of - reads ids from standard input; ALL "
          "is every message, or every one of the queues that are named: active, deferred, hold.",
          {DIRECTORY,
           {"-d ID", "deletes; nobody is told"},
+          {"-e ID",
+           "gives it up: it goes back to its sender when it is due; # stands behind its id in mailq. The "
+           "bounce does not show why it waited"},
+          {"-f ID", "the same, and releases from hold"},
           {"-h ID", "puts on hold"},
           {"-H ID", "releases from hold"},
           {"-r ID", "tries it as if it were new"},
-          {"-p, -s, -S", "known, and without effect: the journal needs no mending"},
-          {"-e, -f", "not here; an error"}},
+          {"-p, -s, -S", "known, and without effect: the journal needs no mending"}},
          "0 done, 1 failed"},
         {"postconf",
          "shows and changes what main.cf and master.cf say",

@@ -1,5 +1,5 @@
 /*
- * postsuper.c - postsuper(1): deletes, holds, releases and queues anew
+ * postsuper.c - postsuper(1): deletes, expires, holds, releases and queues anew
  *
  * The server does it, so it must run. The queue's own order is the journal's business: -p and -s, which
  * mend Postfix's directories, have nothing to do and succeed.
@@ -21,6 +21,7 @@ static const struct action_kind {
         const char *queues[2]; /* when none is named; NULL: all */
 } kinds[] = {
         {'d', REQUEST_QUEUE_DELETE, "removed", "Deleted", {NULL, NULL}},
+        {'e', REQUEST_QUEUE_EXPIRE, "expired", "Force-expired", {NULL, NULL}},
         {'h', REQUEST_QUEUE_HOLD, "placed on hold", "Placed on hold", {"active", "deferred"}},
         {'H', REQUEST_QUEUE_RELEASE, "released from hold", "Released from hold", {"hold", NULL}},
         {'r', REQUEST_QUEUE_REQUEUE, "requeued", "Requeued", {NULL, NULL}},
@@ -30,6 +31,7 @@ enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 struct action {
         const struct action_kind *kind;
         const char *id; /* "-": from standard input */
+        bool releases;  /* -f: expires, and then releases what is on hold */
 };
 
 struct super {
@@ -38,6 +40,7 @@ struct super {
         size_t count;
         const char *queues[QUEUES_MAX]; /* those meant; none: every one */
         size_t queue_count;
+        bool means_nothing; /* what has been named is empty here */
         bool is_maildrop_alone;
         bool means_maildrop; /* named, or none is named */
         size_t done[KINDS];
@@ -98,14 +101,20 @@ static bool is_over(const struct super *s, const char *id, size_t count)
         return s->is_maildrop_alone || (count && strcmp(id, "ALL") != 0);
 }
 
+static const struct action_kind *find_kind(int option)
+{
+        for (size_t i = 0; i < KINDS; i++)
+                if (kinds[i].option == option)
+                        return &kinds[i];
+        return NULL;
+}
+
 /* False: the server cannot be asked; the rest is pointless. */
-static bool act(struct super *s, const struct action_kind *kind, const char *id)
+static bool act_on(struct super *s, const struct action_kind *kind, const char *id)
 {
         size_t count = 0;
-        if (!is_id(id)) {
-                name_warning("invalid mail queue id: %s", id);
+        if (s->means_nothing)
                 return true;
-        }
         if (kind->option == 'd' && s->means_maildrop && !delete_left(s, id, &count))
                 return false;
         const char *const *queues = s->queue_count ? s->queues : kind->queues;
@@ -119,13 +128,21 @@ static bool act(struct super *s, const struct action_kind *kind, const char *id)
         return true;
 }
 
-static bool act_for_lines(struct super *s, const struct action_kind *kind)
+static bool act(struct super *s, const struct action *a, const char *id)
+{
+        if (is_id(id))
+                return act_on(s, a->kind, id) && (!a->releases || act_on(s, find_kind('H'), id));
+        name_warning("invalid mail queue id: %s", id);
+        return true;
+}
+
+static bool act_for_lines(struct super *s, const struct action *a)
 {
         char *line;
         while ((line = name_read_line())) {
                 struct str word = str_trim(str_from(line));
                 line[word.ptr - line + (ptrdiff_t)word.len] = 0;
-                if (word.len && !act(s, kind, word.ptr))
+                if (word.len && !act(s, a, word.ptr))
                         return false;
         }
         return true;
@@ -135,7 +152,8 @@ static bool is_asked(const struct super *s, const struct action_kind *kind)
 {
         bool is_one = false;
         for (size_t i = 0; i < s->count; i++)
-                is_one = is_one || s->actions[i].kind == kind;
+                is_one = is_one || s->actions[i].kind == kind ||
+                         (s->actions[i].releases && kind->option == 'H');
         return is_one && s->code == 0;
 }
 
@@ -143,21 +161,13 @@ static void act_all(struct super *s)
 {
         for (size_t i = 0; i < s->count; i++) {
                 const struct action *a = &s->actions[i];
-                if (!(strcmp(a->id, "-") == 0 ? act_for_lines(s, a->kind) : act(s, a->kind, a->id)))
+                if (!(strcmp(a->id, "-") == 0 ? act_for_lines(s, a) : act(s, a, a->id)))
                         break;
         }
         for (size_t i = 0; i < KINDS; i++)
                 if (is_asked(s, &kinds[i]))
                         fprintf(stderr, "%s: %s: %zu message%s\n", name_program, kinds[i].many,
                                 s->done[i], s->done[i] == 1 ? "" : "s");
-}
-
-static const struct action_kind *find_kind(int option)
-{
-        for (size_t i = 0; i < KINDS; i++)
-                if (kinds[i].option == option)
-                        return &kinds[i];
-        return NULL;
 }
 
 /* Postfix's words for queues: a message that has just come is active here. False: no such queue. */
@@ -184,42 +194,39 @@ static bool add_queue(struct super *s, const char *name)
 static int usage(void)
 {
         return name_fatal(
-                1, "usage: postsuper [-psSv] [-c config_dir] [-d id] [-h id] [-H id] [-r id] "
-                   "[queue...]");
+                1,
+                "usage: postsuper [-psSv] [-c config_dir] [-d id] [-e id] [-f id] [-h id] [-H id] "
+                "[-r id] "
+                "[queue...]");
 }
 
 int name_postsuper(int argc, char **argv)
 {
         static struct super s;
         const char *directory = NULL;
-        size_t from_input = 0;
         int option;
         while ((option = getopt(argc, argv, "+c:d:e:f:h:H:pr:sSv")) >= 0) {
-                const struct action_kind *kind = find_kind(option);
+                const struct action_kind *kind = find_kind(option == 'f' ? 'e' : option);
                 if (kind) {
                         if (s.count == ACTIONS_MAX)
                                 return name_fatal(1, "more than %d actions: give ids by -",
                                                   ACTIONS_MAX);
-                        from_input += strcmp(optarg, "-") == 0;
-                        s.actions[s.count++] = (struct action){kind, optarg};
+                        s.actions[s.count++] = (struct action){kind, optarg, option == 'f'};
                 } else if (option == 'c') {
                         directory = optarg;
                 } else if (option == '?') {
                         return usage();
-                } else if (!strchr("psSv", option)) {
-                        return name_fatal(1, "-%c is not here", option);
                 }
         }
-        if (from_input > 1)
-                return name_fatal(1, "only one of the options may read ids from standard input");
         bool is_named = optind < argc;
         for (; optind < argc; optind++)
                 if (!add_queue(&s, argv[optind]))
                         return name_fatal(1, "invalid directory name: %s", argv[optind]);
         s.is_maildrop_alone = s.means_maildrop && s.queue_count == 0;
         s.means_maildrop = s.means_maildrop || !is_named;
-        if (s.count == 0 || (is_named && s.queue_count == 0 && !s.means_maildrop))
-                return 0; /* what has been named is empty here */
+        s.means_nothing = is_named && s.queue_count == 0 && !s.means_maildrop;
+        if (s.count == 0)
+                return 0;
         s.config = name_config(name_directory(directory), NULL, NULL);
         if (!s.config)
                 return 1;

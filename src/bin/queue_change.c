@@ -1,5 +1,5 @@
 /*
- * queue_change.c - forepost queue flush, delete, hold, release, requeue, drain, accept: what is to become of
+ * queue_change.c - forepost queue flush, delete, hold, release, requeue, expire, drain, accept: what is to become of
  * the messages that wait
  *
  * All of them need the server.
@@ -84,6 +84,11 @@ static int run_hold(const struct args *args)
 static int run_release(const struct args *args)
 {
         return run_change(args, REQUEST_QUEUE_RELEASE);
+}
+
+static int run_expire(const struct args *args)
+{
+        return run_change(args, REQUEST_QUEUE_EXPIRE);
 }
 
 static int run_requeue(const struct args *args)
@@ -234,6 +239,18 @@ const struct command command_queue_requeue = {
         .flags = select_flags,
         .words_max = ARGS_WORDS_MAX,
         .run = run_requeue,
+};
+
+const struct command command_queue_expire = {
+        .group = "queue",
+        .name = "expire",
+        .operands = "[ID...|ALL|-]",
+        .summary = "Gives messages up: they go back to their senders when they are due",
+        .help = "No further attempt is made; \"queue flush\" makes them due now. Those on hold stay there until they\n"
+                "are released. In listings # stands behind the id.\n" SELECTING,
+        .flags = select_flags,
+        .words_max = ARGS_WORDS_MAX,
+        .run = run_expire,
 };
 
 static const struct args_flag drain_flags[] = {

@@ -405,7 +405,9 @@ void await_attempt_begin(struct delivery *d, struct spool_message *m)
                  e->recipient_count);
         struct routed *routed = arena_array(&a->arena, struct routed, e->recipient_count);
         a->jobs_left = 1; /* until all are handed out */
-        size_t count = await_routes(a, routed);
-        hand_out(a, routed, count);
+        if (spool_message_is_expired(m))
+                attempt_expire(a);
+        else
+                hand_out(a, routed, await_routes(a, routed));
         job_left(a);
 }

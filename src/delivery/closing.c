@@ -7,7 +7,8 @@
  * recipients waiting.
  *
  * A message that is older than maximal_queue_lifetime (bounce_queue_lifetime for the null sender) is not
- * tried again: who still waits has failed, with 4.4.7 and the last reason.
+ * tried again: who still waits has failed, with 4.4.7 and the last reason. So has who waits in one that an administrator
+ * has given up; no attempt says then what of that reason a stranger may see, so the bounce does not show it.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -73,7 +74,8 @@ static struct agenda agenda_of(const struct delivery_attempt *a)
         }
         int64_t now_us = clock_wall_us();
         int64_t warn_ms = params_of(a)->delay_warning_time;
-        g.has_expired = g.deferred && now_us >= expires_us(a);
+        g.has_expired =
+                g.deferred && (now_us >= expires_us(a) || spool_message_is_expired(a->message));
         g.tells_delay = g.deferred && !g.has_expired && warn_ms > 0 &&
                         now_us >= arrival_us(a) + warn_ms * 1000 &&
                         !spool_message_is_delay_told(a->message);
@@ -134,14 +136,32 @@ static int await_tell(struct delivery_attempt *a, enum which which, enum dsn_act
 static void expire(struct delivery_attempt *a)
 {
         log_mail(LOG_LEVEL_INFO, "qmgr", spool_message_id(a->message),
-                 "from=<%.*s>, status=expired, returned to sender",
-                 STR_ARG(attempt_log_address(a, a->envelope.sender)));
+                 "from=<%.*s>, status=%s, returned to sender",
+                 STR_ARG(attempt_log_address(a, a->envelope.sender)),
+                 spool_message_is_expired(a->message) ? "force-expired" : "expired");
         for (size_t i = 0; i < a->envelope.recipient_count; i++) {
                 struct recipient_state *s = &a->states[i];
                 if (!is_deferred(s))
                         continue;
                 s->status = DELIVERY_BOUNCED;
                 snprintf(s->dsn, sizeof(s->dsn), "4.4.7");
+        }
+}
+
+void attempt_expire(struct delivery_attempt *a)
+{
+        static const char given_up[] = "message is administratively expired";
+        for (size_t i = 0; i < a->envelope.recipient_count; i++) {
+                if (spool_message_state(a->message, i) != SPOOL_WAITING)
+                        continue;
+                struct str reason = spool_message_reason(a->message, i);
+                a->states[i] = (struct recipient_state){
+                        .has_result = true,
+                        .status = DELIVERY_DEFERRED,
+                        .dsn = "4.4.7",
+                        .text = arena_str(&a->arena, reason.len ? reason : str_from(given_up)),
+                        .public = str_from(given_up),
+                };
         }
 }
 

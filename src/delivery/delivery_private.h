@@ -126,6 +126,8 @@ void await_status_filter(const struct delivery_job *job, struct delivery_result 
 /* One result for all recipients of the job. */
 void attempt_job_result_all(struct delivery_job *job, const struct delivery_result *result);
 void attempt_free(struct delivery_attempt **a);
+/* An administrator has given the message up (postsuper -e): nothing is tried, and who waits has failed. */
+void attempt_expire(struct delivery_attempt *a);
 /* What mail for a transport among defer_transports gets that nobody has flushed. */
 extern const struct delivery_result attempt_waits_for_flush;
 /* sendmail -bv: nothing is delivered, results are for the report alone. */

@@ -1,5 +1,5 @@
 /*
- * control_change.c - the queue commands that change something: flush, delete, hold, release, requeue, drain
+ * control_change.c - the queue commands that change something: flush, delete, hold, release, requeue, expire, drain
  *
  * Each loop is asked in its turn, a page at a time, so that a queue of a million messages stops nobody.
  *
@@ -47,6 +47,11 @@ static void change_one(struct change *c, struct spool_message *m, struct str id)
         case REQUEST_QUEUE_REQUEUE:
                 spool_requeue(m);
                 log_change(id, "requeued");
+                break;
+        case REQUEST_QUEUE_EXPIRE:
+                if (!spool_expire(m))
+                        return;
+                log_change(id, "expired");
                 break;
         default:
                 spool_release(m);
@@ -107,6 +112,7 @@ void await_control_change(struct conversation *c, const struct request *request)
                 [REQUEST_QUEUE_HOLD] = "placed on hold",
                 [REQUEST_QUEUE_RELEASE] = "released from hold",
                 [REQUEST_QUEUE_REQUEUE] = "requeued",
+                [REQUEST_QUEUE_EXPIRE] = "given up",
         };
         bool is_all = str_eq(request->id, STR("ALL"));
         struct str id = is_all ? STR("") : request->id;

@@ -32,6 +32,7 @@ static const struct {
         {"queue hold", REQUEST_QUEUE_HOLD, ID_MAY, false, true},
         {"queue release", REQUEST_QUEUE_RELEASE, ID_MAY, false, true},
         {"queue requeue", REQUEST_QUEUE_REQUEUE, ID_MAY, false, true},
+        {"queue expire", REQUEST_QUEUE_EXPIRE, ID_MAY, false, true},
         {"queue drain", REQUEST_QUEUE_DRAIN, ID_NONE, false, false},
         {"queue accept", REQUEST_QUEUE_ACCEPT, ID_NONE, false, false},
 };

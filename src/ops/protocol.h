@@ -44,6 +44,7 @@ enum request_verb {
         REQUEST_QUEUE_HOLD,
         REQUEST_QUEUE_RELEASE,
         REQUEST_QUEUE_REQUEUE,
+        REQUEST_QUEUE_EXPIRE,
         REQUEST_QUEUE_DRAIN,
         REQUEST_QUEUE_ACCEPT,
 };

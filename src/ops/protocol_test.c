@@ -20,6 +20,7 @@ static void test_requests(void **state)
                 {"dnsbl json", REQUEST_DNSBL, true, ""},
                 {"sessions", REQUEST_SESSIONS, false, ""},
                 {"sessions json", REQUEST_SESSIONS, true, ""},
+                {"queue expire ALL", REQUEST_QUEUE_EXPIRE, false, "ALL"},
                 {"deliveries json", REQUEST_DELIVERIES, true, ""},
                 {"queue list", REQUEST_QUEUE_LIST, false, ""},
                 {"queue list json\n", REQUEST_QUEUE_LIST, true, ""},

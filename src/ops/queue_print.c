@@ -68,6 +68,11 @@ static void put_line(struct buf *out, const char *before, struct str text, const
         buf_printf(out, "%s\n", after);
 }
 
+static bool is_expired(const struct spool_info *info)
+{
+        return info->message && spool_message_is_expired(info->message);
+}
+
 void queue_print_begin(struct queue_print *p, bool as_json, struct buf *out)
 {
         *p = (struct queue_print){.as_json = as_json, .out = out};
@@ -83,7 +88,7 @@ static void print_json(struct queue_print *p, const struct spool_info *info)
         json_str(&j, "queue_id", str_from(info->id));
         json_int(&j, "arrival_time", info->arrival_us / 1000000);
         json_int(&j, "message_size", info->bytes);
-        json_bool(&j, "forced_expire", false);
+        json_bool(&j, "forced_expire", is_expired(info));
         json_str(&j, "sender", sender_name(e));
         if (e->verp.len)
                 json_str(&j, "verp_delimiters", e->verp);
@@ -122,7 +127,8 @@ static void print_text(struct queue_print *p, const struct spool_info *info)
                 buf_printf(p->out, "%-17s %8s %-19s %s\n", "----Queue ID-----", "--Size--",
                            "---Arrival Time----", "--Sender/Recipient------");
         char id[40];
-        snprintf(id, sizeof(id), "%s%s", info->id, queue_marks[info->queue]);
+        snprintf(id, sizeof(id), "%s%s%s", info->id, queue_marks[info->queue],
+                 is_expired(info) ? "#" : "");
         char arrival[32];
         format_time(info->arrival_us, false, arrival);
         buf_printf(p->out, "%-17s %8lld %-19s ", id, (long long)info->bytes, arrival);
@@ -209,6 +215,7 @@ void queue_print_details(struct buf *out, const struct spool_info *info)
                 buf_printf(out, "next_attempt: %s\n", next);
         }
         put_line(out, "sender: <", e->sender, ">");
+        print_field(out, "forced_expire", is_expired(info) ? STR("yes") : STR(""));
         print_field(out, "client_name", e->client_name);
         print_field(out, "client_address", e->client_address);
         print_field(out, "helo", e->helo);

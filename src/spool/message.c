@@ -366,6 +366,20 @@ void spool_requeue(struct spool_message *m)
                 side_touch(m->side, m);
 }
 
+bool spool_expire(struct spool_message *m)
+{
+        if (m->flags & MESSAGE_EXPIRED)
+                return false;
+        m->flags |= MESSAGE_EXPIRED;
+        side_touch(m->side, m);
+        return true;
+}
+
+bool spool_message_is_expired(const struct spool_message *m)
+{
+        return m->flags & MESSAGE_EXPIRED;
+}
+
 size_t spool_flush_asked(struct spool *s, struct loop *l, struct spool_message *m)
 {
         size_t count = spool_flush(s, l, m);

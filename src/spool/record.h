@@ -83,6 +83,7 @@ enum record_flags {
         RECORD_FLAG_STAGED =
                 16, /* of an import that has not come whole (import.c); since version 2 */
         RECORD_FLAG_REPORTED = 32, /* the report that the envelope asks for is made */
+        RECORD_FLAG_EXPIRED = 64, /* an administrator has given it up: it goes back to its sender */
 };
 
 struct record_message {

@@ -226,6 +226,10 @@ void spool_release(struct spool_message *m);
 /* Released, and tried now; one that is being tried is tried again as soon as that is over. */
 void spool_requeue(struct spool_message *m);
 
+/* Its next attempt is none: who still waits has failed. True, or false when it was so already. Survives a restart. */
+bool spool_expire(struct spool_message *m);
+bool spool_message_is_expired(const struct spool_message *m);
+
 struct spool_counts {
         size_t active;
         size_t deferred;

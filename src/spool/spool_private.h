@@ -319,6 +319,7 @@ enum message_bits {
         MESSAGE_DELETED = RECORD_FLAG_DELETED,
         MESSAGE_STAGED = RECORD_FLAG_STAGED,
         MESSAGE_REPORTED = RECORD_FLAG_REPORTED,
+        MESSAGE_EXPIRED = RECORD_FLAG_EXPIRED,
         MESSAGE_KEPT = MESSAGE_HOLD | MESSAGE_STAGED, /* not tried */
         MESSAGE_RECORDED = 0xff,                      /* those that are written down */
         MESSAGE_ACTIVE = 0x100,

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import smtplib
+import socket
 import subprocess
 
 import pytest
@@ -83,10 +84,59 @@ def test_postsuper(relay, names):
     relay.await_no_attempt()
     assert names('postsuper', '-d', 'ALL', 'nowhere').returncode == 1
     assert names('postsuper', '-p', '-s').returncode == 0
+    assert names('postsuper', '-e', ids[3], 'hold').stderr == 'postsuper: Force-expired: 0 messages\n'
     assert 'Deleted: 2 messages' in names('postsuper', '-d', 'ALL').stderr
     assert listing(relay) == []
     relay.stop()
     assert names('postsuper', '-d', 'ALL').returncode == 1
+
+
+def test_expired_by_hand(relay, names):
+    """It survives a restart; one on hold waits for its release; the bounce shows nothing that a core may have said."""
+    for name in ('editor', 'boss'):     # their bounces wait for the same next hop
+        with smtplib.SMTP('127.0.0.1', relay.port, timeout=places.patient(10), local_hostname='client.test') as client:
+            client.sendmail(f'{name}@relay.test', [f'{name}@relay.test'], 'Subject: x\n\nhi\n')
+    await_true(lambda: len(re.findall('status=deferred', relay.log())) >= 2, 10, 'deferred')
+    relay.await_no_attempt()
+    first, second = [m['queue_id'] for m in listing(relay)]
+    assert names('postsuper', '-h', second).returncode == 0
+    done = names('postsuper', '-e', first, '-e', second)
+    assert done.stderr == (f'postsuper: {first}: expired\npostsuper: {second}: expired\n'
+                           'postsuper: Force-expired: 2 messages\n')
+    assert names('postsuper', '-e', '-', input=f'{first}\nxx yy\n').stderr == (
+        'postsuper: warning: invalid mail queue id: xx yy\npostsuper: Force-expired: 0 messages\n')
+    relay.stop()
+    assert f'{first}#' in names('mailq').stdout and f'{second}!#' in names('mailq').stdout
+    relay.start()
+    assert {m['queue_id']: m['forced_expire'] for m in listing(relay)} == {first: True, second: True}
+    assert 'forced_expire: yes' in relay.command('queue', 'show', first).stdout
+    assert names('postqueue', '-f').returncode == 0
+    relay.await_log(rf'{first}: from=<.*>, status=force-expired, returned to sender')
+    bounce = relay.await_log(rf'{first}: sender non-delivery notification: (\w+)').group(1)
+    relay.await_log(rf'{first}: removed')
+    shown = relay.command('queue', 'show', bounce).stdout.partition('Subject: Undelivered')[2]
+    assert 'message is administratively expired' in shown and 'Status: 4.4.7' in shown and 'refused' not in shown.lower()
+    assert second in {m['queue_id'] for m in listing(relay)}
+    done = names('postsuper', '-f', second)
+    assert done.stderr == (f'postsuper: {second}: released from hold\npostsuper: Force-expired: 0 messages\n'
+                           'postsuper: Released from hold: 1 message\n')
+    relay.await_log(rf'{second}: removed')
+
+
+def test_expired_while_it_is_delivered(network):
+    """Its attempt fails: there is no other."""
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        relay = network.relay(silent.getsockname()[1]).start()
+        send(relay.port)
+        queue_id, = await_true(lambda: re.findall(r'qmgr\[\d+\]: (\w+): .*queue active', relay.log()), 10, 'it is tried')
+        hung, _ = silent.accept()
+        assert '1 message given up' in relay.command('queue', 'expire', queue_id).stderr
+        assert f'{queue_id}*#' in relay.command('queue', 'list', '--mailq').stdout
+        hung.close()
+    relay.await_log(rf'{queue_id}: to=<.*status=deferred')
+    relay.await_log(rf'{queue_id}: from=<.*>, status=force-expired, returned to sender')
+    relay.await_log(rf'{queue_id}: removed')
+    relay.stop()
 
 
 def test_flush(relay, names):
@@ -242,6 +292,8 @@ def test_listing_and_postsuper_as_debians(network):
                     (['x@relay.test'] if m['sender'] == 'MAILER-DAEMON' else ['x@relay.test', 'y@relay.test'])
         assert listings[0] == listings[1]
         for arguments in (['-h', 'ID'], ['-h', 'ID'], ['-H', 'ID'], ['-h', 'ALL'], ['-H', 'ALL'], ['-d', 'ID'],
+                          ['-h', 'ID'], ['-e', 'ID'], ['-e', 'ID'], ['-H', 'ID', '-e', 'no1', '-h', 'ID'], ['-e', 'x y'],
+                          ['-e', 'ID', 'maildrop'], ['-d', '-', '-h', '-'], ['-p'], ['-s', 'hold'], ['-d', 'no1', 'trace', 'defer'],
                           ['-d', 'no/such'], ['-d', 'ALL'], ['-d', 'ALL', 'hold'], ['-h', 'ALL', 'nowhere']):
             said = []
             for program, mine in ((run, ids[0]), (ours, ids[1])):
