@@ -351,6 +351,20 @@ static void show_one(const struct maildrop_file *f, const char *id,
         arena_done(&arena);
 }
 
+bool maildrop_list_one(const struct config *c, const char *id,
+                       void (*each)(void *context, const struct spool_info *info), void *context)
+{
+        char path[QUEUE_DIRECTORY_BYTES_MAX];
+        struct maildrop_file f;
+        struct why why;
+        maildrop_find(c, path);
+        if (maildrop_read(path, id, maildrop_bytes_max(&c->params), &f, &why) < 0)
+                return false;
+        show_one(&f, id, each, context);
+        maildrop_file_done(&f);
+        return true;
+}
+
 /* What is there, a piece after the other. False: `act` wants no more. */
 static bool for_all(const char *directory, bool (*act)(void *context, const char *id),
                     void *context)
