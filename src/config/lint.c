@@ -513,6 +513,17 @@ static void lint_dns(struct lint *l)
                         "dns_validation = no: forged answers of signed zones are believed");
 }
 
+static void lint_environment(struct lint *l)
+{
+        struct str rest = l->params->import_environment, item;
+        while (config_list_next(&rest, &item))
+                if (str_starts(str_trim(item), STR("=")))
+                        findings_add(l->findings, SEVERITY_ERROR, "bad-value",
+                                     place_of(l, "import_environment"), "write NAME=VALUE",
+                                     "import_environment: \"%.*s\" has no name",
+                                     STR_ARG(str_trim(item)));
+}
+
 static void lint_paths(struct lint *l)
 {
         struct str directory;
@@ -539,6 +550,7 @@ void config_lint(const struct config *c, struct findings *findings)
         lint_bcc(&l);
         lint_schedule(&l);
         lint_limits(&l);
+        lint_environment(&l);
         lint_paths(&l);
         lint_dns(&l);
         lint_lists(&l);
@@ -548,6 +560,7 @@ void config_lint(const struct config *c, struct findings *findings)
                         lint_lists(&l);
                         lint_tls(&l);
                         lint_session(&l);
+                        lint_verp(&l);
                         lint_balancers(&l, &c->services[i]);
                 }
         l.params = &c->params;

@@ -44,6 +44,10 @@ static void compare(const struct making *m, const struct config *c)
         if (str_eq(old->queue_directory, c->params.queue_directory))
                 must_not_change(m, c, "control_socket", old->control_socket,
                                 c->params.control_socket);
+        if (!str_eq(old->import_environment, c->params.import_environment))
+                findings_add(m->findings, SEVERITY_WARNING, "needs-restart",
+                             config_place(c, "import_environment"), "forepost stop, then serve",
+                             "import_environment takes effect at the next start");
         if (old->worker_threads != c->params.worker_threads)
                 findings_add(m->findings, SEVERITY_WARNING, "needs-restart",
                              config_place(c, "worker_threads"), "forepost stop, then serve",

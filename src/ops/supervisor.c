@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ops/channel.h"
+#include "ops/environment.h"
 #include "ops/key_watch.h"
 #include "ops/keys.h"
 #include "ops/listen.h"
@@ -691,6 +692,17 @@ static void done(struct supervisor *s)
         findings_done(&s->findings);
 }
 
+/* Before libraries look there. */
+static void import_environment(struct supervisor *s)
+{
+        struct why why;
+        struct str list = s->config->params.import_environment;
+        if (environment_import(list, &why) < 0)
+                findings_add(&s->findings, SEVERITY_ERROR, "bad-value",
+                             config_place(s->config, "import_environment"), "write NAME=VALUE",
+                             "%s", why.text);
+}
+
 int supervisor_run(const char *dir, const struct config_override *overrides)
 {
         struct supervisor s = {.dir = dir,
@@ -711,6 +723,8 @@ int supervisor_run(const char *dir, const struct config_override *overrides)
         findings_init(&s.findings);
         channel_queue_init(&s.unsent);
         s.config = config_load(dir, overrides, &s.findings);
+        if (s.config && !findings_has_errors(&s.findings))
+                import_environment(&s);
         if (s.config)
                 keys_begin(s.config, &s.findings);
         if (s.config)

@@ -96,7 +96,7 @@ static int parameter_apply(void *context, const struct smtp_parameter *p, unsign
                 else
                         return smtp_parameter_refuse(p, arena, refusal);
         } else if (offers->verp && smtp_parameter_is_flag(p, STR("XVERP"))) {
-                out->verp = offers->verp_delimiters;
+                return verp_apply(&offers->verp_delimiters, parsing, refusal);
         } else if (offers->verp && smtp_parameter_has(p, STR("XVERP"))) {
                 return verp_apply(&p->value, parsing, refusal);
         } else if (!smtp_parameter_has(p, STR("AUTH"))) {
