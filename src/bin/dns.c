@@ -28,7 +28,7 @@ struct job {
 static bool type_find(const char *word, enum dns_type *out)
 {
         static const enum dns_type types[] = {DNS_A,    DNS_AAAA, DNS_MX,    DNS_PTR, DNS_TXT,
-                                              DNS_TLSA, DNS_NS,   DNS_CNAME, DNS_SOA};
+                                              DNS_TLSA, DNS_NS,   DNS_CNAME, DNS_SOA, DNS_SRV};
         for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
                 if (str_eq_nocase(str_from(word), str_from(dns_type_name(types[i])))) {
                         *out = types[i];
@@ -81,6 +81,13 @@ static void print_record(struct str owner, enum dns_type type, const struct dns_
                         printf("takes no mail (null MX, RFC 7505)");
                 else
                         printf("mail is handled by %u %.*s.", r->preference, STR_ARG(r->name));
+                break;
+        case DNS_SRV:
+                if (str_is_empty(r->name))
+                        printf("has no such service (RFC 2782)");
+                else
+                        printf("has SRV record %u %u %u %.*s.", r->preference, r->weight, r->port,
+                               STR_ARG(r->name));
                 break;
         case DNS_PTR:
                 printf("domain name pointer %.*s.", STR_ARG(r->name));
@@ -184,7 +191,13 @@ static void put_record(struct json *j, enum dns_type type, const struct dns_reco
         json_open(j, NULL, '{');
         if (type == DNS_MX)
                 json_int(j, "preference", r->preference);
-        if (type == DNS_MX || type == DNS_PTR || type == DNS_NS || type == DNS_CNAME)
+        if (type == DNS_SRV) {
+                json_int(j, "priority", r->preference);
+                json_int(j, "weight", r->weight);
+                json_int(j, "port", r->port);
+        }
+        if (type == DNS_MX || type == DNS_PTR || type == DNS_NS || type == DNS_CNAME ||
+            type == DNS_SRV)
                 json_str(j, "name", r->name);
         if (type == DNS_A || type == DNS_AAAA)
                 json_str(j, "address", r->text);

@@ -58,6 +58,12 @@ enum tls_grade {
 };
 enum eecdh_grade { EECDH_NONE, EECDH_STRONG, EECDH_ULTRA, EECDH_AUTO }; /* smtpd_tls_eecdh_grade */
 enum address_preference { ADDRESS_ANY, ADDRESS_IPV4, ADDRESS_IPV6 };
+enum dns_support {
+        DNS_SUPPORT_UNSET,
+        DNS_SUPPORT_DISABLED,
+        DNS_SUPPORT_ENABLED,
+        DNS_SUPPORT_DNSSEC
+};
 enum spf_header_type { SPF_HEADER_NONE, SPF_HEADER_RECEIVED, SPF_HEADER_AUTHRES, SPF_HEADER_BOTH };
 enum bare_newline { /* smtpd_forbid_bare_newline */
                     BARE_NEWLINE_NO,

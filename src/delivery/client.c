@@ -528,13 +528,6 @@ static int await_introduction(struct client *c, struct arena *arena, struct trou
         return rc < 0 ? rc : await_client_sign_in(c, c->terms->login, arena, trouble);
 }
 
-static uint16_t port_of(const struct host_address *a)
-{
-        if (a->to.any.sa_family == AF_INET6)
-                return ntohs(a->to.v6.sin6_port);
-        return a->to.any.sa_family == AF_INET ? ntohs(a->to.v4.sin_port) : 0;
-}
-
 static struct client *client_new(const struct transport *t, const struct host_address *a,
                                  const struct client_terms *terms)
 {
@@ -543,7 +536,7 @@ static struct client *client_new(const struct transport *t, const struct host_ad
         c->transport = t;
         c->terms = terms;
         c->is_lmtp = str_eq(t->command, STR("lmtp"));
-        c->port = port_of(a);
+        c->port = host_address_port(a);
         snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(a->name));
         snprintf(c->address, sizeof(c->address), "%s", a->text);
         int len = snprintf(c->relay, sizeof(c->relay), "%s[%s]", c->host, c->address);

@@ -23,6 +23,7 @@
 enum {
         ADDRESSES_MAX = 64, /* of one next hop */
         NAME_BYTES_MAX = 255,
+        SMTP_PORT = 25,
 };
 
 struct search {
@@ -35,6 +36,8 @@ struct search {
         struct dns_questions *questions; /* NULL: native only */
         bool wants_ipv4, wants_ipv6;
         bool asks_dns, asks_native;
+        bool is_srv;      /* the records are such */
+        uint16_t port;    /* of the hosts whose addresses are added */
         bool is_secure;   /* so far: of the MX records */
         bool has_dropped; /* the filter took all of some answer */
         struct host_address *addresses;
@@ -112,7 +115,7 @@ static void address_add(struct search *s, struct str name, struct str text, bool
         if (!literal_parse(text, a) ||
             !(a->to.any.sa_family == AF_INET6 ? s->wants_ipv6 : s->wants_ipv4))
                 return;
-        set_port(a, s->hop->port);
+        set_port(a, s->port);
         s->count++;
 }
 
@@ -315,6 +318,8 @@ static int cut_at_own_address(struct search *s)
                 if (!network_address_parse(str_from(s->addresses[i].text), bits) ||
                     !policy_is_own(s->policy, bits))
                         continue;
+                if (s->is_srv && host_address_port(&s->addresses[i]) != SMTP_PORT)
+                        continue; /* another service of this machine (Postfix: the same) */
                 int limit = s->addresses[i].preference;
                 size_t kept = 0;
                 while (kept < s->count && s->addresses[kept].preference < limit)
@@ -337,6 +342,7 @@ static int await_hosts_of(struct search *s, const struct mx_set *set)
         for (size_t i = 0; i < set->count; i++)
                 ask_addresses(s, set->hosts[i].name);
         for (size_t i = 0; i < set->count; i++) {
+                s->port = set->hosts[i].port ? set->hosts[i].port : s->hop->port;
                 int rc = await_host(s, set->hosts[i].name, set->hosts[i].preference, &why);
                 if (rc == -ECANCELED)
                         return rc;
@@ -393,6 +399,73 @@ static int await_mx(struct search *s)
         return give_up_name(s, name, "MX", false, mx->why);
 }
 
+/* ---- SRV ---- */
+
+/* A record that names no host says that there is no such service; one among others is overlooked. */
+static int await_found_srv(struct search *s, struct str name, const struct dns_answer *srv)
+{
+        struct mx_set set = {.hosts = arena_array(s->arena, struct mx_host, srv->count)};
+        for (size_t i = 0; i < srv->count && set.count < MX_HOSTS_MAX; i++) {
+                const struct dns_record *r = &srv->records[i];
+                if (r->name.len)
+                        set.hosts[set.count++] = (struct mx_host){.preference = r->preference,
+                                                                  .weight = r->weight,
+                                                                  .port = r->port,
+                                                                  .name = r->name};
+        }
+        if (set.count == 0)
+                return give_up(s, -EDESTADDRREQ, "5.1.0",
+                               "%.*s: the domain says that it has no such service (SRV)",
+                               STR_ARG(name));
+        s->is_secure = srv->is_secure;
+        srv_order(&set);
+        return await_hosts_of(s, &set);
+}
+
+/* *may_fall_back: the next hop may be looked up as if there were no SRV records. */
+static int await_srv_records(struct search *s, struct str name, bool *may_fall_back)
+{
+        const struct dns_answer *srv = await_answer(s, name, DNS_SRV);
+        *may_fall_back = s->params->allow_srv_lookup_fallback;
+        if (task_is_canceled(task_self()))
+                return -ECANCELED;
+        if (srv->is_dropped)
+                return give_up_name(s, name, "SRV", false, all_dropped);
+        switch (srv->result) {
+        case DNS_FOUND:
+                return await_found_srv(s, name, srv);
+        case DNS_NO_DATA:
+        case DNS_NO_NAME:
+                return give_up_name(s, name, "SRV", true, NULL);
+        case DNS_FAILED:
+                break;
+        }
+        *may_fall_back = *may_fall_back || s->params->ignore_srv_lookup_error;
+        return give_up_name(s, name, "SRV", false, srv->why);
+}
+
+static int await_without_srv(struct search *s)
+{
+        s->is_srv = false;
+        s->is_secure = true;
+        s->port = s->hop->port;
+        s->count = 0;
+        return s->hop->wants_mx ? await_mx(s) : await_only_host(s);
+}
+
+static int await_srv(struct search *s)
+{
+        struct str name = arena_printf(s->arena, "_%.*s._tcp.%.*s", STR_ARG(s->hop->service),
+                                       STR_ARG(s->hop->host));
+        bool may_fall_back;
+        s->is_srv = true;
+        int rc = await_srv_records(s, name, &may_fall_back);
+        if (rc == 0 || rc == -ECANCELED || !may_fall_back)
+                return rc;
+        log_info("smtp", "skipping SRV lookup for %.*s: %s", STR_ARG(name), s->failure->why.text);
+        return await_without_srv(s);
+}
+
 /* ---- from outside ---- */
 
 static bool has_word(struct str list, const char *word)
@@ -402,6 +475,25 @@ static bool has_word(struct str list, const char *word)
                 if (str_eq_nocase(item, str_from(word)))
                         return true;
         return false;
+}
+
+/* use_srv_lookup has services as next hops write them: 587 is not submission (Postfix: the same). */
+static bool wants_srv(const struct search *s)
+{
+        struct str list = s->params->use_srv_lookup, item;
+        if (!s->hop->wants_srv || !s->asks_dns)
+                return false;
+        while (config_list_next(&list, &item))
+                if (str_eq_nocase(item, s->hop->service))
+                        return true;
+        return false;
+}
+
+static bool is_dns_disabled(const struct params *p)
+{
+        return p->smtp_dns_support_level == DNS_SUPPORT_UNSET
+                       ? p->disable_dns_lookups
+                       : p->smtp_dns_support_level == DNS_SUPPORT_DISABLED;
 }
 
 static int await_search(struct search *s)
@@ -418,7 +510,9 @@ static int await_search(struct search *s)
                 return give_up_name(s, s->hop->host, "A", false, "there is no resolver");
         if (s->asks_dns)
                 s->questions = dns_questions_new(dns);
-        int rc = s->hop->wants_mx && s->asks_dns ? await_mx(s) : await_only_host(s);
+        int rc = wants_srv(s)                      ? await_srv(s)
+                 : s->hop->wants_mx && s->asks_dns ? await_mx(s)
+                                                   : await_only_host(s);
         dns_questions_free(&s->questions);
         return rc;
 }
@@ -429,6 +523,7 @@ int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
                      struct host_failure *failure)
 {
         bool is_all = str_eq_nocase(params->inet_protocols, STR("all"));
+        bool is_disabled = is_dns_disabled(params);
         struct search s = {
                 .policy = policy,
                 .params = params,
@@ -438,10 +533,9 @@ int await_hosts_find(const struct policy *policy, const struct nexthop *hop,
                 .failure = failure,
                 .wants_ipv4 = is_all || has_word(params->inet_protocols, "ipv4"),
                 .wants_ipv6 = is_all || has_word(params->inet_protocols, "ipv6"),
-                .asks_dns =
-                        !params->disable_dns_lookups && has_word(params->smtp_host_lookup, "dns"),
-                .asks_native =
-                        params->disable_dns_lookups || has_word(params->smtp_host_lookup, "native"),
+                .port = hop->port,
+                .asks_dns = !is_disabled && has_word(params->smtp_host_lookup, "dns"),
+                .asks_native = is_disabled || has_word(params->smtp_host_lookup, "native"),
                 .is_secure = true,
                 .addresses = arena_array(arena, struct host_address, ADDRESSES_MAX),
         };

@@ -8,59 +8,72 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define ZONE                                   \
-        "one.test MX 10 mx.one.test\n"         \
-        "mx.one.test A 192.0.2.1\n"            \
-        "mx.one.test AAAA 2001:db8::1\n"       \
-        "many.test MX 20 late.test\n"          \
-        "many.test MX 10 a.test\n"             \
-        "many.test MX 10 b.test\n"             \
-        "a.test A 192.0.2.11\n"                \
-        "b.test A 192.0.2.12\n"                \
-        "late.test A 192.0.2.20\n"             \
-        "only.test A 192.0.2.30\n"             \
-        "null.test MX 0 .\n"                   \
-        "nullfirst.test MX 0 .\n"              \
-        "nullfirst.test MX 10 a.test\n"        \
-        "nulllast.test MX 10 a.test\n"         \
-        "nulllast.test MX 20 .\n"              \
-        "me.example TXT x\n"                   \
-        "loop.test MX 10 Me.Example\n"         \
-        "loop.test MX 20 a.test\n"             \
-        "partly.test MX 10 a.test\n"           \
-        "partly.test MX 20 me.example\n"       \
-        "partly.test MX 30 b.test\n"           \
-        "own.test MX 10 a.test\n"              \
-        "own.test MX 20 ours.test\n"           \
-        "own.test MX 30 b.test\n"              \
-        "ours.test A 198.51.100.7\n"           \
-        "ownfirst.test MX 10 ours.test\n"      \
-        "ownfirst.test MX 10 a.test\n"         \
-        "both.test MX 10 six.test\n"           \
-        "both.test MX 20 four.test\n"          \
-        "six.test AAAA 2001:db8::1\n"          \
-        "six.test AAAA 2001:db8::2\n"          \
-        "six.test AAAA 2001:db8::3\n"          \
-        "six.test AAAA 2001:db8::4\n"          \
-        "four.test A 192.0.2.1\n"              \
-        "four.test A 192.0.2.2\n"              \
-        "four.test A 192.0.2.3\n"              \
-        "dead.test SERVFAIL\n"                 \
-        "forged.test BOGUS\n"                  \
-        "half.test MX 10 dead.test\n"          \
-        "half.test MX 20 a.test\n"             \
-        "badhalf.test MX 10 forged.test\n"     \
-        "badhalf.test MX 20 none.test\n"       \
-        "nohost.test MX 10 none.test\n"        \
-        "alias.test CNAME one.test\n"          \
-        "toalias.test MX 10 www.test\n"        \
-        "www.test CNAME a.test\n"              \
-        "number.test MX 10 192.0.2.99\n"       \
-        "*.wild.test MX 10 a.test\n"           \
-        "signed.test SECURE\n"                 \
-        "signed.test MX 10 signed-host.test\n" \
-        "signed-host.test SECURE\n"            \
-        "signed-host.test A 192.0.2.77\n"      \
+#define ZONE                                                     \
+        "one.test MX 10 mx.one.test\n"                           \
+        "mx.one.test A 192.0.2.1\n"                              \
+        "mx.one.test AAAA 2001:db8::1\n"                         \
+        "many.test MX 20 late.test\n"                            \
+        "many.test MX 10 a.test\n"                               \
+        "many.test MX 10 b.test\n"                               \
+        "a.test A 192.0.2.11\n"                                  \
+        "b.test A 192.0.2.12\n"                                  \
+        "late.test A 192.0.2.20\n"                               \
+        "only.test A 192.0.2.30\n"                               \
+        "null.test MX 0 .\n"                                     \
+        "nullfirst.test MX 0 .\n"                                \
+        "nullfirst.test MX 10 a.test\n"                          \
+        "nulllast.test MX 10 a.test\n"                           \
+        "nulllast.test MX 20 .\n"                                \
+        "me.example TXT x\n"                                     \
+        "loop.test MX 10 Me.Example\n"                           \
+        "loop.test MX 20 a.test\n"                               \
+        "partly.test MX 10 a.test\n"                             \
+        "partly.test MX 20 me.example\n"                         \
+        "partly.test MX 30 b.test\n"                             \
+        "own.test MX 10 a.test\n"                                \
+        "own.test MX 20 ours.test\n"                             \
+        "own.test MX 30 b.test\n"                                \
+        "ours.test A 198.51.100.7\n"                             \
+        "ownfirst.test MX 10 ours.test\n"                        \
+        "ownfirst.test MX 10 a.test\n"                           \
+        "both.test MX 10 six.test\n"                             \
+        "both.test MX 20 four.test\n"                            \
+        "six.test AAAA 2001:db8::1\n"                            \
+        "six.test AAAA 2001:db8::2\n"                            \
+        "six.test AAAA 2001:db8::3\n"                            \
+        "six.test AAAA 2001:db8::4\n"                            \
+        "four.test A 192.0.2.1\n"                                \
+        "four.test A 192.0.2.2\n"                                \
+        "four.test A 192.0.2.3\n"                                \
+        "dead.test SERVFAIL\n"                                   \
+        "forged.test BOGUS\n"                                    \
+        "half.test MX 10 dead.test\n"                            \
+        "half.test MX 20 a.test\n"                               \
+        "badhalf.test MX 10 forged.test\n"                       \
+        "badhalf.test MX 20 none.test\n"                         \
+        "nohost.test MX 10 none.test\n"                          \
+        "alias.test CNAME one.test\n"                            \
+        "toalias.test MX 10 www.test\n"                          \
+        "www.test CNAME a.test\n"                                \
+        "number.test MX 10 192.0.2.99\n"                         \
+        "*.wild.test MX 10 a.test\n"                             \
+        "_submission._tcp.srv.test SRV 20 0 2587 late.test\n"    \
+        "_submission._tcp.srv.test SRV 10 1 1587 b.test\n"       \
+        "_submission._tcp.srv.test SRV 10 0 9 .\n"               \
+        "_smtp._tcp.srv.test SRV 1 1 26 a.test\n"                \
+        "_submission._tcp.nosrv.test SRV 0 0 0 .\n"              \
+        "nosrv.test MX 10 a.test\n"                              \
+        "_submission._tcp.srvdead.test SERVFAIL\n"               \
+        "srvdead.test MX 10 a.test\n"                            \
+        "_submission._tcp.srvempty.test SRV 1 1 587 none.test\n" \
+        "srvempty.test MX 10 a.test\n"                           \
+        "_submission._tcp.srvown.test SRV 1 1 587 ours.test\n"   \
+        "_submission._tcp.srvloop.test SRV 1 1 25 ours.test\n"   \
+        "_submission._tcp.srvnum.test SRV 1 1 588 192.0.2.9\n"   \
+        "signed.test SECURE\n"                                   \
+        "signed.test MX 10 signed-host.test\n"                   \
+        "signed-host.test SECURE\n"                              \
+        "signed-host.test A 192.0.2.77\n"                        \
         "xn--bcher-kva.test MX 10 a.test\n"
 
 static char dir[64];
@@ -141,6 +154,8 @@ static const char *await_find(const char *text)
         size_t count;
         struct host_failure failure = {0};
         assert_int_equal(nexthop_parse(str_from(text), 25, &hop), 0);
+        if (hop.service.len == 0)
+                hop.service = STR("smtp");
         int rc = await_hosts_find(policy, &hop, &params, filter, &arena, &a, &count, &failure);
         if (rc < 0) {
                 assert_int_equal(failure.is_permanent, failure.dsn[0] == '5');
@@ -226,6 +241,90 @@ static void await_by_dns(void)
 static void by_dns(void **state)
 {
         run(await_by_dns);
+}
+
+static void await_by_srv(void)
+{
+        static const struct expected without[] = {
+                {"many.test:submission", "192.0.2.11:587 "},
+                {"srv.test:submission", "-2 5.4.4: Host or domain name not found."},
+        };
+        static const struct expected alone[] = {
+                {"srv.test:submission", "192.0.2.12:1587 192.0.2.20:2587 "},
+                {"[a.test]:submission", "192.0.2.11:587 "},
+                {"many.test:587", "192.0.2.11:587 "}, /* a number is no service */
+                {"many.test", "192.0.2.11:25 "},
+                {"srvown.test:submission", "198.51.100.7:587 "},
+                {"srvnum.test:submission", "192.0.2.9:588 "},
+                {"srvloop.test:submission", "-40 5.4.6: mail for srvloop.test loops back"},
+                {"nosrv.test:submission", "-89 5.1.0: _submission._tcp.nosrv.test: the domain says "
+                                          "that it has no such service"},
+                {"many.test:submission",
+                 "-2 5.4.4: Host or domain name not found. Name service error for "
+                 "name=_submission._tcp.many.test type=SRV: Host not found"},
+                {"srvdead.test:submission",
+                 "-11 4.4.3: Host or domain name not found. Name service error for "
+                 "name=_submission._tcp.srvdead.test type=SRV: Host not found, try again"},
+                {"srvempty.test:submission", "-2 5.4.4: no mail server of srvempty.test"},
+        };
+        static const struct expected ignoring[] = {
+                {"srvdead.test:submission", "192.0.2.11:587 "},
+                {"many.test:submission", "-2 5.4.4: Host or domain name not found."},
+                {"srvempty.test:submission", "-2 5.4.4: no mail server of srvempty.test"},
+        };
+        static const struct expected falling[] = {
+                {"srv.test:submission", "192.0.2.12:1587 192.0.2.20:2587 "},
+                {"srvdead.test:submission", "192.0.2.11:587 "},
+                {"many.test:submission", "192.0.2.11:587 192.0.2.12:587 192.0.2.20:587 "},
+                {"nosrv.test:submission", "192.0.2.11:587 "},
+                {"srvempty.test:submission", "192.0.2.11:587 "},
+                {"none.test:submission", "-2 5.4.4: Host or domain name not found. Name service "
+                                         "error for name=none.test type=MX: Host not found"},
+        };
+        await_expect(without, sizeof(without) / sizeof(*without));
+        params.use_srv_lookup = STR("submissions, submission");
+        await_expect(alone, sizeof(alone) / sizeof(*alone));
+        params.ignore_srv_lookup_error = true;
+        await_expect(ignoring, sizeof(ignoring) / sizeof(*ignoring));
+        params.ignore_srv_lookup_error = false;
+        params.allow_srv_lookup_fallback = true;
+        await_expect(falling, sizeof(falling) / sizeof(*falling));
+}
+
+static void by_srv(void **state)
+{
+        run(await_by_srv);
+}
+
+static void await_support_levels(void)
+{
+        static const struct expected dns[] = {{"one.test", "192.0.2.1:25"},
+                                              {"localhost", "-2 5.4.4"}};
+        static const struct expected native[] = {{"localhost:26", "127.0.0.1:26"}};
+        static const struct {
+                bool is_disabled;
+                enum dns_support level;
+                bool asks_dns;
+        } cases[] = {
+                {false, DNS_SUPPORT_UNSET, true},     {true, DNS_SUPPORT_UNSET, false},
+                {false, DNS_SUPPORT_DISABLED, false}, {true, DNS_SUPPORT_ENABLED, true},
+                {true, DNS_SUPPORT_DNSSEC, true},
+        };
+        params.inet_protocols = STR("ipv4");
+        params.use_srv_lookup = STR("26");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                params.disable_dns_lookups = cases[i].is_disabled;
+                params.smtp_dns_support_level = (int)cases[i].level;
+                if (cases[i].asks_dns)
+                        await_expect(dns, 2);
+                else
+                        await_expect(native, 1);
+        }
+}
+
+static void support_levels(void **state)
+{
+        run(await_support_levels);
 }
 
 /* The name of the first host. */
@@ -452,6 +551,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 HOST_TEST(by_dns),
+                HOST_TEST(by_srv),
+                HOST_TEST(support_levels),
                 HOST_TEST(aliases_have_names),
                 HOST_TEST(protocols),
                 HOST_TEST(in_random_order),

@@ -1,4 +1,4 @@
-/* mx.c - MX hosts in the order in which they are to be tried (RFC 5321 5.1) */
+/* mx.c - hosts of MX and SRV records in the order in which they are to be tried (RFC 5321 5.1, RFC 2782) */
 #include "delivery/host.h"
 
 #include "base/rand.h"
@@ -43,4 +43,30 @@ int mx_order(struct mx_set *set, struct str own_name, bool is_random)
                 for (size_t k = i; k && by_preference(&set->hosts[k - 1], &set->hosts[k]) > 0; k--)
                         swap(&set->hosts[k - 1], &set->hosts[k]);
         return 0;
+}
+
+/* One of those from `at` on that have its priority. A weight of 0 is one of a hundredth, not of nothing. */
+static size_t pick(const struct mx_set *set, size_t at)
+{
+        uint64_t sum = 0;
+        size_t end = at;
+        for (; end < set->count && set->hosts[end].preference == set->hosts[at].preference; end++)
+                sum += set->hosts[end].weight * UINT64_C(100) + 1;
+        uint64_t chosen = rand_below(sum);
+        for (size_t i = at; i < end; i++) {
+                uint64_t one = set->hosts[i].weight * UINT64_C(100) + 1;
+                if (chosen < one)
+                        return i;
+                chosen -= one;
+        }
+        return at;
+}
+
+void srv_order(struct mx_set *set)
+{
+        for (size_t i = 1; i < set->count; i++)
+                for (size_t k = i; k && by_preference(&set->hosts[k - 1], &set->hosts[k]) > 0; k--)
+                        swap(&set->hosts[k - 1], &set->hosts[k]);
+        for (size_t i = 0; i < set->count; i++)
+                swap(&set->hosts[i], &set->hosts[pick(set, i)]);
 }

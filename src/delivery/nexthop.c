@@ -87,9 +87,9 @@ static int bracket_parse(struct str *rest, struct nexthop *out)
 int nexthop_parse(struct str text, uint16_t default_port, struct nexthop *out)
 {
         struct str rest = str_trim(text);
-        *out = (struct nexthop){.port = default_port, .wants_mx = true};
+        *out = (struct nexthop){.port = default_port, .wants_mx = true, .wants_srv = true};
         if (rest.len && rest.ptr[0] == '[') {
-                out->wants_mx = false;
+                out->wants_mx = out->wants_srv = false;
                 if (bracket_parse(&rest, out) < 0)
                         return -EINVAL;
         } else {
@@ -102,7 +102,8 @@ int nexthop_parse(struct str text, uint16_t default_port, struct nexthop *out)
                 return -EINVAL;
         if (rest.len == 0)
                 return 0;
-        return rest.ptr[0] == ':' ? nexthop_port_parse(str_tail(rest, 1), &out->port) : -EINVAL;
+        out->service = str_tail(rest, 1);
+        return rest.ptr[0] == ':' ? nexthop_port_parse(out->service, &out->port) : -EINVAL;
 }
 
 bool nexthop_next(struct str *list, struct str *text)

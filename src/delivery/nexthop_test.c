@@ -15,6 +15,7 @@ static const struct {
         {" example.com\t", "example.com", 25, true},
         {"example.com:2525", "example.com", 2525, true},
         {"example.com:smtp", "example.com", 25, true},
+        {"example.com:submissions", "example.com", 465, true},
         {"[core.example]", "core.example", 25, false},
         {"[core.example]:2600", "core.example", 2600, false},
         {"[core.example]:submission", "core.example", 587, false},

@@ -97,7 +97,9 @@ int await_route_find(struct routes *r, const struct route_query *query, struct a
 struct nexthop {
         struct str host; /* without brackets and without "IPv6:" */
         uint16_t port;
-        bool wants_mx; /* no brackets */
+        bool wants_mx;      /* no brackets */
+        bool wants_srv;     /* the same, also for LMTP, which has no MX */
+        struct str service; /* the port as it was written, or empty */
 };
 int nexthop_parse(struct str text, uint16_t default_port, struct nexthop *out);
 /* The next of several, separated by comma or blanks; false at the end. */

@@ -406,8 +406,8 @@ static void await_hosts(struct work *w, const struct nexthop *hop, const struct 
              i < count && (int64_t)i < address_max && (int64_t)w->session_count < session_max &&
              w->left_count && !w->is_canceled;
              i++)
-                if (!was_tried(w, hosts[i].text, hop->port))
-                        await_host(w, &hosts[i], hop->port, rule);
+                if (!was_tried(w, hosts[i].text, host_address_port(&hosts[i])))
+                        await_host(w, &hosts[i], host_address_port(&hosts[i]), rule);
 }
 
 /* A socket of this machine; a relative path begins in queue_directory, as Postfix has it. */
@@ -453,6 +453,8 @@ static void await_nexthop(struct work *w, struct str text, uint16_t port)
                 text = without_inet(text);
         if (nexthop_parse(text, port, &hop) == 0) {
                 hop.wants_mx = hop.wants_mx && !is_lmtp;
+                if (hop.service.len == 0)
+                        hop.service = w->transport->params->smtp_tcp_port;
                 await_hosts(w, &hop, &rule);
                 return;
         }

@@ -39,6 +39,7 @@ enum dns_type {
         DNS_MX = 15,
         DNS_TXT = 16,
         DNS_AAAA = 28,
+        DNS_SRV = 33,
         DNS_TLSA = 52,
 };
 
@@ -50,9 +51,10 @@ enum dns_result {
 };
 
 struct dns_record {
-        uint16_t preference; /* of MX */
+        uint16_t preference;   /* of MX; of SRV (RFC 2782) its priority */
+        uint16_t weight, port; /* of SRV */
         struct str
-                name; /* of NS, CNAME, PTR, MX: presentation form, no final dot, lower case; "." is empty */
+                name; /* of NS, CNAME, PTR, MX, SRV: presentation form, no final dot, lower case; "." is empty */
         struct str
                 text; /* of TXT: its strings joined (RFC 7208 3.3); of A, AAAA: the address printed */
         struct str data;           /* the rdata as it came, names in it expanded only in `name` */

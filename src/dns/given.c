@@ -217,6 +217,10 @@ static int put_rdata(struct line *l, enum dns_type type, struct buf *out)
         case DNS_MX:
                 rc = put_number(l, out, 2);
                 return rc ? rc : put_name(l, out);
+        case DNS_SRV:
+                for (int i = 0; i < 3 && rc == 0; i++)
+                        rc = put_number(l, out, 2);
+                return rc ? rc : put_name(l, out);
         case DNS_TXT:
                 return put_text(l, out);
         case DNS_TLSA:
@@ -235,8 +239,8 @@ static int put_rdata(struct line *l, enum dns_type type, struct buf *out)
 
 static bool type_find(struct str word, enum dns_type *out)
 {
-        static const enum dns_type types[] = {DNS_A,  DNS_NS,  DNS_CNAME, DNS_SOA, DNS_PTR,
-                                              DNS_MX, DNS_TXT, DNS_AAAA,  DNS_TLSA};
+        static const enum dns_type types[] = {DNS_A,  DNS_NS,  DNS_CNAME, DNS_SOA,  DNS_PTR,
+                                              DNS_MX, DNS_TXT, DNS_AAAA,  DNS_TLSA, DNS_SRV};
         for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
                 if (str_eq_nocase(word, str_from(dns_type_name(types[i])))) {
                         *out = types[i];

@@ -44,7 +44,8 @@ static void every_type(void **state)
              "esc.test TXT \"say \\\"hi\\\" \\065\"\n"
              "test NS ns.test\n"
              "test SOA ns.test root.test 1 2 3 4 5\n"
-             "_25._tcp.a.test TLSA 3 1 1 00ff AB\n");
+             "_25._tcp.a.test TLSA 3 1 1 00ff AB\n"
+             "_submission._tcp.test SRV 10 20 587 MX1.test.\n");
         const struct dns_answer *a = ask("A.TEST.", DNS_A);
         assert_int_equal(a->result, DNS_FOUND);
         assert_int_equal(a->count, 2);
@@ -74,6 +75,12 @@ static void every_type(void **state)
         assert_int_equal(a->records[0].tlsa.matching, 1);
         assert_int_equal(a->records[0].tlsa.association.len, 3);
         assert_memory_equal(a->records[0].tlsa.association.ptr, "\x00\xff\xab", 3);
+        a = ask("_submission._tcp.test", DNS_SRV);
+        assert_int_equal(a->count, 1);
+        assert_int_equal(a->records[0].preference, 10);
+        assert_int_equal(a->records[0].weight, 20);
+        assert_int_equal(a->records[0].port, 587);
+        assert_str_equal(a->records[0].name, "mx1.test");
 }
 
 static void nothing(void **state)
@@ -135,6 +142,9 @@ static void mistakes_have_a_line(void **state)
                 {"a.test MX x y\n", "a number"},
                 {"a.test MX 10\n", "a name is wanted"},
                 {"a.test MX 65536 x\n", "a number"},
+                {"a.test SRV 1 1 x\n", "a number"},
+                {"a.test SRV 1 1 65536 x\n", "a number"},
+                {"a.test SRV 1 1 25\n", "a name is wanted"},
                 {"a.test TXT \"x\n", "quotation mark"},
                 {"a.test A 1.2.3.4 5\n", "more than belongs"},
                 {"a.test TLSA 3 1 1 0\n", "even number"},

@@ -248,6 +248,8 @@ const char *dns_type_name(enum dns_type type)
                 return "AAAA";
         case DNS_TLSA:
                 return "TLSA";
+        case DNS_SRV:
+                return "SRV";
         }
         return "?";
 }

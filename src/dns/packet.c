@@ -101,6 +101,13 @@ static bool fill_in(struct box *b, struct dns_record *r, struct wire_bytes bytes
                         return false;
                 r->preference = (uint16_t)get16(bytes, at);
                 return set_name(b, r, bytes, at + 2, at + len);
+        case DNS_SRV:
+                if (len < 7)
+                        return false;
+                r->preference = (uint16_t)get16(bytes, at);
+                r->weight = (uint16_t)get16(bytes, at + 2);
+                r->port = (uint16_t)get16(bytes, at + 4);
+                return set_name(b, r, bytes, at + 6, at + len);
         case DNS_TXT:
                 return set_text(b, r, data, len);
         case DNS_TLSA:

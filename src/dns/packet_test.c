@@ -136,6 +136,45 @@ static void an_answer(void **state)
         assert_str_equal(a->owner, "example.com");
 }
 
+static void put_srv(struct packet *p, unsigned priority, unsigned weight, unsigned port)
+{
+        size_t at = put_head(p, "", DNS_SRV, 60);
+        put_u16(p, priority);
+        put_u16(p, weight);
+        put_u16(p, port);
+        put_name(p, "a.EXAMPLE.com");
+        end_record(p, at);
+}
+
+static void services(void **state)
+{
+        struct packet p;
+        put_start(&p, DNS_SRV, 0x8180, 4, 0);
+        put_srv(&p, 65535, 1, 587);
+        size_t at = put_head(&p, "", DNS_SRV, 60); /* no room for a name */
+        put_u16(&p, 1);
+        put_u16(&p, 2);
+        put_u16(&p, 3);
+        end_record(&p, at);
+        at = put_head(&p, "", DNS_SRV, 60); /* bytes behind the name */
+        put_u16(&p, 1);
+        put_u16(&p, 2);
+        put_u16(&p, 3);
+        put_name(&p, "b");
+        put_u16(&p, 4);
+        end_record(&p, at);
+        put_srv(&p, 0, 65535, 65535);
+        const struct dns_answer *a = read_it(&p, DNS_SRV);
+        assert_int_equal(a->result, DNS_FOUND);
+        assert_int_equal(a->count, 2);
+        assert_int_equal(a->records[0].preference, 65535);
+        assert_int_equal(a->records[0].weight, 1);
+        assert_int_equal(a->records[0].port, 587);
+        assert_str_equal(a->records[0].name, "a.example.com");
+        assert_int_equal(a->records[1].weight, 65535);
+        assert_int_equal(a->records[1].port, 65535);
+}
+
 static void null_mx(void **state)
 {
         struct packet p;
@@ -285,6 +324,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(an_answer, teardown),
+                cmocka_unit_test_teardown(services, teardown),
                 cmocka_unit_test_teardown(null_mx, teardown),
                 cmocka_unit_test_teardown(nothing, teardown),
                 cmocka_unit_test_teardown(aliases, teardown),

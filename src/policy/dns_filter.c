@@ -28,6 +28,9 @@ static struct str value_of(const struct dns_record *r, enum dns_type type, struc
         switch (type) {
         case DNS_MX:
                 return arena_printf(arena, "%u %.*s.", r->preference, STR_ARG(r->name));
+        case DNS_SRV:
+                return arena_printf(arena, "%u %u %u %.*s.", r->preference, r->weight, r->port,
+                                    STR_ARG(r->name));
         case DNS_NS:
         case DNS_CNAME:
         case DNS_PTR:

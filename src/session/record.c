@@ -97,6 +97,8 @@ static void put_record(struct buf *out, struct str name, enum dns_type type,
         put_line(out, name, dns_type_name(type));
         if (type == DNS_MX)
                 buf_printf(out, " %u", r->preference);
+        if (type == DNS_SRV)
+                buf_printf(out, " %u %u %u", r->preference, r->weight, r->port);
         if (type == DNS_TXT) {
                 put_text(out, r->text);
         } else {

@@ -35,8 +35,8 @@ static void check_order(const struct dns_answer *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static const enum dns_type types[] = {DNS_A,  DNS_NS,  DNS_CNAME, DNS_SOA, DNS_PTR,
-                                              DNS_MX, DNS_TXT, DNS_AAAA,  DNS_TLSA};
+        static const enum dns_type types[] = {DNS_A,  DNS_NS,  DNS_CNAME, DNS_SOA,  DNS_PTR,
+                                              DNS_MX, DNS_TXT, DNS_AAAA,  DNS_TLSA, DNS_SRV};
         struct wire_bytes packet = {data, size};
         char name[DNS_NAME_BYTES_MAX];
         size_t at = 12;

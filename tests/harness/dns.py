@@ -32,7 +32,7 @@ import time
 
 from harness import places
 
-TYPES = {'A': 1, 'NS': 2, 'CNAME': 5, 'SOA': 6, 'PTR': 12, 'MX': 15, 'TXT': 16, 'AAAA': 28, 'TLSA': 52}
+TYPES = {'A': 1, 'NS': 2, 'CNAME': 5, 'SOA': 6, 'PTR': 12, 'MX': 15, 'TXT': 16, 'AAAA': 28, 'SRV': 33, 'TLSA': 52}
 NAMES = {number: name for name, number in TYPES.items()}
 SO_TIMESTAMPNS = 35     # (socket(7); Python does not name it)
 MANNERS = {'SERVFAIL', 'REFUSED', 'DROP', 'SLOW', 'TRUNCATE', 'WRONGID', 'GARBAGE'}
@@ -67,6 +67,8 @@ def wire_data(kind, words):
         return wire_name(words[0])
     if kind == 'MX':
         return struct.pack('>H', int(words[0])) + wire_name(words[1])
+    if kind == 'SRV':
+        return struct.pack('>HHH', *map(int, words[:3])) + wire_name(words[3])
     if kind == 'TXT':
         pieces = []
         for word in words:

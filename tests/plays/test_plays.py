@@ -233,7 +233,7 @@ class Stage:
                 self.server.master = text
                 self.server.write_configuration()
             elif kind == 'dns':
-                self.dns = NameServer(text)
+                self.dns = NameServer(text.replace('@SINK@', str(self.sink.port)))
                 self.server.words['@DNS@'] = str(self.dns.port)
                 self.server.write_configuration(**self.dns.main(), smtpd_peername_lookup='yes')
             elif kind == 'file':
