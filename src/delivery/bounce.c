@@ -54,7 +54,7 @@ bool bounce_has_reader(const struct delivery_attempt *a)
 {
         const struct params *p = &routes_config(a->routes)->params;
         struct str sender = a->envelope.sender;
-        return sender.len && !notice_is_double_bounce(p, sender);
+        return sender.len && !a->envelope.is_unanswered && !notice_is_double_bounce(p, sender);
 }
 
 bool bounce_is_verp(const struct delivery_attempt *a)

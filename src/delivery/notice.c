@@ -66,6 +66,24 @@ static int await_clean_text(struct cleanup *c, struct spool_draft *draft, struct
         return 0;
 }
 
+/*
+ * double_bounce_sender is mapped as other senders are (Postfix); who is told nothing is then no longer known by his name, and the
+ * envelope says so: else two such notices could answer each other for ever, as Postfix's can.
+ */
+static int await_writer(struct cleanup *c, const struct cleanup_work *work, const struct notice *n,
+                        struct why *why)
+{
+        struct smtp_address sender;
+        struct smtp_reply refusal;
+        if (n->sender.len == 0 || smtp_address_parse(n->sender, work->arena, &sender))
+                return 0;
+        if (!await_cleanup_sender(c, &sender, &refusal))
+                return why_set(why, -EAGAIN, "<%.*s>: %.*s", STR_ARG(n->sender),
+                               STR_ARG(refusal.text));
+        work->envelope->is_unanswered = true;
+        return 0;
+}
+
 /* canonical_maps and its kin, and aliases, as for mail that comes in */
 static int await_reader(struct cleanup *c, struct str reader, struct arena *arena, struct why *why)
 {
@@ -107,7 +125,7 @@ int await_notice_send(struct spool_draft **draft, struct routes *routes, const s
         };
         struct policy_effects effects = {0};
         struct envelope e = {
-                .sender = n->sender,        /* not mapped: who gets no answer must stay known */
+                .sender = n->sender,
                 .body = SMTP_BODY_8BITMIME, /* a part that is returned is as it was */
                 .smtputf8 = n->is_smtputf8,
                 .arrival_us = clock_wall_us(),
@@ -120,7 +138,9 @@ int await_notice_send(struct spool_draft **draft, struct routes *routes, const s
                 .arena = arena,
         };
         struct cleanup *c = cleanup_new(&work);
-        int rc = await_send(c, &work, draft, n, why);
+        int rc = await_writer(c, &work, n, why);
+        if (rc == 0)
+                rc = await_send(c, &work, draft, n, why);
         cleanup_free(&c);
         return rc;
 }

@@ -29,7 +29,7 @@ struct notice {
         bool is_smtputf8;
 };
 /*
- * Cleans the notice and commits it in this draft: the reader is mapped and aliases are followed as for mail that comes in, addresses in its
+ * Cleans the notice and commits it in this draft: sender and reader are mapped and aliases are followed as for mail that comes in, addresses in its
  * header are rewritten as in mail of this machine, and internal_mail_filter_classes has checks look at it. 0 with *draft NULL (a rule may
  * have discarded it), or a negative errno value with *why and the draft still the caller's; -EACCES: a check refuses it.
  */

@@ -35,7 +35,8 @@ enum envelope_tag {
         TAG_LOCAL,
         TAG_FILTER,
         TAG_REPORT,
-        TAG_VERP, /* who does not know it would send from where bounces tell nothing */
+        TAG_VERP,       /* who does not know it would send from where bounces tell nothing */
+        TAG_UNANSWERED, /* who does not know it could answer for ever */
         TAG_END,
 };
 
@@ -134,7 +135,8 @@ static size_t envelope_bytes(const struct envelope *e)
                        str_field_bytes(e->helo) + str_field_bytes(e->protocol) +
                        number_field_bytes((uint64_t)e->arrival_us) + str_field_bytes(e->first_id) +
                        number_field_bytes(e->is_local) + str_field_bytes(e->filter) +
-                       number_field_bytes(e->report) + str_field_bytes(e->verp);
+                       number_field_bytes(e->report) + str_field_bytes(e->verp) +
+                       number_field_bytes(e->is_unanswered);
         for (size_t i = 0; i < e->recipient_count; i++) {
                 size_t one = recipient_bytes(&e->recipients[i]);
                 bytes += 1 + varint_bytes(one) + one;
@@ -172,6 +174,7 @@ int envelope_encode(const struct envelope *e, struct buf *out)
         at = str_field_put(at, TAG_FILTER, e->filter);
         at = number_field_put(at, TAG_REPORT, e->report);
         at = str_field_put(at, TAG_VERP, e->verp);
+        at = number_field_put(at, TAG_UNANSWERED, e->is_unanswered);
         check((size_t)(at - start) == bytes);
         buf_grow(out, bytes);
         return 0;
@@ -346,6 +349,10 @@ static int field_decode(const struct field *f, struct envelope *e, struct why *w
         case TAG_REPORT:
                 code = number_read(f, SMTP_REPORT_DELIVERY, &n, why);
                 e->report = (enum smtp_report)n;
+                break;
+        case TAG_UNANSWERED:
+                code = number_read(f, 1, &n, why);
+                e->is_unanswered = n;
                 break;
         case TAG_VERP:
                 if (f->value.len != SMTP_VERP_BYTES)

@@ -47,6 +47,7 @@ struct envelope {
         int64_t arrival_us;  /* wall clock */
         struct str first_id; /* its queue id at the server that XFORWARD told of; usually empty */
         bool is_local; /* of our own: local_header_rewrite_clients, or what XFORWARD said (SOURCE) */
+        bool is_unanswered; /* a copy for the postmaster whose sender a table has mapped: nobody hears of its fate */
 };
 
 /* smtpd_recipient_limit is far below; aliases may add some. */
