@@ -35,6 +35,7 @@ static void mail(struct str args, const struct smtp_path_rules *rules,
         check(m.size >= 0 && (offers->size || m.size == 0));
         check(offers->dsn || (m.ret == SMTP_RET_UNSET && m.envid.len == 0));
         check(offers->smtputf8 || !m.smtputf8);
+        check(m.verp.len == 0 || (offers->verp && smtp_verp_is_valid(m.verp, offers->verp_filter)));
         check(rules->allows_utf8 || m.smtputf8 || smtp_text_is_ascii(m.sender.text));
         check(!fuzz_has_control(m.sender.text));
         check(smtp_xtext_is_valid(m.envid));
@@ -62,6 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsigned flags = fuzz_byte(&line);
         struct smtp_path_rules rules = {flags & 1, true, true, flags & 2};
         struct smtp_offers offers = {flags & 4, flags & 8, flags & 16, flags & 32};
+        offers.verp = flags & 64;
+        offers.verp_delimiters = STR("+=");
+        offers.verp_filter = STR("-=+");
         struct smtp_reply refusal = {0};
         struct arena arena;
         int64_t bytes;

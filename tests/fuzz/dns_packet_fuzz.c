@@ -20,15 +20,22 @@ static void check_answer(const struct dns_answer *a)
                 check(a->records[i].name.len < DNS_NAME_BYTES_MAX);
 }
 
-static void check_order(const struct dns_answer *a)
+static void check_order(const struct dns_answer *a, enum dns_type type)
 {
         struct mx_host hosts[MX_HOSTS_MAX];
         struct mx_set set = {.hosts = hosts};
         for (size_t i = 0; i < a->count; i++)
-                hosts[set.count++] = (struct mx_host){a->records[i].preference, a->records[i].name};
+                hosts[set.count++] = (struct mx_host){.preference = a->records[i].preference,
+                                                      .weight = a->records[i].weight,
+                                                      .name = a->records[i].name};
         size_t before = set.count;
-        int rc = mx_order(&set, STR("a.example.com"), true);
-        check(rc == 0 || (rc == -ELOOP && before && !set.count));
+        if (type == DNS_SRV) {
+                srv_order(&set);
+                check(set.count == before);
+        } else {
+                int rc = mx_order(&set, STR("a.example.com"), true);
+                check(rc == 0 || (rc == -ELOOP && before && !set.count));
+        }
         for (size_t i = 1; i < set.count; i++)
                 check(set.hosts[i - 1].preference <= set.hosts[i].preference);
 }
@@ -46,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
                 struct box *b = packet_read(packet, str_make(name, (size_t)len), types[i]);
                 check_answer(&b->answer);
-                if (types[i] == DNS_MX)
-                        check_order(&b->answer);
+                if (types[i] == DNS_MX || types[i] == DNS_SRV)
+                        check_order(&b->answer, types[i]);
                 box_unref(&b);
         }
         return 0;
