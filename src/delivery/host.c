@@ -200,7 +200,7 @@ static int await_native(struct search *s, struct str name)
         if (name.len > NAME_BYTES_MAX)
                 return -ENOENT;
         snprintf(n.host, sizeof(n.host), "%.*s", STR_ARG(name));
-        int gai = await_pool_run_remote("looking up", name, look_up_native, &n);
+        int gai = await_pool_run_if_wanted("looking up", name, look_up_native, &n);
         if (gai != 0)
                 return is_no_such_host(gai) ? -ENOENT : -EAGAIN;
         size_t before = s->count;

@@ -25,7 +25,8 @@ struct work {
         void *arg;
         int result;
         bool is_remote;
-        bool is_done; /* set by the letter, on the loop's thread */
+        bool is_begun; /* with the lock: no longer in a queue */
+        bool is_done;  /* set by the letter, on the loop's thread */
 };
 
 static struct {
@@ -59,6 +60,7 @@ static struct work *next_work(void)
         }
         struct work *w = list_of(from->next, struct work, link);
         list_remove(&w->link);
+        w->is_begun = true;
         return w;
 }
 
@@ -136,9 +138,24 @@ bool pool_is_started(void)
         return pool.thread_count > 0;
 }
 
-static int await_work(bool is_remote, const char *doing, struct str what, int (*run)(void *arg),
+/* Takes it out of its queue; false: a thread has it. */
+static bool give_up(struct work *w)
+{
+        pthread_mutex_lock(&pool.lock);
+        bool is_ours = !w->is_begun;
+        if (is_ours)
+                list_remove(&w->link);
+        pthread_mutex_unlock(&pool.lock);
+        return is_ours;
+}
+
+enum kind { LOCAL, REMOTE, REMOTE_IF_WANTED };
+
+static int await_work(enum kind kind, const char *doing, struct str what, int (*run)(void *arg),
                       void *arg)
 {
+        bool is_remote = kind != LOCAL;
+        bool may_give_up = kind == REMOTE_IF_WANTED;
         check(pool.thread_count > 0);
         struct work w = {.letter.open = open_result,
                          .loop = loop_self(),
@@ -153,7 +170,14 @@ static int await_work(bool is_remote, const char *doing, struct str what, int (*
         pthread_mutex_unlock(&pool.lock);
         bool was_woken = false; /* a wake that was meant for the caller's next wait is passed on */
         while (!w.is_done) {
-                await_wake_always(doing, what, CLOCK_NEVER);
+                int rc = may_give_up ? await_wake(doing, what, CLOCK_NEVER)
+                                     : await_wake_always(doing, what, CLOCK_NEVER);
+                if (rc == -ECANCELED && may_give_up && !w.is_done) {
+                        if (give_up(&w))
+                                return -ECANCELED;
+                        may_give_up = false;
+                        continue;
+                }
                 was_woken = was_woken || !w.is_done;
         }
         if (was_woken)
@@ -163,10 +187,15 @@ static int await_work(bool is_remote, const char *doing, struct str what, int (*
 
 int await_pool_run(const char *doing, struct str what, int (*run)(void *arg), void *arg)
 {
-        return await_work(false, doing, what, run, arg);
+        return await_work(LOCAL, doing, what, run, arg);
 }
 
 int await_pool_run_remote(const char *doing, struct str what, int (*run)(void *arg), void *arg)
 {
-        return await_work(true, doing, what, run, arg);
+        return await_work(REMOTE, doing, what, run, arg);
+}
+
+int await_pool_run_if_wanted(const char *doing, struct str what, int (*run)(void *arg), void *arg)
+{
+        return await_work(REMOTE_IF_WANTED, doing, what, run, arg);
 }

@@ -26,5 +26,10 @@ int await_pool_run(const char *doing, struct str what, int (*work)(void *arg), v
  * resolver which does not answer keeps no file waiting.
  */
 int await_pool_run_remote(const char *doing, struct str what, int (*work)(void *arg), void *arg);
+/*
+ * The same, but work that no thread has begun is given up when the task is cancelled: -ECANCELED. So that a thousand questions to
+ * a resolver that answers nobody do not keep a server from ending.
+ */
+int await_pool_run_if_wanted(const char *doing, struct str what, int (*work)(void *arg), void *arg);
 
 #endif

@@ -99,6 +99,51 @@ static void remote_work_keeps_no_file_waiting(void **state)
         assert_int_equal(left, 0);
 }
 
+enum { ASKERS = 100, REMOTE_AT_ONCE = 2 };
+static struct task *askers[ASKERS];
+static int given_up;
+
+static void ask_while_wanted(void *arg)
+{
+        int rc = await_pool_run_if_wanted("asking", STR("nobody"), hang, arg);
+        given_up += rc == -ECANCELED;
+        if (rc != -ECANCELED)
+                assert_int_equal(rc, 0);
+        left--;
+}
+
+static void cancel_askers(void *arg)
+{
+        for (int i = 0; i < ASKERS; i++)
+                task_cancel(askers[i]);
+        /* those that no thread has begun end though nobody is answered */
+        while (given_up < ASKERS - REMOTE_AT_ONCE)
+                await_sleep(1);
+        finish(arg);
+        while (left)
+                await_sleep(1);
+        loop_stop(loop);
+}
+
+static void work_that_is_not_begun_is_given_up(void **state)
+{
+        static bool is_over;
+        is_over = false;
+        left = ASKERS;
+        given_up = 0;
+        for (int i = 0; i < ASKERS; i++)
+                askers[i] = task_start(loop, ask_while_wanted, &is_over);
+        task_start(loop, cancel_askers, &is_over);
+        loop_run(loop);
+        assert_true(given_up <= ASKERS);
+        /* and what was given up left nothing behind in the queue */
+        is_over = true;
+        left = 1;
+        task_start(loop, ask_remote, &is_over);
+        loop_run(loop);
+        assert_int_equal(left, 0);
+}
+
 static void keep_wake(void *arg)
 {
         int n = 4;
@@ -132,6 +177,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(results_come_home, setup, teardown),
+                cmocka_unit_test_setup_teardown(work_that_is_not_begun_is_given_up, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(cancel_does_not_cut_work_short, setup, teardown),
                 cmocka_unit_test_setup_teardown(foreign_wakes_are_kept, setup, teardown),
                 cmocka_unit_test_setup_teardown(remote_work_keeps_no_file_waiting, setup, teardown),

@@ -154,7 +154,7 @@ static int await_search(struct search *s)
                 return 0;
         if (!pool_is_started())
                 return search(s);
-        return await_pool_run_remote("looking up", str_from(s->place->host), search, s);
+        return await_pool_run_if_wanted("looking up", str_from(s->place->host), search, s);
 }
 
 static int await_connect_inet(const struct wire_place *place, int64_t deadline_ms, struct wire **w,

@@ -78,7 +78,7 @@ static int await_look_up(struct lookup *l, struct str text)
         if (look_up(l) == 0)
                 return 0;
         l->flags = 0;
-        return await_pool_run_remote("looking up", text, look_up, l);
+        return await_pool_run_if_wanted("looking up", text, look_up, l);
 }
 
 static int await_connect_inet(const struct endpoint *e, int64_t deadline_ms, struct wire **out,
