@@ -323,13 +323,6 @@ int maildrop_set_aside(const char *directory, const char *id, char kept[MAILDROP
         return 0;
 }
 
-/* The address of "MAIL FROM:<a@b> SIZE=3" */
-static struct str address_of(struct str line)
-{
-        str_cut(&line, '<');
-        return str_cut(&line, '>');
-}
-
 static void show_one(const struct maildrop_file *f, const char *id,
                      void (*each)(void *, const struct spool_info *), void *context)
 {
@@ -341,11 +334,11 @@ static void show_one(const struct maildrop_file *f, const char *id,
                                   .bytes = (int64_t)f->content.len};
         arena_init(&arena, 0);
         maildrop_take_line(&rest, &line);
-        info.envelope.sender = address_of(line);
+        info.envelope.sender = maildrop_address(line);
         info.envelope.recipients = arena_array(&arena, struct recipient, f->commands.len / 8);
         while (maildrop_take_line(&rest, &line)) {
                 struct recipient *r = &info.envelope.recipients[info.envelope.recipient_count++];
-                r->address = r->original = address_of(line);
+                r->address = r->original = maildrop_address(line);
         }
         each(context, &info);
         arena_done(&arena);

@@ -22,6 +22,22 @@ bool maildrop_take_line(struct str *rest, struct str *line)
         return true;
 }
 
+struct str maildrop_address(struct str line)
+{
+        bool is_quoted = false;
+        str_cut(&line, '<');
+        for (size_t i = 0; i < line.len; i++) {
+                char c = line.ptr[i];
+                if (c == '\\' && is_quoted)
+                        i++;
+                else if (c == '"')
+                        is_quoted = !is_quoted;
+                else if (c == '>' && !is_quoted)
+                        return str_part(line, 0, i);
+        }
+        return STR("");
+}
+
 const char *maildrop_parse(struct str file, struct str *commands, struct str *content)
 {
         struct str line;

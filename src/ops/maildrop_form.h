@@ -28,4 +28,7 @@ const char *maildrop_parse(struct str file, struct str *commands, struct str *co
 /* One line with CR LF off the front of *rest; false when there is none, it is too long, or has control characters. */
 bool maildrop_take_line(struct str *rest, struct str *line);
 
+/* The address of "MAIL FROM:<a@b> SIZE=3", for people and notices; empty when there is none. */
+struct str maildrop_address(struct str line);
+
 #endif

@@ -2,6 +2,7 @@
 #include "ops/maildrop.h"
 
 #include "core/core_unit.h"
+#include "ops/maildrop_form.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,12 +106,30 @@ static void test_set_aside(void **state)
         core_unit_end(&unit);
 }
 
+static void test_addresses(void **state)
+{
+        static const struct {
+                const char *line, *address;
+        } rows[] = {
+                {"MAIL FROM:<a@b> SIZE=3", "a@b"},
+                {"MAIL FROM:<>", ""},
+                {"RCPT TO:<\"a>b\"@c> NOTIFY=NEVER", "\"a>b\"@c"},
+                {"RCPT TO:<\"a\\\">b\"@c>", "\"a\\\">b\"@c"},
+                {"RCPT TO:<a@b", ""},
+                {"RCPT TO:a@b", ""},
+                {"RCPT TO:<\"a\\", ""},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+                assert_str_equal(maildrop_address(str_from(rows[i].line)), rows[i].address);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_scan_in_pieces),
                 cmocka_unit_test(test_delete),
                 cmocka_unit_test(test_set_aside),
+                cmocka_unit_test(test_addresses),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

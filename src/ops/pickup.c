@@ -16,7 +16,9 @@
 #include "loop/pool.h"
 #include "message/dsn.h"
 #include "ops/maildrop.h"
+#include "ops/maildrop_form.h"
 #include "ops/permission.h"
+#include "smtp/dot.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -173,22 +175,16 @@ static enum outcome await_submit(struct worker *w, uid_t uid, struct str command
 
 /* ---- what cannot be sent ---- */
 
-static struct str address_in(struct str line)
-{
-        str_cut(&line, '<');
-        return str_cut(&line, '>');
-}
-
 /* The envelope that the file asks for, as far as a notice needs it. */
 static void read_envelope(const struct maildrop_file *f, struct arena *arena, struct envelope *out)
 {
         struct str rest = f->commands;
         *out = (struct envelope){.arrival_us = f->arrival_us};
-        out->sender = address_in(str_cut(&rest, '\n'));
+        out->sender = maildrop_address(str_cut(&rest, '\n'));
         out->recipients = arena_array(arena, struct recipient, f->commands.len / 8 + 1);
         while (rest.len) {
                 struct recipient *r = &out->recipients[out->recipient_count];
-                r->address = r->original = address_in(str_cut(&rest, '\n'));
+                r->address = r->original = maildrop_address(str_cut(&rest, '\n'));
                 out->recipient_count += r->address.len > 0;
         }
 }
@@ -229,19 +225,6 @@ static int format_notice(struct worker *w, const struct look *l, const char *rep
         return dsn_format(&d, out);
 }
 
-/* Doubles dots (RFC 5321 4.5.2): a notice has CR LF at all ends of lines. */
-static void put_dotted(struct buf *out, struct str text)
-{
-        while (text.len) {
-                struct str line = str_cut(&text, '\n');
-                if (line.len && line.ptr[0] == '.')
-                        buf_append_char(out, '.');
-                buf_append_str(out, line);
-                buf_append_char(out, '\n');
-        }
-        buf_append_str(out, STR(".\r\n"));
-}
-
 /* Tells the sender. False: there is none, or that was not taken either. */
 static bool await_return(struct worker *w, const struct look *l, const char *reply)
 {
@@ -249,6 +232,7 @@ static bool await_return(struct worker *w, const struct look *l, const char *rep
         struct buf notice, content;
         struct envelope e;
         bool is_told = false;
+        bool at_line_start = true;
         char *answer = malloc(REPLY_BYTES_MAX);
         check(answer);
         arena_init(&arena, 0);
@@ -260,7 +244,8 @@ static bool await_return(struct worker *w, const struct look *l, const char *rep
             format_notice(w, l, reply, &arena, &e, &notice) == 0) {
                 struct str commands = arena_printf(&arena, "MAIL FROM:<>\r\nRCPT TO:<%.*s>\r\n",
                                                    STR_ARG(e.sender));
-                put_dotted(&content, buf_str(&notice));
+                dot_encode(&at_line_start, buf_str(&notice), &content);
+                buf_append_str(&content, dot_end(at_line_start));
                 is_told = await_submit(w, geteuid(), commands, buf_str(&content), answer) == TAKEN;
         }
         buf_done(&notice);
