@@ -162,6 +162,11 @@ uint32_t channel_question_ask(struct channel_question *q)
         return q->number;
 }
 
+void channel_question_reopen(struct channel_question *q)
+{
+        q->is_open = true;
+}
+
 void channel_question_give_up(struct channel_question *q)
 {
         q->is_open = false;

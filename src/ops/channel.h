@@ -22,8 +22,8 @@ enum channel_kind {
         CHANNEL_KEY,       /* supervisor: a copy of the file `text` */
         CHANNEL_LISTEN,    /* worker: the new configuration is good; open what it listens on */
         CHANNEL_SOCKET,    /* supervisor: here is a new one, of address `text` for loop `loop` */
-        CHANNEL_DONE,      /* supervisor: that was all */
-        CHANNEL_FAILED,    /* supervisor: the old ones stay; `text` says why */
+        CHANNEL_DONE, /* supervisor: that was all; to CHANNEL_TAKEN: and what nobody serves is closed */
+        CHANNEL_FAILED, /* supervisor: the old ones stay; `text` says why */
         CHANNEL_TAKEN, /* worker: the new configuration is in force, and `number` was its CHANNEL_LISTEN */
         CHANNEL_GIVEN_UP, /* worker: nobody waits for the answer to `number` any more: all stays as it was */
         CHANNEL_ALIVE,      /* supervisor: are you? worker: all loops are */
@@ -76,6 +76,8 @@ struct channel_question {
 
 /* A new question: its number. */
 uint32_t channel_question_ask(struct channel_question *q);
+/* More is to come in answer to the last one. */
+void channel_question_reopen(struct channel_question *q);
 /* Nobody waits for it any more. */
 void channel_question_give_up(struct channel_question *q);
 /* Is this (part of) the answer to what is asked now? */

@@ -171,6 +171,8 @@ static void test_numbers(void **state)
         assert_true(channel_question_is_answer(&q, &m));
         channel_question_give_up(&q);
         assert_false(channel_question_is_answer(&q, &m));
+        channel_question_reopen(&q);
+        assert_true(channel_question_is_answer(&q, &m)); /* the rest of it */
         uint32_t second = channel_question_ask(&q);
         assert_false(channel_question_is_answer(&q, &m)); /* late: of the one that was given up */
         m.number = second;

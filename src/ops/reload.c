@@ -112,6 +112,19 @@ void reload_receive(struct worker *w, const struct channel_message *m, int fd)
                 task_wake(w->reloader);
 }
 
+/* Until the question that is open has its answer, which may be a refusal. Negative: it has not come. */
+static int await_answer(struct worker *w)
+{
+        int64_t deadline_ms = loop_now_ms() + SUPERVISOR_MS;
+        int rc = 0;
+        w->reloader = task_self();
+        while (rc == 0 && !w->has_answer)
+                rc = await_wake("waiting for", STR("the supervisor"), deadline_ms);
+        w->reloader = NULL;
+        channel_question_give_up(&w->question);
+        return rc;
+}
+
 /*
  * Asks the supervisor for what needs its rights. Keys come into w->key_files, sockets that are new into
  * w->incoming.
@@ -121,12 +134,9 @@ static int await_supervisor(struct worker *w, enum channel_kind kind, struct why
         const struct channel_message m = {.kind = kind,
                                           .number = channel_question_ask(&w->question)};
         w->has_answer = false;
-        w->reloader = task_self();
         int rc = channel_send(w->options->channel, &m, -1);
-        int64_t deadline_ms = loop_now_ms() + SUPERVISOR_MS;
-        while (rc == 0 && !w->has_answer)
-                rc = await_wake("waiting for", STR("the supervisor"), deadline_ms);
-        w->reloader = NULL;
+        if (rc == 0)
+                rc = await_answer(w);
         if (!w->has_answer) {
                 const struct channel_message end = {.kind = CHANNEL_GIVEN_UP, .number = m.number};
                 channel_send(w->options->channel, &end, -1);
@@ -153,6 +163,21 @@ void reload_tell(struct worker *w)
                 w->untold = 0;
 }
 
+/*
+ * Tells the supervisor, which has the sockets too: when it has closed those that serve no more, nobody can connect there. That it
+ * does not answer undoes nothing.
+ */
+static void await_tell(struct worker *w)
+{
+        w->untold = w->question.number;
+        w->has_answer = false;
+        reload_tell(w);
+        if (w->untold)
+                return;
+        channel_question_reopen(&w->question);
+        await_answer(w);
+}
+
 static void await_change(struct worker *w, struct making *m)
 {
         worker_open_site(w, m->site);
@@ -170,8 +195,7 @@ static void await_change(struct worker *w, struct making *m)
         w->listen = m->listen;
         m->site = old_site;
         m->listen = old_listen;
-        w->untold = w->question.number;
-        reload_tell(w);
+        await_tell(w);
         w->reloads++;
         w->reloaded_us = clock_wall_us();
 }

@@ -539,6 +539,7 @@ static void hear_worker(struct supervisor *s)
                 break;
         case CHANNEL_TAKEN:
                 take_offer(s, m.number);
+                send_message(s, &(struct channel_message){CHANNEL_DONE, .number = m.number}, -1);
                 break;
         case CHANNEL_GIVEN_UP:
                 if (m.number == s->offered.number)
