@@ -471,6 +471,13 @@ static void reload(struct supervisor *s)
                 drop_offer(s);
 }
 
+/* What is served no more is closed here, too. */
+static __attribute__((noinline)) void answer_taken(struct supervisor *s, uint32_t number)
+{
+        const struct channel_message m = {.kind = CHANNEL_DONE, .number = number};
+        send_message(s, &m, -1);
+}
+
 /* The worker has taken what was offered: it is ours, too. */
 static void take_offer(struct supervisor *s, uint32_t number)
 {
@@ -539,7 +546,7 @@ static void hear_worker(struct supervisor *s)
                 break;
         case CHANNEL_TAKEN:
                 take_offer(s, m.number);
-                send_message(s, &(struct channel_message){CHANNEL_DONE, .number = m.number}, -1);
+                answer_taken(s, m.number);
                 break;
         case CHANNEL_GIVEN_UP:
                 if (m.number == s->offered.number)
