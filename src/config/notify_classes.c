@@ -1,36 +1,20 @@
 /* notify_classes.c - notify_classes: what the postmaster hears of */
 #include "config/notify_classes.h"
 
-#include "config/config.h"
+#include "config/words.h"
 
 unsigned notify_classes(struct str list, struct str *unknown)
 {
-        static const struct {
-                const char *name;
-                unsigned bits;
-        } classes[] = {
-                {"bounce", NOTIFY_BOUNCE | NOTIFY_2BOUNCE},
-                {"2bounce", NOTIFY_2BOUNCE},
-                {"data", NOTIFY_DATA},
-                {"delay", NOTIFY_DELAY},
-                {"policy", NOTIFY_POLICY},
-                {"protocol", NOTIFY_PROTOCOL},
-                {"resource", NOTIFY_RESOURCE},
-                {"software", NOTIFY_SOFTWARE},
+        static const struct config_word words[] = {
+                {STR_INIT("bounce"), NOTIFY_BOUNCE | NOTIFY_2BOUNCE},
+                {STR_INIT("2bounce"), NOTIFY_2BOUNCE},
+                {STR_INIT("data"), NOTIFY_DATA},
+                {STR_INIT("delay"), NOTIFY_DELAY},
+                {STR_INIT("policy"), NOTIFY_POLICY},
+                {STR_INIT("protocol"), NOTIFY_PROTOCOL},
+                {STR_INIT("resource"), NOTIFY_RESOURCE},
+                {STR_INIT("software"), NOTIFY_SOFTWARE},
+                {STR_INIT(""), 0},
         };
-        enum { CLASSES = sizeof(classes) / sizeof(classes[0]) };
-        unsigned bits = 0;
-        struct str word;
-        if (unknown)
-                *unknown = STR("");
-        while (config_list_next(&list, &word)) {
-                size_t i = 0;
-                while (i < CLASSES && !str_eq_nocase(word, str_from(classes[i].name)))
-                        i++;
-                if (i < CLASSES)
-                        bits |= classes[i].bits;
-                else if (unknown && !unknown->len)
-                        *unknown = word;
-        }
-        return bits;
+        return config_words_read(list, words, unknown);
 }
