@@ -64,6 +64,18 @@ def parse_main_cf(text):
     return lines
 
 
+def group_lives(group):
+    """Has any thread of this process group not ended yet?"""
+    for path in pathlib.Path('/proc').glob('[0-9]*/task/[0-9]*/stat'):
+        try:
+            state, _, own = path.read_text().rpartition(')')[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(own) == group and state not in 'ZX':
+            return True
+    return False
+
+
 class Server:
     def __init__(self, name, main=None, files=None, master=MASTER, port=None, as_root=False,
                  directory=None, prefix=()):
@@ -192,10 +204,12 @@ class Server:
             self.process = None
 
     def _kill_group(self, process):
+        """All of it, and until all of it is gone: a worker that still dies has the queue's lock and the ports."""
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass
+            return
+        await_true(lambda: not group_lives(process.pid), 20, f'process group {process.pid} is gone')
 
     # ---- what it said ----
 
